@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The operating system behind one header: files, mappings, clocks, CPUs, memory. #ifdefs live in os_*.c only. */
+#pragma once
+#include "base/status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct os_mapping {
+    const uint8_t *data; /* read-only; NULL when size is 0 */
+    size_t size;
+};
+
+/* Maps a whole regular file read-only (MAP_PRIVATE). Errors name the file. Close with os_unmap. */
+status os_map_file(const char *path, struct os_mapping *out, struct err *err);
+/* As os_map_file, for `name` beneath folder `dir`: absolute names, `..`, and links that lead out are refused (openat2 RESOLVE_BENEATH, or
+ * a component-wise walk where the kernel lacks it). */
+status os_map_file_beneath(const char *dir, const char *name, struct os_mapping *out, struct err *err);
+void os_unmap(struct os_mapping *map);
+/* Whole file into memory (NUL added after the size); free with mem_free. size_max 0 = 1 GiB. */
+status os_read_file(const char *path, size_t size_max, char **out, size_t *n, struct err *err);
+/* Writes to path.tmp, fsyncs, renames. */
+status os_write_file(const char *path, const void *data, size_t n, struct err *err);
+bool os_is_dir(const char *path);
+bool os_is_file(const char *path);
+/* Names in a folder, sorted, without . and ..; free with os_free_list. */
+status os_list_dir(const char *path, char ***names, size_t *n, struct err *err);
+void os_free_list(char **names, size_t n);
+/* Joins with one '/'; free with mem_free; NULL when out of memory. */
+char *os_path_join(const char *a, const char *b);
+/* Folder of the running executable; free with mem_free; NULL if unknown. */
+char *os_executable_dir(void);
+
+uint64_t os_now_ns(void);      /* monotonic */
+double os_wall_seconds(void);  /* since the epoch */
+void os_sleep_ns(uint64_t ns);
+/* CPUs this process may run on. */
+unsigned os_cpu_count(void);
+uint64_t os_memory_total(void);
+uint64_t os_memory_available(void);
+uint64_t os_peak_rss(void);    /* bytes */
+/* n random bytes from the kernel. */
+void os_random(void *out, size_t n);

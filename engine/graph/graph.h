@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The graph: values and nodes in execution order; what import makes, passes edit, and plan cuts up. */
+#pragma once
+#include "ir/ir.h"
+
+/* Bytes of a constant, wherever they lie (arena, mapped file). Shared between graphs; freed with the root graph's storage. */
+struct graph_value {
+    const char *name;         /* unique within the graph; never NULL */
+    struct tensor_type type;  /* dtype DT_NONE / ndim -1 until inferred */
+    const void *data;         /* constant's elements, else NULL (an empty constant has a non-NULL pointer) */
+    int producer;             /* node index, -1: graph input, constant, or captured */
+    int captured;             /* subgraphs: value index in the enclosing graph that this name stands for, else -1 */
+};
+
+struct graph_node {
+    enum op_kind op;
+    int version;              /* opset version of its domain */
+    const char *name;         /* never NULL; made up where the file has none */
+    const struct attr *attrs; /* as in the file; typed form by op_attrs_read */
+    int n_attrs;
+    const int *in, *out;      /* value indices, -1 = absent; [n_in], [n_out] */
+    int n_in, n_out;
+};
+
+struct graph_storage; /* arena and file mappings; reference-counted, shared by a graph, its clones and subgraphs */
+
+struct graph {
+    struct graph_storage *storage;
+    const char *name;
+    struct graph_value *values;
+    size_t n_values, cap_values;
+    struct graph_node *nodes; /* topological order */
+    size_t n_nodes, cap_nodes;
+    int *inputs, *outputs;    /* value indices; initializers are not inputs */
+    size_t n_inputs, n_outputs;
+    const char **symbols;     /* name of DIM_SYMBOL(i) */
+    size_t n_symbols, cap_symbols;
+    const struct graph *outer; /* enclosing graph of a subgraph, else NULL */
+    bool lowered;             /* rows are flattened tokens */
+};
+
+/* ---- life ---- */
+
+/* Empty graph with storage of its own. */
+status graph_create(struct graph **out, const char *name, struct err *err);
+/* Same storage (one reference more), own arrays, so that edits do not touch the original. */
+status graph_clone(const struct graph *g, struct graph **out, struct err *err);
+/* Accepts NULL. Storage goes with its last graph. */
+void graph_destroy(struct graph *g);
+/* Arena that lives as long as the storage: for names, constants, attributes. */
+struct arena *graph_arena(struct graph *g);
+
+/* ---- building and editing (indices stay valid; graph_compact drops what is dead) ---- */
+
+/* New value; a NULL or taken name gets a fresh one. -1 when memory runs out. */
+int graph_add_value(struct graph *g, const char *name, const struct tensor_type *type);
+/* New constant; data is copied into the arena when `copy`. -1 when memory runs out. */
+int graph_add_constant(struct graph *g, const char *name, const struct tensor_type *type, const void *data, bool copy);
+/* Appends a node (the caller keeps topological order, or calls graph_sort). in/out/attrs are copied. -1 when memory runs out. */
+int graph_add_node(struct graph *g, enum op_kind op, int version, const char *name, const int *in, int n_in, const int *out, int n_out,
+                   const struct attr *attrs, int n_attrs);
+/* Every use of `from` (node inputs and graph outputs; in subgraphs through captures too) becomes `to`. */
+void graph_replace_uses(struct graph *g, int from, int to);
+/* Marks a node as gone (op OP_NONE); graph_compact removes it. */
+void graph_remove_node(struct graph *g, int node);
+/* Sorts nodes topologically, drops dead nodes marked, renumbers producers. ST_FORMAT on a cycle. Value indices stay. */
+status graph_compact(struct graph *g, struct err *err);
+
+/* ---- asking ---- */
+
+/* Value by name, -1 if there is none. Linear unless indexed; graphs index on first use. */
+int graph_find_value(const struct graph *g, const char *name);
+/* Node that makes the value, or NULL. */
+const struct graph_node *graph_producer(const struct graph *g, int value);
+/* How many node inputs and graph outputs use the value. */
+int graph_uses(const struct graph *g, int value);
+/* First node that uses the value (by index), or -1; start after node `after` (-1 = from the beginning). */
+int graph_next_user(const struct graph *g, int value, int after);
+bool graph_is_constant(const struct graph *g, int value);
+/* Reads a small integer constant (any integer dtype) of one element, or element i. */
+bool graph_constant_i64(const struct graph *g, int value, size_t i, int64_t *out);
+bool graph_constant_float(const struct graph *g, int value, size_t i, double *out);
+
+/* ---- inference and check ---- */
+
+/* Fills a call for a node: types, constants' data, typed attributes. The tensor arrays come from `a`. */
+status graph_node_call(const struct graph *g, int node, struct arena *a, struct op_call *call, struct err *err);
+/* Infers every value's type in order; conflicts with declared types are ST_SHAPE naming node and value. */
+status graph_infer(struct graph *g, struct err *err);
+/* Structure: indices in range, one producer each, topological order, every used value defined, arity within the operator's schema. */
+status graph_check(const struct graph *g, struct err *err);
+
+/* ---- text form: prints and parses back to an equal graph ---- */
+
+struct graph_print_options {
+    size_t constant_elements_max; /* constants with more elements print as type and hash only; SIZE_MAX = all (parses back) */
+};
+status graph_print(const struct graph *g, const struct graph_print_options *opt, struct str *out, struct err *err);
+status graph_parse(const char *text, size_t n, struct graph **out, struct err *err);
+status graph_print_dot(const struct graph *g, struct str *out, struct err *err);
+status graph_print_json(const struct graph *g, struct str *out, struct err *err);

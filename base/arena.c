@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Arena: blocks in a list, newest first, bump allocation inside the head block. */
+#include "base/arena.h"
+#include "base/checked.h"
+#include "base/mem.h"
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ARENA_ALIGN = 16, ARENA_BLOCK_MIN = 4096, ARENA_BLOCK_MAX = 1 << 20 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size, used; /* of data */
+    alignas(ARENA_ALIGN) unsigned char data[];
+};
+
+void arena_init(struct arena *a, size_t limit_bytes)
+{
+    *a = (struct arena){ .limit_bytes = limit_bytes };
+}
+
+static void arena_free_blocks(struct arena_block *block)
+{
+    while (block) {
+        struct arena_block *next = block->next;
+        mem_free(block);
+        block = next;
+    }
+}
+
+void arena_fini(struct arena *a)
+{
+    arena_free_blocks(a->head);
+    arena_init(a, a->limit_bytes);
+}
+
+void arena_reset(struct arena *a)
+{
+    struct arena_block **largest = &a->head;
+
+    a->used_bytes = 0;
+    if (!a->head) return;
+    for (struct arena_block **p = &a->head; *p; p = &(*p)->next) {
+        if ((*p)->size > (*largest)->size) largest = p;
+    }
+    struct arena_block *keep = *largest;
+    *largest = keep->next;
+    arena_free_blocks(a->head);
+    keep->next = NULL;
+    keep->used = 0;
+    a->head = keep;
+}
+
+/* Puts a block with room for `size` at the head; each is twice the last, up to ARENA_BLOCK_MAX. */
+static struct arena_block *arena_add_block(struct arena *a, size_t size)
+{
+    size_t wanted = a->head ? a->head->size : ARENA_BLOCK_MIN / 2, total;
+
+    wanted = wanted < ARENA_BLOCK_MAX / 2 ? wanted * 2 : ARENA_BLOCK_MAX;
+    if (wanted < size) wanted = size;
+    if (!checked_add(wanted, sizeof(struct arena_block), &total)) return NULL;
+    struct arena_block *block = mem_alloc(total);
+    if (!block) return NULL;
+    *block = (struct arena_block){ .next = a->head, .size = wanted };
+    a->head = block;
+    return block;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    size_t rounded, used;
+
+    if (!checked_add(size ? size : 1, ARENA_ALIGN - 1, &rounded)) return NULL;
+    rounded &= ~(size_t)(ARENA_ALIGN - 1);
+    if (!checked_add(a->used_bytes, rounded, &used)) return NULL;
+    if (a->limit_bytes && used > a->limit_bytes) return NULL;
+
+    struct arena_block *block = a->head;
+    if (!block || block->size - block->used < rounded) block = arena_add_block(a, rounded);
+    if (!block) return NULL;
+    void *p = block->data + block->used;
+    block->used += rounded;
+    a->used_bytes = used;
+    return memset(p, 0, rounded);
+}
+
+void *arena_alloc_array(struct arena *a, size_t n, size_t size)
+{
+    size_t total;
+    if (!checked_mul(n, size, &total)) return NULL;
+    return arena_alloc(a, total);
+}
+
+char *arena_strdup(struct arena *a, const char *s) { return arena_strndup(a, s, strlen(s)); }
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+    size_t total;
+    if (!checked_add(n, 1, &total)) return NULL;
+    char *copy = arena_alloc(a, total);
+    if (copy && n) memcpy(copy, s, n);
+    return copy;
+}
+
+void *arena_memdup(struct arena *a, const void *p, size_t n)
+{
+    void *copy = arena_alloc(a, n);
+    if (copy && n) memcpy(copy, p, n);
+    return copy;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    const int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n < 0) return NULL;
+    char *text = arena_alloc(a, (size_t)n + 1);
+    if (!text) return NULL;
+    va_start(args, fmt);
+    (void)vsnprintf(text, (size_t)n + 1, fmt, args);
+    va_end(args);
+    return text;
+}
+
+/* True when the `size` bytes at p are the last allocation of the head block and can be made `more` longer. */
+static bool arena_extend(struct arena *a, const void *p, size_t size, size_t want)
+{
+    struct arena_block *block = a->head;
+    const size_t old = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    size_t rounded;
+
+    if (!block || !p || !size || block->used < old) return false;
+    if ((const unsigned char *)p != block->data + block->used - old) return false;
+    if (!checked_add(want, ARENA_ALIGN - 1, &rounded)) return false;
+    rounded &= ~(size_t)(ARENA_ALIGN - 1);
+    const size_t more = rounded - old;
+    if (block->size - block->used < more) return false;
+    if (a->limit_bytes && more > a->limit_bytes - a->used_bytes) return false;
+    memset(block->data + block->used, 0, more);
+    block->used += more;
+    a->used_bytes += more;
+    return true;
+}
+
+void *arena_grow(struct arena *a, void *items, size_t *capacity, size_t n_want, size_t item_size)
+{
+    size_t new_capacity, old_bytes, new_bytes;
+
+    if (items && n_want <= *capacity) return items;
+    if (!checked_mul(*capacity, 2, &new_capacity)) return NULL;
+    if (new_capacity < n_want) new_capacity = n_want;
+    if (new_capacity < 8) new_capacity = 8;
+    if (!checked_mul(new_capacity, item_size, &new_bytes)) return NULL;
+    old_bytes = *capacity * item_size;
+    if (!arena_extend(a, items, old_bytes, new_bytes)) {
+        void *moved = arena_alloc(a, new_bytes);
+        if (!moved) return NULL;
+        if (items && old_bytes) memcpy(moved, items, old_bytes);
+        items = moved;
+    }
+    *capacity = new_capacity;
+    return items;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The one door to malloc, with a counter and a fault to inject. */
+#include "base/mem.h"
+#include "base/checked.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+
+static _Atomic uint64_t mem_count;
+/* Number of the allocation (in mem_count) that is to fail; 0 = none. */
+static _Atomic uint64_t mem_fail_at;
+static _Atomic bool mem_fail_forever;
+
+/* Counts one allocation; false when it is chosen to fail. */
+static bool mem_admit(void)
+{
+    const uint64_t number = atomic_fetch_add_explicit(&mem_count, 1, memory_order_relaxed) + 1;
+    const uint64_t fail_at = atomic_load_explicit(&mem_fail_at, memory_order_relaxed);
+
+    if (fail_at == 0 || number < fail_at) return true;
+    return number > fail_at && !atomic_load_explicit(&mem_fail_forever, memory_order_relaxed);
+}
+
+void *mem_alloc(size_t size)
+{
+    if (!mem_admit()) return NULL;
+    return malloc(size ? size : 1);
+}
+
+void *mem_calloc(size_t n, size_t size)
+{
+    size_t total;
+    if (!mem_admit() || !checked_mul(n, size, &total)) return NULL;
+    return calloc(1, total ? total : 1);
+}
+
+void *mem_realloc(void *p, size_t size)
+{
+    if (!mem_admit()) return NULL;
+    return realloc(p, size ? size : 1);
+}
+
+void *mem_realloc_array(void *p, size_t n, size_t size)
+{
+    size_t total;
+    if (!checked_mul(n, size, &total)) return NULL;
+    return mem_realloc(p, total);
+}
+
+void mem_free(void *p) { free(p); }
+
+void *mem_alloc_aligned(size_t alignment, size_t size)
+{
+    void *p = NULL;
+
+    if (!mem_admit()) return NULL;
+    if (size >= HUGE_PAGE_BYTES && alignment < HUGE_PAGE_BYTES) alignment = HUGE_PAGE_BYTES;
+    if (posix_memalign(&p, alignment, size ? size : 1) != 0) return NULL;
+    /* A hint: where the kernel has no huge pages, small ones serve. */
+    if (size >= HUGE_PAGE_BYTES) (void)madvise(p, size & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
+    return p;
+}
+
+void mem_free_aligned(void *p) { free(p); }
+
+char *mem_strdup(const char *s) { return mem_strndup(s, strlen(s)); }
+
+char *mem_strndup(const char *s, size_t n)
+{
+    size_t total;
+    if (!checked_add(n, 1, &total)) return NULL;
+    char *copy = mem_alloc(total);
+    if (!copy) return NULL;
+    if (n) memcpy(copy, s, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+uint64_t mem_alloc_count(void) { return atomic_load_explicit(&mem_count, memory_order_relaxed); }
+
+void mem_fail_after(uint64_t n, int forever)
+{
+    const uint64_t now = mem_alloc_count();
+    atomic_store(&mem_fail_at, 0);
+    atomic_store(&mem_fail_forever, forever != 0);
+    if (n) atomic_store(&mem_fail_at, now + n);
+}

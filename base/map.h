@@ -18,6 +18,7 @@ void map_fini(struct map *m);
 bool map_reserve(struct map *m, size_t n);
 /* Sets key to value (replaces); false when memory runs out. */
 bool map_set(struct map *m, const void *key, size_t n, uint64_t value);
+/* value may be NULL. */
 bool map_get(const struct map *m, const void *key, size_t n, uint64_t *value);
 bool map_remove(struct map *m, const void *key, size_t n);
 /* Iteration: *pos starts at 0; false at the end. Order unspecified; no change of the map meanwhile. */

@@ -26,6 +26,7 @@ void str_vprintf(struct str *s, const char *fmt, va_list args);
 void str_put_json(struct str *s, const char *text, size_t n);
 /* Shortest decimal that reads back as the same double/float; "null" for NaN and infinities (JSON). */
 void str_put_json_double(struct str *s, double v);
+void str_put_json_float(struct str *s, float v);
 const char *str_cstr(const struct str *s);
 /* Gives the buffer away (free with mem_free) and leaves the empty string. Never NULL unless memory ran out. */
 char *str_take(struct str *s);
@@ -33,6 +34,6 @@ char *str_take(struct str *s);
 bool str_equal(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
-/* Whole-string decimal parse; false on anything else, or out of range. */
+/* Whole-string decimal parse; false on anything else (blanks, hex, inf, nan), or out of range. */
 bool str_to_i64(const char *s, int64_t *out);
 bool str_to_double(const char *s, double *out);

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/os_wait.h"
 #include "base/queue.h"
 #include "base/status.h"
 #include "base/str.h"

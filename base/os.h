@@ -10,15 +10,16 @@ struct os_mapping {
     size_t size;
 };
 
-/* Maps a whole regular file read-only (MAP_PRIVATE). Errors name the file. Close with os_unmap. */
+/* Maps a whole regular file read-only (MAP_PRIVATE). Errors name the file: ST_NOT_FOUND, ST_IO (also: not a regular file), ST_NOMEM.
+ * Close with os_unmap. Who shortens the file meanwhile makes reads beyond its new end fault: models are replaced by rename. */
 status os_map_file(const char *path, struct os_mapping *out, struct err *err);
-/* As os_map_file, for `name` beneath folder `dir`: absolute names, `..`, and links that lead out are refused (openat2 RESOLVE_BENEATH, or
- * a component-wise walk where the kernel lacks it). */
+/* As os_map_file, for `name` beneath folder `dir`: empty and absolute names, `..`, and links that lead out are refused with ST_INVALID
+ * (openat2 RESOLVE_BENEATH, or a component-wise walk that refuses every link where the kernel lacks it). */
 status os_map_file_beneath(const char *dir, const char *name, struct os_mapping *out, struct err *err);
 void os_unmap(struct os_mapping *map);
-/* Whole file into memory (NUL added after the size); free with mem_free. size_max 0 = 1 GiB. */
+/* Whole regular file into memory (NUL added after the size); free with mem_free. size_max 0 = 1 GiB; larger is ST_LIMIT. */
 status os_read_file(const char *path, size_t size_max, char **out, size_t *n, struct err *err);
-/* Writes to path.tmp, fsyncs, renames. */
+/* Writes to path.tmp-<random>, fsyncs, renames, fsyncs the folder: afterwards the file has the old or the new content, never a part. */
 status os_write_file(const char *path, const void *data, size_t n, struct err *err);
 bool os_is_dir(const char *path);
 bool os_is_file(const char *path);
@@ -33,10 +34,11 @@ char *os_executable_dir(void);
 uint64_t os_now_ns(void);      /* monotonic */
 double os_wall_seconds(void);  /* since the epoch */
 void os_sleep_ns(uint64_t ns);
-/* CPUs this process may run on. */
+/* CPUs this process may run on: affinity mask and cgroup quota, at least 1. */
 unsigned os_cpu_count(void);
+/* Bytes, the cgroup's limit included; 0 if unknown. */
 uint64_t os_memory_total(void);
 uint64_t os_memory_available(void);
-uint64_t os_peak_rss(void);    /* bytes */
+uint64_t os_peak_rss(void);
 /* n random bytes from the kernel. */
 void os_random(void *out, size_t n);

@@ -45,6 +45,12 @@ unsigned dtype_bits(enum dtype dt);
 bool dtype_is_float(enum dtype dt); /* f16 bf16 f32 f64 and the f8/f4 kinds */
 bool dtype_is_int(enum dtype dt);   /* signed or unsigned integers, not bool */
 
+/* An element of a DT_STRING tensor; s is NUL-terminated, n its length (it may hold NULs of its own). */
+struct ir_string {
+    const char *s;
+    size_t n;
+};
+
 /* ---- tensor types ---- */
 
 enum { IR_DIMS_MAX = 8 };
@@ -71,7 +77,7 @@ struct tensor {
 
 /* Number of elements; false if a dimension is not known, or on overflow. A scalar has 1. */
 bool type_elements(const struct tensor_type *t, size_t *n);
-/* Bytes of the elements, 4-bit types rounded up to a byte; same failures. */
+/* Bytes of the elements, types below 8 bits rounded up to a byte, strings as struct ir_string; same failures, and DT_NONE. */
 bool type_bytes(const struct tensor_type *t, size_t *bytes);
 bool type_known(const struct tensor_type *t);
 bool type_equal(const struct tensor_type *a, const struct tensor_type *b);
@@ -201,6 +207,8 @@ struct op_row {
     op_infer_fn *infer;
 };
 
+/* "Add", "com.microsoft.MatMulNBits": a kind's primary name with its domain, for messages and listings; "?" beyond the list. */
+const char *op_name(enum op_kind kind);
 /* Row of a kind (its primary name), or NULL for OP_NONE. The infer functions live in engine/ops; ir only names them, so the table is
  * defined there (engine/ops/op_table.c). */
 const struct op_row *op_row(enum op_kind kind);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of operators: ops.def expanded into rows, lookup by name, and how many inputs and outputs each kind has. */
+#include "engine/ops/op_arity.h"
+#include <string.h>
+
+#define OP(kind, domain, name, since, infer, attrs) op_infer_fn infer_##infer;
+#define ALIAS(kind, domain, name, since)
+#include "ir/ops.def"
+#undef OP
+#undef ALIAS
+
+static const struct op_row op_rows[OP_COUNT] = {
+#define OP(kind, domain, name, since, infer, attrs) [OP_##kind] = { domain, name, since, OP_##kind, infer_##infer },
+#define ALIAS(kind, domain, name, since)
+#include "ir/ops.def"
+#undef OP
+#undef ALIAS
+};
+
+static const struct op_row op_aliases[] = {
+#define OP(kind, domain, name, since, infer, attrs)
+#define ALIAS(kind, domain, name, since) { domain, name, since, OP_##kind, NULL },
+#include "ir/ops.def"
+#undef OP
+#undef ALIAS
+};
+
+const struct op_row *op_row(enum op_kind kind)
+{
+    return kind > OP_NONE && kind < OP_COUNT ? &op_rows[kind] : NULL;
+}
+
+static bool row_is(const struct op_row *row, const char *domain, const char *name, int version)
+{
+    return row->since <= version && !strcmp(row->name, name) && !strcmp(row->domain, domain);
+}
+
+enum op_kind op_find(const char *domain, const char *name, int version)
+{
+    const char *want = strcmp(domain, "ai.onnx") != 0 ? domain : "";
+
+    for (int i = OP_NONE + 1; i < OP_COUNT; i++) {
+        if (row_is(&op_rows[i], want, name, version)) return op_rows[i].kind;
+    }
+    for (size_t i = 0; i < COUNT(op_aliases); i++) {
+        if (row_is(&op_aliases[i], want, name, version)) return op_aliases[i].kind;
+    }
+    return OP_NONE;
+}
+
+enum { MANY = 1 << 20 };
+
+/* { required inputs, inputs at most, required outputs, outputs at most } */
+// clang-format off
+static const struct op_arity op_arities[OP_COUNT] = {
+    [OP_IDENTITY] = { 1, 1, 1, 1 },   [OP_NEG] = { 1, 1, 1, 1 },        [OP_ABS] = { 1, 1, 1, 1 },
+    [OP_SQRT] = { 1, 1, 1, 1 },       [OP_RECIPROCAL] = { 1, 1, 1, 1 }, [OP_EXP] = { 1, 1, 1, 1 },
+    [OP_LOG] = { 1, 1, 1, 1 },        [OP_ERF] = { 1, 1, 1, 1 },        [OP_SIGMOID] = { 1, 1, 1, 1 },
+    [OP_TANH] = { 1, 1, 1, 1 },       [OP_RELU] = { 1, 1, 1, 1 },       [OP_SOFTPLUS] = { 1, 1, 1, 1 },
+    [OP_COS] = { 1, 1, 1, 1 },        [OP_SIN] = { 1, 1, 1, 1 },        [OP_FLOOR] = { 1, 1, 1, 1 },
+    [OP_CEIL] = { 1, 1, 1, 1 },       [OP_ROUND] = { 1, 1, 1, 1 },      [OP_NOT] = { 1, 1, 1, 1 },
+    [OP_GELU] = { 1, 1, 1, 1 },       [OP_CLIP] = { 1, 3, 1, 1 },       [OP_TRILU] = { 1, 2, 1, 1 },
+    [OP_CUMSUM] = { 2, 2, 1, 1 },     [OP_SOFTMAX] = { 1, 1, 1, 1 },    [OP_ISNAN] = { 1, 1, 1, 1 },
+    [OP_ISINF] = { 1, 1, 1, 1 },      [OP_FASTGELU] = { 1, 2, 1, 1 },   [OP_BIASGELU] = { 2, 2, 1, 1 },
+    [OP_QUICKGELU] = { 1, 1, 1, 1 },
+    [OP_ADD] = { 2, 2, 1, 1 },        [OP_SUB] = { 2, 2, 1, 1 },        [OP_MUL] = { 2, 2, 1, 1 },
+    [OP_DIV] = { 2, 2, 1, 1 },        [OP_POW] = { 2, 2, 1, 1 },        [OP_MOD] = { 2, 2, 1, 1 },
+    [OP_MIN] = { 1, MANY, 1, 1 },     [OP_MAX] = { 1, MANY, 1, 1 },     [OP_EQUAL] = { 2, 2, 1, 1 },
+    [OP_LESS] = { 2, 2, 1, 1 },       [OP_LESSOREQUAL] = { 2, 2, 1, 1 }, [OP_GREATER] = { 2, 2, 1, 1 },
+    [OP_GREATEROREQUAL] = { 2, 2, 1, 1 }, [OP_AND] = { 2, 2, 1, 1 },    [OP_OR] = { 2, 2, 1, 1 },
+    [OP_WHERE] = { 3, 3, 1, 1 },
+    [OP_CAST] = { 1, 1, 1, 1 },       [OP_CASTLIKE] = { 2, 2, 1, 1 },   [OP_CONSTANT] = { 0, 0, 1, 1 },
+    [OP_CONSTANTOFSHAPE] = { 1, 1, 1, 1 }, [OP_SHAPE] = { 1, 1, 1, 1 }, [OP_SIZE] = { 1, 1, 1, 1 },
+    [OP_RESHAPE] = { 1, 2, 1, 1 },    [OP_FLATTEN] = { 1, 1, 1, 1 },    [OP_TRANSPOSE] = { 1, 1, 1, 1 },
+    [OP_SQUEEZE] = { 1, 2, 1, 1 },    [OP_UNSQUEEZE] = { 1, 2, 1, 1 },  [OP_CONCAT] = { 1, MANY, 1, 1 },
+    [OP_SPLIT] = { 1, 2, 1, MANY },   [OP_SLICE] = { 1, 5, 1, 1 },      [OP_EXPAND] = { 2, 2, 1, 1 },
+    [OP_TILE] = { 2, 2, 1, 1 },       [OP_RANGE] = { 3, 3, 1, 1 },      [OP_GATHER] = { 2, 2, 1, 1 },
+    [OP_GATHERQ] = { 3, 4, 1, 1 },
+    [OP_REDUCESUM] = { 1, 2, 1, 1 },  [OP_REDUCEMEAN] = { 1, 2, 1, 1 }, [OP_REDUCEMAX] = { 1, 2, 1, 1 },
+    [OP_REDUCEMIN] = { 1, 2, 1, 1 },  [OP_ARGMAX] = { 1, 1, 1, 1 },
+    [OP_MATMUL] = { 2, 2, 1, 1 },     [OP_GEMM] = { 2, 3, 1, 1 },       [OP_DEQUANTIZELINEAR] = { 2, 3, 1, 1 },
+    [OP_MATMULNBITS] = { 3, 6, 1, 1 },
+    [OP_RMSNORM] = { 2, 2, 1, 2 },    [OP_LAYERNORM] = { 2, 3, 1, 3 },  [OP_SKIPRMSNORM] = { 3, 4, 1, 4 },
+    [OP_SKIPLAYERNORM] = { 3, 5, 1, 4 }, [OP_ROTARY] = { 4, 4, 1, 1 },  [OP_ROTARY23] = { 3, 4, 1, 1 },
+    [OP_GQA] = { 1, 16, 1, 4 },
+    [OP_IF] = { 1, 1, 1, MANY },
+    [OP_LINEAR] = { 2, 5, 1, 1 },     [OP_GATEDACT] = { 1, 2, 1, 1 },   [OP_HEADNORM] = { 2, 2, 1, 1 },
+    [OP_SEQATTN] = { 1, 10, 1, 1 },   [OP_SELECTROWS] = { 1, 1, 1, 1 },
+};
+// clang-format on
+
+const struct op_arity *op_arity(enum op_kind kind)
+{
+    static const struct op_arity none;
+    return (unsigned)kind < OP_COUNT ? &op_arities[kind] : &none;
+}

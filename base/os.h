@@ -23,6 +23,8 @@ status os_read_file(const char *path, size_t size_max, char **out, size_t *n, st
 status os_write_file(const char *path, const void *data, size_t n, struct err *err);
 bool os_is_dir(const char *path);
 bool os_is_file(const char *path);
+/* Size of a regular file. */
+status os_file_size(const char *path, uint64_t *size, struct err *err);
 /* Names in a folder, sorted, without . and ..; free with os_free_list. */
 status os_list_dir(const char *path, char ***names, size_t *n, struct err *err);
 void os_free_list(char **names, size_t n);

@@ -211,6 +211,16 @@ bool os_is_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+status os_file_size(const char *path, uint64_t *size, struct err *err)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0) return os_fail_errno(err, path, errno);
+    if (!S_ISREG(info.st_mode)) return FAIL(err, ST_IO, "%s: not a regular file", path);
+    *size = (uint64_t)info.st_size;
+    return ST_OK;
+}
+
 static int os_compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

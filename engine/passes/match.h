@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Small questions and edits that passes share. */
+#pragma once
+#include "engine/graph/graph.h"
+
+/* Node index that makes `value` if its kind is `op`, else -1. */
+int match_producer(const struct graph *g, int value, enum op_kind op);
+/* Input i of node n, or -1 when absent or out of range. */
+int match_in(const struct graph_node *n, int i);
+/* Output i of node n, or -1. */
+int match_out(const struct graph_node *n, int i);
+/* The only user of `value` (node index), if it has exactly one use and is no
+ * graph output; else -1. */
+int match_only_user(const struct graph *g, int value);
+/* The one input of a two-input node that is not `value`; -1 if neither is. */
+int match_other(const struct graph_node *n, int value);
+/* Typed attributes of a node (defaults filled in). False when the file's
+ * attributes are wrong. */
+bool match_attrs(const struct graph_node *n, union op_attrs *out);
+/* A constant of exactly one element that is x (within 1e-6 relative). */
+bool match_scalar(const struct graph *g, int value, double x);
+
+struct attr attr_int(const char *name, int64_t v);
+struct attr attr_float(const char *name, float v);
+struct attr attr_str(const char *name, const char *v);
+
+/* A new node, named as `old`, makes value `replaces` from now on; `old` and the
+ * node that made `replaces` are removed. False when memory runs out. */
+bool match_replace(struct graph *g, int old, int replaces, enum op_kind op,
+                   const int *in, int n_in, const struct attr *attrs,
+                   int n_attrs);

@@ -2,13 +2,7 @@
 # One static library cupola_<folder> per folder, from every .c below it; the link edges are the include
 # table of ARCHITECTURE.md. A folder without sources is an INTERFACE library with the same name.
 
-if(CUPOLA_PARTS STREQUAL all)
-    set(CUPOLA_FOLDERS base ir kernels backends tokenizer models engine server api cli)
-elseif(CUPOLA_PARTS STREQUAL kernels)
-    set(CUPOLA_FOLDERS base ir kernels)
-else()
-    message(FATAL_ERROR "CUPOLA_PARTS=${CUPOLA_PARTS}: expected all or kernels")
-endif()
+set(CUPOLA_FOLDERS base ir kernels backends tokenizer models engine server api cli)
 
 set(CUPOLA_USES_base Threads::Threads m dep_cjson dep_crypto ${CMAKE_DL_LIBS})
 set(CUPOLA_USES_ir cupola_base)
@@ -36,7 +30,7 @@ add_custom_target(cupola_version ALL
 function(cupola_onnx_proto)
     set(proto engine/onnx/onnx.proto)
     set(stem ${PROJECT_BINARY_DIR}/generated/engine/onnx/onnx.pb-c)
-    if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${proto} OR NOT engine IN_LIST CUPOLA_FOLDERS)
+    if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${proto})
         return()
     endif()
     find_program(CUPOLA_PROTOC_C protoc-c)
@@ -88,7 +82,7 @@ endforeach()
 # ---- the program ----
 
 file(GLOB main_source CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/main.c)
-if(main_source AND cli IN_LIST CUPOLA_FOLDERS)
+if(main_source)
     add_executable(cupola ${main_source})
     target_link_libraries(cupola PRIVATE cupola_cli)
     target_compile_options(cupola PRIVATE ${CUPOLA_WARNINGS} -ffp-contract=off)

@@ -2,162 +2,151 @@
 #include "engine/exec/node_run.h"
 #include <string.h>
 
-void node_run_fini(struct node_run *r) {
-  if (!r->be)
-    return;
-  r->be->ops->discard(r->be, r->program);
-  r->be->ops->release(r->be, r->prepared);
-  mem_free(r->types);
-  *r = (struct node_run){0};
+void node_run_fini(struct node_run *r)
+{
+    if (!r->be) return;
+    r->be->ops->discard(r->be, r->program);
+    r->be->ops->release(r->be, r->prepared);
+    mem_free(r->types);
+    *r = (struct node_run){ 0 };
 }
 
-static bool types_match(const struct node_run *r, const struct op_call *call) {
-  for (int i = 0; i < call->n_in; i++)
-    if (!type_equal(&r->types[i], &call->in[i].type))
-      return false;
-  for (int i = 0; i < call->n_out; i++)
-    if (!type_equal(&r->types[call->n_in + i], &call->out[i].type))
-      return false;
-  return true;
+static bool types_match(const struct node_run *r, const struct op_call *call)
+{
+    for (int i = 0; i < call->n_in; i++)
+        if (!type_equal(&r->types[i], &call->in[i].type)) return false;
+    for (int i = 0; i < call->n_out; i++)
+        if (!type_equal(&r->types[call->n_in + i], &call->out[i].type)) return false;
+    return true;
 }
 
 /* The segment's value list is inputs then outputs, absent ones included so that
  * indices are simple. */
 struct one_node {
-  struct seg_value *values;
-  int *index;
-  struct tensor *tensors; /* the call's tensors with data only where constant */
+    struct seg_value *values;
+    int *index;
+    struct tensor *tensors; /* the call's tensors with data only where constant */
 };
 
-static status one_node_init(struct one_node *o, const struct op_call *call,
-                            const bool *is_const, struct arena *a,
-                            struct err *err) {
-  const int n = call->n_in + call->n_out;
+static status one_node_init(struct one_node *o, const struct op_call *call, const bool *is_const,
+                            struct arena *a, struct err *err)
+{
+    const int n = call->n_in + call->n_out;
 
-  o->values = ARENA_ARRAY(a, (size_t)n + 1, struct seg_value);
-  o->index = ARENA_ARRAY(a, (size_t)n + 1, int);
-  o->tensors = ARENA_ARRAY(a, (size_t)n + 1, struct tensor);
-  if (!o->values || !o->index || !o->tensors)
-    return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
-  for (int i = 0; i < n; i++) {
-    const bool input = i < call->n_in;
-    const struct tensor *t = input ? &call->in[i] : &call->out[i - call->n_in];
-    const bool constant = input && is_const && is_const[i];
+    o->values = ARENA_ARRAY(a, (size_t)n + 1, struct seg_value);
+    o->index = ARENA_ARRAY(a, (size_t)n + 1, int);
+    o->tensors = ARENA_ARRAY(a, (size_t)n + 1, struct tensor);
+    if (!o->values || !o->index || !o->tensors)
+        return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
+    for (int i = 0; i < n; i++) {
+        const bool input = i < call->n_in;
+        const struct tensor *t = input ? &call->in[i] : &call->out[i - call->n_in];
+        const bool constant = input && is_const && is_const[i];
 
-    o->values[i] = (struct seg_value){
-        .name = call->node, .type = t->type, .data = constant ? t->data : NULL};
-    o->values[i].role = constant ? SEG_CONST : input ? SEG_INPUT : SEG_OUTPUT;
-    o->index[i] = t->type.dtype == DT_NONE ? -1 : i;
-    o->tensors[i] = (struct tensor){t->type, constant ? t->data : NULL};
-  }
-  return ST_OK;
+        o->values[i] = (struct seg_value){ .name = call->node,
+                                           .type = t->type,
+                                           .data = constant ? t->data : NULL };
+        o->values[i].role = constant ? SEG_CONST : input ? SEG_INPUT : SEG_OUTPUT;
+        o->index[i] = t->type.dtype == DT_NONE ? -1 : i;
+        o->tensors[i] = (struct tensor){ t->type, constant ? t->data : NULL };
+    }
+    return ST_OK;
 }
 
-static status compile_call(struct node_run *r, const struct op_call *call,
-                           const bool *is_const, struct err *err) {
-  struct arena a = {0};
-  struct one_node o;
-  struct seg_node node = {.call = *call};
-  struct segment seg = {
-      .n_values = call->n_in + call->n_out, .nodes = &node, .n_nodes = 1};
-  status st = one_node_init(&o, call, is_const, &a, err);
+static status compile_call(struct node_run *r, const struct op_call *call, const bool *is_const,
+                           struct err *err)
+{
+    struct arena a = { 0 };
+    struct one_node o;
+    struct seg_node node = { .call = *call };
+    struct segment seg = { .n_values = call->n_in + call->n_out, .nodes = &node, .n_nodes = 1 };
+    status st = one_node_init(&o, call, is_const, &a, err);
 
-  if (st != ST_OK)
-    goto out;
-  node.in = o.index;
-  node.out = o.index + call->n_in;
-  node.call.in = o.tensors;
-  node.call.out = o.tensors + call->n_in;
-  seg.values = o.values;
-  if (!r->be->ops->supports(r->be, &node.call)) {
-    st = FAIL(err, ST_UNSUPPORTED, "%s: %s has no kernel for these types on %s",
-              call->node, op_row(call->op)->name, r->be->ops->name);
-    goto out;
-  }
-  if (!r->tried_prepare)
-    st = r->be->ops->prepare(r->be, &node.call, &r->prepared, err);
-  if (st != ST_OK)
-    goto out;
-  r->tried_prepare = true;
-  node.prepared = r->prepared;
-  st = r->be->ops->compile(r->be, &seg, &r->program, err);
+    if (st != ST_OK) goto out;
+    node.in = o.index;
+    node.out = o.index + call->n_in;
+    node.call.in = o.tensors;
+    node.call.out = o.tensors + call->n_in;
+    seg.values = o.values;
+    if (!r->be->ops->supports(r->be, &node.call)) {
+        st = FAIL(err, ST_UNSUPPORTED, "%s: %s has no kernel for these types on %s", call->node,
+                  op_row(call->op)->name, r->be->ops->name);
+        goto out;
+    }
+    if (!r->tried_prepare) st = r->be->ops->prepare(r->be, &node.call, &r->prepared, err);
+    if (st != ST_OK) goto out;
+    r->tried_prepare = true;
+    node.prepared = r->prepared;
+    st = r->be->ops->compile(r->be, &seg, &r->program, err);
 out:
-  arena_fini(&a);
-  return st;
+    arena_fini(&a);
+    return st;
 }
 
-static status remember_types(struct node_run *r, const struct op_call *call,
-                             struct err *err) {
-  const size_t n = (size_t)(call->n_in + call->n_out);
+static status remember_types(struct node_run *r, const struct op_call *call, struct err *err)
+{
+    const size_t n = (size_t)(call->n_in + call->n_out);
 
-  mem_free(r->types);
-  r->types = mem_calloc(n + 1, sizeof *r->types);
-  if (!r->types)
-    return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
-  for (int i = 0; i < call->n_in; i++)
-    r->types[i] = call->in[i].type;
-  for (int i = 0; i < call->n_out; i++)
-    r->types[call->n_in + i] = call->out[i].type;
-  return ST_OK;
+    mem_free(r->types);
+    r->types = mem_calloc(n + 1, sizeof *r->types);
+    if (!r->types) return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
+    for (int i = 0; i < call->n_in; i++) r->types[i] = call->in[i].type;
+    for (int i = 0; i < call->n_out; i++) r->types[call->n_in + i] = call->out[i].type;
+    return ST_OK;
 }
 
 enum { BIND_MAX = 64 };
 
-static status run_program(struct node_run *r, const struct op_call *call,
-                          const bool *is_const, struct err *err) {
-  struct binding small[BIND_MAX], *b = small;
-  struct step step = {.n_tokens = 0};
-  const int n = call->n_in + call->n_out;
+static status run_program(struct node_run *r, const struct op_call *call, const bool *is_const,
+                          struct err *err)
+{
+    struct binding small[BIND_MAX], *b = small;
+    struct step step = { .n_tokens = 0 };
+    const int n = call->n_in + call->n_out;
 
-  if (n > BIND_MAX)
-    b = mem_calloc((size_t)n, sizeof *b);
-  if (!b)
-    return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
-  for (int i = 0; i < n; i++) {
-    const bool input = i < call->n_in;
-    const struct tensor *t = input ? &call->in[i] : &call->out[i - call->n_in];
+    if (n > BIND_MAX) b = mem_calloc((size_t)n, sizeof *b);
+    if (!b) return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
+    for (int i = 0; i < n; i++) {
+        const bool input = i < call->n_in;
+        const struct tensor *t = input ? &call->in[i] : &call->out[i - call->n_in];
 
-    if (t->type.dtype == DT_NONE || (input && is_const && is_const[i]))
-      continue;
-    b[step.n_bindings++] = (struct binding){.value = i, .tensor = *t};
-  }
-  step.bindings = b;
-  const status st = r->be->ops->execute(r->be, r->program, &step, err);
-  if (b != small)
-    mem_free(b);
-  return st;
+        if (t->type.dtype == DT_NONE || (input && is_const && is_const[i])) continue;
+        b[step.n_bindings++] = (struct binding){ .value = i, .tensor = *t };
+    }
+    step.bindings = b;
+    const status st = r->be->ops->execute(r->be, r->program, &step, err);
+    if (b != small) mem_free(b);
+    return st;
 }
 
-status node_run_execute(struct node_run *r, const struct op_call *call,
-                        const bool *is_const, struct err *err) {
-  if (r->program && !types_match(r, call)) {
-    r->be->ops->discard(r->be, r->program);
-    r->program = NULL;
-  }
-  if (!r->program) {
-    TRY(remember_types(r, call, err));
-    TRY(compile_call(r, call, is_const, err));
-  }
-  return run_program(r, call, is_const, err);
+status node_run_execute(struct node_run *r, const struct op_call *call, const bool *is_const,
+                        struct err *err)
+{
+    if (r->program && !types_match(r, call)) {
+        r->be->ops->discard(r->be, r->program);
+        r->program = NULL;
+    }
+    if (!r->program) {
+        TRY(remember_types(r, call, err));
+        TRY(compile_call(r, call, is_const, err));
+    }
+    return run_program(r, call, is_const, err);
 }
 
-status node_run_once(struct backend *be, struct op_call *call, struct arena *a,
-                     struct err *err) {
-  struct node_run r = {.be = be};
-  status st = op_row(call->op)->infer(call, err);
+status node_run_once(struct backend *be, struct op_call *call, struct arena *a, struct err *err)
+{
+    struct node_run r = { .be = be };
+    status st = op_row(call->op)->infer(call, err);
 
-  for (int i = 0; st == ST_OK && i < call->n_out; i++) {
-    size_t bytes = 0;
-    if (call->out[i].type.dtype == DT_NONE)
-      continue;
-    if (!type_bytes(&call->out[i].type, &bytes))
-      st = FAIL(err, ST_UNSUPPORTED, "%s: output %d has no known size",
-                call->node, i);
-    else if (!(call->out[i].data = arena_alloc(a, bytes ? bytes : 1)))
-      st = FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
-  }
-  if (st == ST_OK)
-    st = node_run_execute(&r, call, NULL, err);
-  node_run_fini(&r);
-  return st;
+    for (int i = 0; st == ST_OK && i < call->n_out; i++) {
+        size_t bytes = 0;
+        if (call->out[i].type.dtype == DT_NONE) continue;
+        if (!type_bytes(&call->out[i].type, &bytes))
+            st = FAIL(err, ST_UNSUPPORTED, "%s: output %d has no known size", call->node, i);
+        else if (!(call->out[i].data = arena_alloc(a, bytes ? bytes : 1)))
+            st = FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
+    }
+    if (st == ST_OK) st = node_run_execute(&r, call, NULL, err);
+    node_run_fini(&r);
+    return st;
 }

@@ -5,11 +5,11 @@
 #include "backends/backend.h"
 
 struct node_run {
-  struct backend *be;
-  struct prepared *prepared;
-  struct program *program;   /* of the types below; NULL before the first run */
-  struct tensor_type *types; /* inputs then outputs of the compiled program */
-  bool tried_prepare;
+    struct backend *be;
+    struct prepared *prepared;
+    struct program *program;   /* of the types below; NULL before the first run */
+    struct tensor_type *types; /* inputs then outputs of the compiled program */
+    bool tried_prepare;
 };
 
 /* Zero-initialise, then set be. */
@@ -19,10 +19,9 @@ void node_run_fini(struct node_run *r);
  * out[].type is inferred and known, out[].data is where results go (outputs
  * with dtype DT_NONE or no data are not wanted; their type must be DT_NONE).
  * is_const[i]: input i is a constant of the graph (may be NULL: none). */
-status node_run_execute(struct node_run *r, const struct op_call *call,
-                        const bool *is_const, struct err *err);
+status node_run_execute(struct node_run *r, const struct op_call *call, const bool *is_const,
+                        struct err *err);
 
 /* Infers and runs a call whose inputs are all known, results in the arena. For
  * constant folding. */
-status node_run_once(struct backend *be, struct op_call *call, struct arena *a,
-                     struct err *err);
+status node_run_once(struct backend *be, struct op_call *call, struct arena *a, struct err *err);

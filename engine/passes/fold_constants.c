@@ -10,89 +10,85 @@
  * nodes. */
 enum { FOLD_BYTES_MAX = 1 << 30 };
 
-static bool op_is_view(enum op_kind op) {
-  return op == OP_RESHAPE || op == OP_SQUEEZE || op == OP_UNSQUEEZE ||
-         op == OP_FLATTEN || op == OP_IDENTITY;
+static bool op_is_view(enum op_kind op)
+{
+    return op == OP_RESHAPE || op == OP_SQUEEZE || op == OP_UNSQUEEZE || op == OP_FLATTEN ||
+           op == OP_IDENTITY;
 }
 
-static bool op_folds(enum op_kind op) {
-  return op != OP_NONE && op != OP_IF && op != OP_DEQUANTIZELINEAR &&
-         op != OP_GATHERQ && op != OP_MATMULNBITS && op != OP_GQA &&
-         op < OP_LINEAR;
+static bool op_folds(enum op_kind op)
+{
+    return op != OP_NONE && op != OP_IF && op != OP_DEQUANTIZELINEAR && op != OP_GATHERQ &&
+           op != OP_MATMULNBITS && op != OP_GQA && op < OP_LINEAR;
 }
 
-static bool inputs_constant(const struct graph *g, const struct graph_node *n) {
-  for (int i = 0; i < n->n_in; i++)
-    if (n->in[i] >= 0 && !graph_is_constant(g, n->in[i]))
-      return false;
-  return true;
+static bool inputs_constant(const struct graph *g, const struct graph_node *n)
+{
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && !graph_is_constant(g, n->in[i])) return false;
+    return true;
 }
 
 /* Shape and Size need only the type. */
-static bool folds_from_type(const struct graph *g, const struct graph_node *n) {
-  return (n->op == OP_SHAPE || n->op == OP_SIZE) && n->in[0] >= 0 &&
-         type_known(&g->values[n->in[0]].type);
+static bool folds_from_type(const struct graph *g, const struct graph_node *n)
+{
+    return (n->op == OP_SHAPE || n->op == OP_SIZE) && n->in[0] >= 0 &&
+           type_known(&g->values[n->in[0]].type);
 }
 
-static bool outputs_fit(const struct op_call *call) {
-  for (int i = 0; i < call->n_out; i++) {
-    size_t bytes = 0;
-    if (call->out[i].type.dtype == DT_NONE)
-      continue;
-    if (call->out[i].type.dtype == DT_STRING ||
-        !type_bytes(&call->out[i].type, &bytes) || bytes > FOLD_BYTES_MAX)
-      return false;
-  }
-  return true;
+static bool outputs_fit(const struct op_call *call)
+{
+    for (int i = 0; i < call->n_out; i++) {
+        size_t bytes = 0;
+        if (call->out[i].type.dtype == DT_NONE) continue;
+        if (call->out[i].type.dtype == DT_STRING || !type_bytes(&call->out[i].type, &bytes) ||
+            bytes > FOLD_BYTES_MAX)
+            return false;
+    }
+    return true;
 }
 
-static void make_constants(struct graph *g, int node,
-                           const struct op_call *call) {
-  for (int i = 0; i < call->n_out; i++) {
-    const int v = g->nodes[node].out[i];
-    if (v < 0)
-      continue;
-    g->values[v].type = call->out[i].type;
-    g->values[v].data = call->out[i].data;
-    g->values[v].producer = -1;
-  }
-  graph_remove_node(g, node);
+static void make_constants(struct graph *g, int node, const struct op_call *call)
+{
+    for (int i = 0; i < call->n_out; i++) {
+        const int v = g->nodes[node].out[i];
+        if (v < 0) continue;
+        g->values[v].type = call->out[i].type;
+        g->values[v].data = call->out[i].data;
+        g->values[v].producer = -1;
+    }
+    graph_remove_node(g, node);
 }
 
-static status fold_node(struct graph *g, int node,
-                        const struct pass_context *ctx, struct err *err) {
-  struct arena scratch = {0};
-  struct op_call call;
-  status st = graph_node_call(g, node, &scratch, &call, err);
+static status fold_node(struct graph *g, int node, const struct pass_context *ctx, struct err *err)
+{
+    struct arena scratch = { 0 };
+    struct op_call call;
+    status st = graph_node_call(g, node, &scratch, &call, err);
 
-  if (st != ST_OK)
-    goto out;
-  st = op_row(call.op)->infer(&call, err);
-  if (st != ST_OK || !outputs_fit(&call))
-    goto out;
-  if (op_is_view(call.op)) {
-    call.out[0].data = call.in[0].data;
-  } else {
-    struct err quiet = {0};
-    /* A constant node that no kernel takes is left for the executor to complain
-     * about, if it is ever run. */
-    if (node_run_once(ctx->backend, &call, graph_arena(g), &quiet) != ST_OK)
-      goto out;
-  }
-  make_constants(g, node, &call);
+    if (st != ST_OK) goto out;
+    st = op_row(call.op)->infer(&call, err);
+    if (st != ST_OK || !outputs_fit(&call)) goto out;
+    if (op_is_view(call.op)) {
+        call.out[0].data = call.in[0].data;
+    } else {
+        struct err quiet = { 0 };
+        /* A constant node that no kernel takes is left for the executor to complain
+         * about, if it is ever run. */
+        if (node_run_once(ctx->backend, &call, graph_arena(g), &quiet) != ST_OK) goto out;
+    }
+    make_constants(g, node, &call);
 out:
-  arena_fini(&scratch);
-  return st;
+    arena_fini(&scratch);
+    return st;
 }
 
-status pass_fold_constants(struct graph *g, const struct pass_context *ctx,
-                           struct err *err) {
-  for (size_t i = 0; i < g->n_nodes; i++) {
-    const struct graph_node *n = &g->nodes[i];
-    if (!op_folds(n->op))
-      continue;
-    if (inputs_constant(g, n) || folds_from_type(g, n))
-      TRY(fold_node(g, (int)i, ctx, err));
-  }
-  return ST_OK;
+status pass_fold_constants(struct graph *g, const struct pass_context *ctx, struct err *err)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *n = &g->nodes[i];
+        if (!op_folds(n->op)) continue;
+        if (inputs_constant(g, n) || folds_from_type(g, n)) TRY(fold_node(g, (int)i, ctx, err));
+    }
+    return ST_OK;
 }

@@ -8,175 +8,165 @@
 #include <string.h>
 
 struct quant_weight {
-  const uint8_t *codes, *zero_points; /* zero_points NULL: all `zero` */
-  const float *scales;
-  int64_t k, n, block, blocks;
-  unsigned bits;
-  unsigned offset; /* added to a stored code to make it unsigned */
-  bool n_major;    /* codes [N, K] (behind a Transpose) instead of [K, N] */
+    const uint8_t *codes, *zero_points; /* zero_points NULL: all `zero` */
+    const float *scales;
+    int64_t k, n, block, blocks;
+    unsigned bits;
+    unsigned offset; /* added to a stored code to make it unsigned */
+    bool n_major;    /* codes [N, K] (behind a Transpose) instead of [K, N] */
 };
 
-static unsigned read_code(const uint8_t *p, unsigned bits, unsigned offset,
-                          size_t i) {
-  const unsigned raw = bits == 8 ? p[i] : (p[i / 2] >> (i % 2 * 4)) & 15u;
+static unsigned read_code(const uint8_t *p, unsigned bits, unsigned offset, size_t i)
+{
+    const unsigned raw = bits == 8 ? p[i] : (p[i / 2] >> (i % 2 * 4)) & 15u;
 
-  return (raw + offset) & (bits == 8 ? 255u : 15u);
+    return (raw + offset) & (bits == 8 ? 255u : 15u);
 }
 
 /* Index of (k, n) in a [rows of K, N] or [N, rows of K] array. */
-static size_t at(const struct quant_weight *w, int64_t rows, int64_t k,
-                 int64_t n) {
-  return (size_t)(w->n_major ? n * rows + k : k * w->n + n);
+static size_t at(const struct quant_weight *w, int64_t rows, int64_t k, int64_t n)
+{
+    return (size_t)(w->n_major ? n * rows + k : k * w->n + n);
 }
 
-static void put_code(uint8_t *p, unsigned bits, size_t i, unsigned code) {
-  if (bits == 8)
-    p[i] = (uint8_t)code;
-  else
-    p[i / 2] = (uint8_t)(p[i / 2] | code << (i % 2 * 4));
+static void put_code(uint8_t *p, unsigned bits, size_t i, unsigned code)
+{
+    if (bits == 8)
+        p[i] = (uint8_t)code;
+    else
+        p[i / 2] = (uint8_t)(p[i / 2] | code << (i % 2 * 4));
 }
 
-static void pack_codes(const struct quant_weight *w, uint8_t *out) {
-  const size_t blob = (size_t)w->block * w->bits / 8;
+static void pack_codes(const struct quant_weight *w, uint8_t *out)
+{
+    const size_t blob = (size_t)w->block * w->bits / 8;
 
-  for (int64_t n = 0; n < w->n; n++)
-    for (int64_t k = 0; k < w->k; k++) {
-      uint8_t *block =
-          out + ((size_t)n * (size_t)w->blocks + (size_t)(k / w->block)) * blob;
-      put_code(block, w->bits, (size_t)(k % w->block),
-               read_code(w->codes, w->bits, w->offset, at(w, w->k, k, n)));
-    }
+    for (int64_t n = 0; n < w->n; n++)
+        for (int64_t k = 0; k < w->k; k++) {
+            uint8_t *block = out + ((size_t)n * (size_t)w->blocks + (size_t)(k / w->block)) * blob;
+            put_code(block, w->bits, (size_t)(k % w->block),
+                     read_code(w->codes, w->bits, w->offset, at(w, w->k, k, n)));
+        }
 }
 
-static void pack_scales(const struct quant_weight *w, float *out) {
-  for (int64_t n = 0; n < w->n; n++)
-    for (int64_t b = 0; b < w->blocks; b++)
-      out[n * w->blocks + b] = w->scales[at(w, w->blocks, b, n)];
+static void pack_scales(const struct quant_weight *w, float *out)
+{
+    for (int64_t n = 0; n < w->n; n++)
+        for (int64_t b = 0; b < w->blocks; b++)
+            out[n * w->blocks + b] = w->scales[at(w, w->blocks, b, n)];
 }
 
-static void pack_zero_points(const struct quant_weight *w, size_t row_bytes,
-                             uint8_t *out) {
-  for (int64_t n = 0; n < w->n; n++)
-    for (int64_t b = 0; b < w->blocks; b++) {
-      const unsigned zp = w->zero_points
-                              ? read_code(w->zero_points, w->bits, w->offset,
-                                          at(w, w->blocks, b, n))
-                              : w->offset;
-      put_code(out + (size_t)n * row_bytes, w->bits, (size_t)b, zp);
-    }
+static void pack_zero_points(const struct quant_weight *w, size_t row_bytes, uint8_t *out)
+{
+    for (int64_t n = 0; n < w->n; n++)
+        for (int64_t b = 0; b < w->blocks; b++) {
+            const unsigned zp = w->zero_points ? read_code(w->zero_points, w->bits, w->offset,
+                                                           at(w, w->blocks, b, n))
+                                               : w->offset;
+            put_code(out + (size_t)n * row_bytes, w->bits, (size_t)b, zp);
+        }
 }
 
-static int add_u8(struct graph *g, int ndim, const int64_t *dim,
-                  uint8_t **data) {
-  const struct tensor_type t = type_make(DT_U8, ndim, dim);
-  size_t bytes = 0;
+static int add_u8(struct graph *g, int ndim, const int64_t *dim, uint8_t **data)
+{
+    const struct tensor_type t = type_make(DT_U8, ndim, dim);
+    size_t bytes = 0;
 
-  if (!type_bytes(&t, &bytes) || !(*data = arena_alloc(graph_arena(g), bytes)))
-    return -1;
-  return graph_add_constant(g, NULL, &t, *data, false);
+    if (!type_bytes(&t, &bytes) || !(*data = arena_alloc(graph_arena(g), bytes))) return -1;
+    return graph_add_constant(g, NULL, &t, *data, false);
 }
 
-static bool replace_matmul(struct graph *g, int matmul,
-                           const struct quant_weight *w) {
-  const int64_t blob = w->block * w->bits / 8,
-                zp_bytes = (w->blocks * w->bits + 7) / 8;
-  const struct tensor_type scales_type =
-      type_make(DT_F32, 2, (int64_t[]){w->n, w->blocks});
-  float *scales =
-      ARENA_ARRAY(graph_arena(g), (size_t)(w->n * w->blocks), float);
-  uint8_t *codes = NULL, *zeros = NULL;
-  const int b = add_u8(g, 3, (int64_t[]){w->n, w->blocks, blob}, &codes),
-            z = add_u8(g, 2, (int64_t[]){w->n, zp_bytes}, &zeros);
+static bool replace_matmul(struct graph *g, int matmul, const struct quant_weight *w)
+{
+    const int64_t blob = w->block * w->bits / 8, zp_bytes = (w->blocks * w->bits + 7) / 8;
+    const struct tensor_type scales_type = type_make(DT_F32, 2, (int64_t[]){ w->n, w->blocks });
+    float *scales = ARENA_ARRAY(graph_arena(g), (size_t)(w->n * w->blocks), float);
+    uint8_t *codes = NULL, *zeros = NULL;
+    const int b = add_u8(g, 3, (int64_t[]){ w->n, w->blocks, blob }, &codes),
+              z = add_u8(g, 2, (int64_t[]){ w->n, zp_bytes }, &zeros);
 
-  if (!scales || b < 0 || z < 0)
-    return false;
-  pack_codes(w, codes);
-  pack_scales(w, scales);
-  pack_zero_points(w, (size_t)zp_bytes, zeros);
-  const int s = graph_add_constant(g, NULL, &scales_type, scales, false);
-  const int in[5] = {g->nodes[matmul].in[0], b, s, z, -1};
-  const struct attr attrs[] = {attr_int("K", w->k), attr_int("N", w->n),
-                               attr_int("bits", w->bits),
-                               attr_int("block_size", w->block)};
-  return s >= 0 && match_replace(g, matmul, g->nodes[matmul].out[0], OP_LINEAR,
-                                 in, 5, attrs, (int)COUNT(attrs));
+    if (!scales || b < 0 || z < 0) return false;
+    pack_codes(w, codes);
+    pack_scales(w, scales);
+    pack_zero_points(w, (size_t)zp_bytes, zeros);
+    const int s = graph_add_constant(g, NULL, &scales_type, scales, false);
+    const int in[5] = { g->nodes[matmul].in[0], b, s, z, -1 };
+    const struct attr attrs[] = { attr_int("K", w->k), attr_int("N", w->n),
+                                  attr_int("bits", w->bits), attr_int("block_size", w->block) };
+    return s >= 0 && match_replace(g, matmul, g->nodes[matmul].out[0], OP_LINEAR, in, 5, attrs,
+                                   (int)COUNT(attrs));
 }
 
 /* How the four storage types are read: bits, and what makes a code unsigned. */
-static bool read_storage(enum dtype dt, struct quant_weight *w) {
-  w->bits = dtype_bits(dt);
-  w->offset = dt == DT_I4 ? 8 : dt == DT_I8 ? 128 : 0;
-  return dt == DT_U4 || dt == DT_I4 || dt == DT_U8 || dt == DT_I8;
+static bool read_storage(enum dtype dt, struct quant_weight *w)
+{
+    w->bits = dtype_bits(dt);
+    w->offset = dt == DT_I4 ? 8 : dt == DT_I8 ? 128 : 0;
+    return dt == DT_U4 || dt == DT_I4 || dt == DT_U8 || dt == DT_I8;
 }
 
-static bool block_fits(int64_t block) {
-  return block >= 16 && block <= 256 && (block & (block - 1)) == 0;
+static bool block_fits(int64_t block)
+{
+    return block >= 16 && block <= 256 && (block & (block - 1)) == 0;
 }
 
-static bool read_dequant(const struct graph *g, const struct graph_node *dq,
-                         struct quant_weight *w) {
-  union op_attrs a;
-  const int q = match_in(dq, 0), s = match_in(dq, 1), z = match_in(dq, 2);
+static bool read_dequant(const struct graph *g, const struct graph_node *dq, struct quant_weight *w)
+{
+    union op_attrs a;
+    const int q = match_in(dq, 0), s = match_in(dq, 1), z = match_in(dq, 2);
 
-  if (q < 0 || s < 0 || !match_attrs(dq, &a) || !graph_is_constant(g, q) ||
-      !graph_is_constant(g, s))
-    return false;
-  const struct tensor_type *qt = &g->values[q].type, *st = &g->values[s].type;
-  const int64_t axis = a.dequant.axis < 0 ? a.dequant.axis + 2 : a.dequant.axis;
-  if (qt->ndim != 2 || st->ndim != 2 || st->dtype != DT_F32 ||
-      !read_storage(qt->dtype, w) || !block_fits(a.dequant.block_size))
-    return false;
-  if (axis != (w->n_major ? 1 : 0))
-    return false;
-  w->k = qt->dim[axis];
-  w->n = qt->dim[1 - axis];
-  w->block = a.dequant.block_size;
-  w->blocks = (w->k + w->block - 1) / w->block;
-  if (w->k < 1 || w->n < 1 || st->dim[axis] != w->blocks ||
-      st->dim[1 - axis] != w->n)
-    return false;
-  w->codes = g->values[q].data;
-  w->scales = g->values[s].data;
-  if (z < 0)
-    return true;
-  if (!graph_is_constant(g, z) || g->values[z].type.dtype != qt->dtype ||
-      g->values[z].type.ndim != 2)
-    return false;
-  w->zero_points = g->values[z].data;
-  return g->values[z].type.dim[0] == st->dim[0] &&
-         g->values[z].type.dim[1] == st->dim[1];
+    if (q < 0 || s < 0 || !match_attrs(dq, &a) || !graph_is_constant(g, q) ||
+        !graph_is_constant(g, s))
+        return false;
+    const struct tensor_type *qt = &g->values[q].type, *st = &g->values[s].type;
+    const int64_t axis = a.dequant.axis < 0 ? a.dequant.axis + 2 : a.dequant.axis;
+    if (qt->ndim != 2 || st->ndim != 2 || st->dtype != DT_F32 || !read_storage(qt->dtype, w) ||
+        !block_fits(a.dequant.block_size))
+        return false;
+    if (axis != (w->n_major ? 1 : 0)) return false;
+    w->k = qt->dim[axis];
+    w->n = qt->dim[1 - axis];
+    w->block = a.dequant.block_size;
+    w->blocks = (w->k + w->block - 1) / w->block;
+    if (w->k < 1 || w->n < 1 || st->dim[axis] != w->blocks || st->dim[1 - axis] != w->n)
+        return false;
+    w->codes = g->values[q].data;
+    w->scales = g->values[s].data;
+    if (z < 0) return true;
+    if (!graph_is_constant(g, z) || g->values[z].type.dtype != qt->dtype ||
+        g->values[z].type.ndim != 2)
+        return false;
+    w->zero_points = g->values[z].data;
+    return g->values[z].type.dim[0] == st->dim[0] && g->values[z].type.dim[1] == st->dim[1];
 }
 
-static bool match_weight(const struct graph *g, int value,
-                         struct quant_weight *w) {
-  const int transpose = match_producer(g, value, OP_TRANSPOSE);
-  const int source = transpose >= 0 ? g->nodes[transpose].in[0] : value;
-  const int dq = match_producer(g, source, OP_DEQUANTIZELINEAR);
-  union op_attrs a;
+static bool match_weight(const struct graph *g, int value, struct quant_weight *w)
+{
+    const int transpose = match_producer(g, value, OP_TRANSPOSE);
+    const int source = transpose >= 0 ? g->nodes[transpose].in[0] : value;
+    const int dq = match_producer(g, source, OP_DEQUANTIZELINEAR);
+    union op_attrs a;
 
-  memset(w, 0, sizeof *w);
-  if (dq < 0)
-    return false;
-  if (transpose >= 0) {
-    if (!match_attrs(&g->nodes[transpose], &a))
-      return false;
-    w->n_major = a.transpose.perm.n == 0 ||
-                 (a.transpose.perm.n == 2 && a.transpose.perm.v[0] == 1);
-    if (!w->n_major)
-      return false;
-  }
-  return read_dequant(g, &g->nodes[dq], w);
+    memset(w, 0, sizeof *w);
+    if (dq < 0) return false;
+    if (transpose >= 0) {
+        if (!match_attrs(&g->nodes[transpose], &a)) return false;
+        w->n_major =
+            a.transpose.perm.n == 0 || (a.transpose.perm.n == 2 && a.transpose.perm.v[0] == 1);
+        if (!w->n_major) return false;
+    }
+    return read_dequant(g, &g->nodes[dq], w);
 }
 
-status pass_fuse_dequant(struct graph *g, const struct pass_context *ctx,
-                         struct err *err) {
-  const size_t n_nodes = g->n_nodes;
-  struct quant_weight w;
+status pass_fuse_dequant(struct graph *g, const struct pass_context *ctx, struct err *err)
+{
+    const size_t n_nodes = g->n_nodes;
+    struct quant_weight w;
 
-  (void)ctx;
-  for (size_t i = 0; i < n_nodes; i++)
-    if (g->nodes[i].op == OP_MATMUL && match_weight(g, g->nodes[i].in[1], &w) &&
-        !replace_matmul(g, (int)i, &w))
-      return FAIL(err, ST_NOMEM, "out of memory");
-  return ST_OK;
+    (void)ctx;
+    for (size_t i = 0; i < n_nodes; i++)
+        if (g->nodes[i].op == OP_MATMUL && match_weight(g, g->nodes[i].in[1], &w) &&
+            !replace_matmul(g, (int)i, &w))
+            return FAIL(err, ST_NOMEM, "out of memory");
+    return ST_OK;
 }

@@ -6,41 +6,41 @@
 #include "engine/passes/passes.h"
 
 enum low_kind {
-  LOW_NONE,  /* not seen yet */
-  LOW_CONST, /* a constant */
-  LOW_IDS,   /* input_ids */
-  LOW_ROWS,  /* [batch, sequence, …] -> [tokens, …] */
-  LOW_LAST,  /* [batch, …]: the last position of each sequence (pruned head,
-                before its Unsqueeze) */
-  LOW_MASK,  /* attention_mask */
-  LOW_MASK_SHAPE, /* Shape(attention_mask) */
-  LOW_MASK_LEN,   /* valid positions of each sequence */
-  LOW_SEQLENS,    /* the same minus one: GroupQueryAttention's seqlens_k */
-  LOW_TOTAL,      /* total sequence length */
-  LOW_LONG,       /* total > threshold */
-  LOW_ROPE,       /* a rotary table that depends on LOW_LONG */
-  LOW_PAST,       /* past_key_values.N.key or .value */
-  LOW_PRESENT
+    LOW_NONE,       /* not seen yet */
+    LOW_CONST,      /* a constant */
+    LOW_IDS,        /* input_ids */
+    LOW_ROWS,       /* [batch, sequence, …] -> [tokens, …] */
+    LOW_LAST,       /* [batch, …]: the last position of each sequence (pruned head,
+                       before its Unsqueeze) */
+    LOW_MASK,       /* attention_mask */
+    LOW_MASK_SHAPE, /* Shape(attention_mask) */
+    LOW_MASK_LEN,   /* valid positions of each sequence */
+    LOW_SEQLENS,    /* the same minus one: GroupQueryAttention's seqlens_k */
+    LOW_TOTAL,      /* total sequence length */
+    LOW_LONG,       /* total > threshold */
+    LOW_ROPE,       /* a rotary table that depends on LOW_LONG */
+    LOW_PAST,       /* past_key_values.N.key or .value */
+    LOW_PRESENT
 };
 
 struct low_value {
-  enum low_kind kind;
-  int rank;     /* LOW_ROWS: rank in the imported graph */
-  int64_t fold; /* LOW_ROWS: heads that the imported graph folds into its
-                   sequence dimension; 1 = none */
-  int table_short, table_long; /* LOW_ROPE: constants in the new graph */
-  int layer;                   /* LOW_PAST: number in the name */
-  bool is_value;               /* LOW_PAST: V, not K */
+    enum low_kind kind;
+    int rank;                    /* LOW_ROWS: rank in the imported graph */
+    int64_t fold;                /* LOW_ROWS: heads that the imported graph folds into its
+                                    sequence dimension; 1 = none */
+    int table_short, table_long; /* LOW_ROPE: constants in the new graph */
+    int layer;                   /* LOW_PAST: number in the name */
+    bool is_value;               /* LOW_PAST: V, not K */
 };
 
 struct lower {
-  struct graph *g; /* the clone under change; value indices are those of the
-                      imported graph */
-  struct low_value *low; /* [n_low]: values of the imported graph */
-  size_t n_low;
-  struct lower_info *info;
-  size_t cap_kv;
-  int64_t long_threshold;
+    struct graph *g;       /* the clone under change; value indices are those of the
+                              imported graph */
+    struct low_value *low; /* [n_low]: values of the imported graph */
+    size_t n_low;
+    struct lower_info *info;
+    size_t cap_kv;
+    int64_t long_threshold;
 };
 
 /* Decides what node `node` becomes. ST_UNSUPPORTED naming the node when no rule

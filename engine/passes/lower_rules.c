@@ -6,463 +6,412 @@
 #include "engine/passes/lower.h"
 #include <string.h>
 
-enum low_kind lower_kind_of(const struct lower *lo, int value) {
-  if (value < 0)
-    return LOW_NONE;
-  if (graph_is_constant(lo->g, value))
-    return LOW_CONST;
-  return (size_t)value < lo->n_low ? lo->low[value].kind : LOW_NONE;
+enum low_kind lower_kind_of(const struct lower *lo, int value)
+{
+    if (value < 0) return LOW_NONE;
+    if (graph_is_constant(lo->g, value)) return LOW_CONST;
+    return (size_t)value < lo->n_low ? lo->low[value].kind : LOW_NONE;
 }
 
-static status refuse(const struct graph_node *n, const char *why,
-                     struct err *err) {
-  return FAIL(err, ST_UNSUPPORTED, "node %s (%s): %s", n->name,
-              op_row(n->op)->name, why);
+static status refuse(const struct graph_node *n, const char *why, struct err *err)
+{
+    return FAIL(err, ST_UNSUPPORTED, "node %s (%s): %s", n->name, op_row(n->op)->name, why);
 }
 
-static int rank_of(const struct lower *lo, int value) {
-  return lo->low[value].rank;
+static int rank_of(const struct lower *lo, int value) { return lo->low[value].rank; }
+
+static void mark(struct lower *lo, int value, enum low_kind kind, int rank)
+{
+    if (value < 0) return;
+    lo->low[value].kind = kind;
+    lo->low[value].rank = rank;
 }
 
-static void mark(struct lower *lo, int value, enum low_kind kind, int rank) {
-  if (value < 0)
-    return;
-  lo->low[value].kind = kind;
-  lo->low[value].rank = rank;
-}
-
-static status drop_as(struct lower *lo, int node, enum low_kind kind) {
-  mark(lo, lo->g->nodes[node].out[0], kind, 0);
-  graph_remove_node(lo->g, node);
-  return ST_OK;
+static status drop_as(struct lower *lo, int node, enum low_kind kind)
+{
+    mark(lo, lo->g->nodes[node].out[0], kind, 0);
+    graph_remove_node(lo->g, node);
+    return ST_OK;
 }
 
 /* The node again with other attributes or inputs, same outputs. */
-static status rebuild(struct lower *lo, int node, const int *in, int n_in,
-                      const struct attr *attrs, int n_attrs, struct err *err) {
-  const struct graph_node n = lo->g->nodes[node];
+static status rebuild(struct lower *lo, int node, const int *in, int n_in, const struct attr *attrs,
+                      int n_attrs, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
 
-  graph_remove_node(lo->g, node);
-  if (graph_add_node(lo->g, n.op, n.version, n.name, in, n_in, n.out, n.n_out,
-                     attrs, n_attrs) < 0)
-    return FAIL(err, ST_NOMEM, "out of memory");
-  return ST_OK;
+    graph_remove_node(lo->g, node);
+    if (graph_add_node(lo->g, n.op, n.version, n.name, in, n_in, n.out, n.n_out, attrs, n_attrs) <
+        0)
+        return FAIL(err, ST_NOMEM, "out of memory");
+    return ST_OK;
 }
 
 /* Outputs are rows like input `like`, of this rank. */
-static void mark_outputs(struct lower *lo, const struct graph_node *n, int like,
-                         int rank) {
-  for (int i = 0; i < n->n_out; i++) {
-    mark(lo, n->out[i], LOW_ROWS, rank);
-    if (n->out[i] >= 0)
-      lo->low[n->out[i]].fold = lo->low[like].fold;
-  }
+static void mark_outputs(struct lower *lo, const struct graph_node *n, int like, int rank)
+{
+    for (int i = 0; i < n->n_out; i++) {
+        mark(lo, n->out[i], LOW_ROWS, rank);
+        if (n->out[i] >= 0) lo->low[n->out[i]].fold = lo->low[like].fold;
+    }
 }
 
-static bool is_last_axis(int64_t axis, int rank) {
-  return axis == -1 || axis == rank - 1;
-}
+static bool is_last_axis(int64_t axis, int rank) { return axis == -1 || axis == rank - 1; }
 
 /* ---- mask arithmetic: never computed, its meaning is in the step table ----
  */
 
-static bool one_int(const struct graph *g, int value, int64_t *out) {
-  size_t n = 0;
+static bool one_int(const struct graph *g, int value, int64_t *out)
+{
+    size_t n = 0;
 
-  return value >= 0 && graph_is_constant(g, value) &&
-         type_elements(&g->values[value].type, &n) && n == 1 &&
-         graph_constant_i64(g, value, 0, out);
+    return value >= 0 && graph_is_constant(g, value) && type_elements(&g->values[value].type, &n) &&
+           n == 1 && graph_constant_i64(g, value, 0, out);
 }
 
-static enum low_kind mask_result(const struct lower *lo,
-                                 const struct graph_node *n, enum low_kind x,
-                                 int64_t *threshold) {
-  int64_t c = 0;
-  union op_attrs at;
-  const bool scalar = one_int(lo->g, match_in(n, 1), &c);
+static enum low_kind mask_result(const struct lower *lo, const struct graph_node *n,
+                                 enum low_kind x, int64_t *threshold)
+{
+    int64_t c = 0;
+    union op_attrs at;
+    const bool scalar = one_int(lo->g, match_in(n, 1), &c);
 
-  switch (n->op) {
-  case OP_CAST:
-  case OP_IDENTITY:
-    return x;
-  case OP_REDUCESUM:
-    return x == LOW_MASK ? LOW_MASK_LEN : LOW_NONE;
-  case OP_REDUCEMAX:
-    return x == LOW_MASK_LEN ? LOW_TOTAL : LOW_NONE;
-  case OP_SUB:
-    return x == LOW_MASK_LEN && scalar && c == 1 ? LOW_SEQLENS : LOW_NONE;
-  case OP_SHAPE:
-    if (x != LOW_MASK || !match_attrs(n, &at))
-      return LOW_NONE;
-    return at.shape.start == 0                           ? LOW_MASK_SHAPE
-           : at.shape.start == 1 || at.shape.start == -1 ? LOW_TOTAL
-                                                         : LOW_NONE;
-  case OP_GATHER:
-    return x == LOW_MASK_SHAPE && scalar && (c == 1 || c == -1) ? LOW_TOTAL
-                                                                : LOW_NONE;
-  case OP_SQUEEZE:
-  case OP_UNSQUEEZE:
-  case OP_RESHAPE:
-    return x == LOW_TOTAL ? LOW_TOTAL : LOW_NONE;
-  case OP_GREATER:
-    *threshold = c;
-    return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
-  case OP_GREATEROREQUAL:
-    *threshold = c - 1;
-    return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
-  default:
-    return LOW_NONE;
-  }
+    switch (n->op) {
+    case OP_CAST:
+    case OP_IDENTITY: return x;
+    case OP_REDUCESUM: return x == LOW_MASK ? LOW_MASK_LEN : LOW_NONE;
+    case OP_REDUCEMAX: return x == LOW_MASK_LEN ? LOW_TOTAL : LOW_NONE;
+    case OP_SUB: return x == LOW_MASK_LEN && scalar && c == 1 ? LOW_SEQLENS : LOW_NONE;
+    case OP_SHAPE:
+        if (x != LOW_MASK || !match_attrs(n, &at)) return LOW_NONE;
+        return at.shape.start == 0                           ? LOW_MASK_SHAPE
+               : at.shape.start == 1 || at.shape.start == -1 ? LOW_TOTAL
+                                                             : LOW_NONE;
+    case OP_GATHER:
+        return x == LOW_MASK_SHAPE && scalar && (c == 1 || c == -1) ? LOW_TOTAL : LOW_NONE;
+    case OP_SQUEEZE:
+    case OP_UNSQUEEZE:
+    case OP_RESHAPE: return x == LOW_TOTAL ? LOW_TOTAL : LOW_NONE;
+    case OP_GREATER: *threshold = c; return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
+    case OP_GREATEROREQUAL:
+        *threshold = c - 1;
+        return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
+    default: return LOW_NONE;
+    }
 }
 
-static bool is_mask_kind(enum low_kind k) {
-  return k >= LOW_MASK && k <= LOW_TOTAL;
-}
+static bool is_mask_kind(enum low_kind k) { return k >= LOW_MASK && k <= LOW_TOTAL; }
 
-static status lower_mask(struct lower *lo, int node, struct err *err) {
-  const struct graph_node *n = &lo->g->nodes[node];
-  int64_t threshold = 0;
-  const enum low_kind kind =
-      mask_result(lo, n, lower_kind_of(lo, n->in[0]), &threshold);
+static status lower_mask(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+    int64_t threshold = 0;
+    const enum low_kind kind = mask_result(lo, n, lower_kind_of(lo, n->in[0]), &threshold);
 
-  if (kind == LOW_NONE)
-    return refuse(n, "not a known use of attention_mask", err);
-  if (kind == LOW_LONG) {
-    if (threshold < 1 ||
-        (lo->long_threshold && lo->long_threshold != threshold))
-      return refuse(n, "odd rotary threshold", err);
-    lo->long_threshold = threshold;
-  }
-  return drop_as(lo, node, kind);
+    if (kind == LOW_NONE) return refuse(n, "not a known use of attention_mask", err);
+    if (kind == LOW_LONG) {
+        if (threshold < 1 || (lo->long_threshold && lo->long_threshold != threshold))
+            return refuse(n, "odd rotary threshold", err);
+        lo->long_threshold = threshold;
+    }
+    return drop_as(lo, node, kind);
 }
 
 /* ---- If on the total length: two rotary tables ---- */
 
 /* A branch output that is a constant, its own or captured from outside: as a
  * value of the lowered graph. -1 otherwise. */
-static int branch_constant(struct lower *lo, const struct graph *branch,
-                           size_t i) {
-  if (i >= branch->n_outputs)
-    return -1;
-  const struct graph_value *v = &branch->values[branch->outputs[i]];
-  if (v->data)
-    return graph_add_constant(lo->g, NULL, &v->type, v->data, false);
-  return v->captured >= 0 && graph_is_constant(lo->g, v->captured) ? v->captured
-                                                                   : -1;
+static int branch_constant(struct lower *lo, const struct graph *branch, size_t i)
+{
+    if (i >= branch->n_outputs) return -1;
+    const struct graph_value *v = &branch->values[branch->outputs[i]];
+    if (v->data) return graph_add_constant(lo->g, NULL, &v->type, v->data, false);
+    return v->captured >= 0 && graph_is_constant(lo->g, v->captured) ? v->captured : -1;
 }
 
-static status lower_if(struct lower *lo, int node, struct err *err) {
-  const struct graph_node n = lo->g->nodes[node];
-  const struct graph *then_branch = graph_node_branch(&n, "then_branch"),
-                     *else_branch = graph_node_branch(&n, "else_branch");
+static status lower_if(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    const struct graph *then_branch = graph_node_branch(&n, "then_branch"),
+                       *else_branch = graph_node_branch(&n, "else_branch");
 
-  if (lower_kind_of(lo, n.in[0]) != LOW_LONG || !then_branch || !else_branch)
-    return refuse(&n, "its condition is not total length > threshold", err);
-  for (int i = 0; i < n.n_out; i++) {
-    if (n.out[i] < 0)
-      continue;
-    const int table_long = branch_constant(lo, then_branch, (size_t)i),
-              table_short = branch_constant(lo, else_branch, (size_t)i);
-    if (table_long < 0 || table_short < 0)
-      return refuse(&n, "a branch computes more than constants", err);
-    lo->low[n.out[i]] = (struct low_value){
-        .kind = LOW_ROPE, .table_short = table_short, .table_long = table_long};
-  }
-  graph_remove_node(lo->g, node);
-  return ST_OK;
+    if (lower_kind_of(lo, n.in[0]) != LOW_LONG || !then_branch || !else_branch)
+        return refuse(&n, "its condition is not total length > threshold", err);
+    for (int i = 0; i < n.n_out; i++) {
+        if (n.out[i] < 0) continue;
+        const int table_long = branch_constant(lo, then_branch, (size_t)i),
+                  table_short = branch_constant(lo, else_branch, (size_t)i);
+        if (table_long < 0 || table_short < 0)
+            return refuse(&n, "a branch computes more than constants", err);
+        lo->low[n.out[i]] = (struct low_value){ .kind = LOW_ROPE,
+                                                .table_short = table_short,
+                                                .table_long = table_long };
+    }
+    graph_remove_node(lo->g, node);
+    return ST_OK;
 }
 
 /* ---- row by row ---- */
 
 /* A constant operand must not reach the batch or sequence dimension: [1, 1, H]
  * becomes [H]. */
-static int strip_leading_ones(struct lower *lo, int value, int keep) {
-  struct tensor_type t = lo->g->values[value].type;
-  int drop = t.ndim - keep;
+static int strip_leading_ones(struct lower *lo, int value, int keep)
+{
+    struct tensor_type t = lo->g->values[value].type;
+    int drop = t.ndim - keep;
 
-  if (drop <= 0)
-    return value;
-  for (int i = 0; i < drop; i++)
-    if (t.dim[i] != 1)
-      return -1;
-  memmove(t.dim, t.dim + drop, (size_t)keep * sizeof *t.dim);
-  t.ndim = keep;
-  return graph_add_constant(lo->g, NULL, &t, lo->g->values[value].data, false);
+    if (drop <= 0) return value;
+    for (int i = 0; i < drop; i++)
+        if (t.dim[i] != 1) return -1;
+    memmove(t.dim, t.dim + drop, (size_t)keep * sizeof *t.dim);
+    t.ndim = keep;
+    return graph_add_constant(lo->g, NULL, &t, lo->g->values[value].data, false);
 }
 
 enum { LOWER_OPERANDS = 8 };
 
-static status lower_broadcast(struct lower *lo, int node, struct err *err) {
-  const struct graph_node n = lo->g->nodes[node];
-  int in[LOWER_OPERANDS], rank = 0;
-  bool changed = false;
-  int widest = -1;
+static status lower_broadcast(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    int in[LOWER_OPERANDS], rank = 0;
+    bool changed = false;
+    int widest = -1;
 
-  if (n.n_in > LOWER_OPERANDS)
-    return refuse(&n, "too many operands", err);
-  for (int i = 0; i < n.n_in; i++)
-    if (lower_kind_of(lo, n.in[i]) == LOW_ROWS && rank_of(lo, n.in[i]) > rank)
-      rank = rank_of(lo, widest = n.in[i]);
-  if (widest < 0)
-    return refuse(&n, "no operand is rows of tokens", err);
-  for (int i = 0; i < n.n_in; i++) {
-    const enum low_kind kind = lower_kind_of(lo, n.in[i]);
-    in[i] = n.in[i];
-    if (kind == LOW_CONST)
-      in[i] = strip_leading_ones(lo, n.in[i], rank - 2);
-    else if (kind != LOW_ROWS || rank_of(lo, n.in[i]) != rank ||
-             lo->low[n.in[i]].fold != lo->low[widest].fold)
-      in[i] = -1;
-    if (in[i] < 0)
-      return refuse(&n, "operands mix batch, sequence and other dimensions",
-                    err);
-    changed = changed || in[i] != n.in[i];
-  }
-  mark_outputs(lo, &n, widest, rank);
-  return changed ? rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err)
-                 : ST_OK;
+    if (n.n_in > LOWER_OPERANDS) return refuse(&n, "too many operands", err);
+    for (int i = 0; i < n.n_in; i++)
+        if (lower_kind_of(lo, n.in[i]) == LOW_ROWS && rank_of(lo, n.in[i]) > rank)
+            rank = rank_of(lo, widest = n.in[i]);
+    if (widest < 0) return refuse(&n, "no operand is rows of tokens", err);
+    for (int i = 0; i < n.n_in; i++) {
+        const enum low_kind kind = lower_kind_of(lo, n.in[i]);
+        in[i] = n.in[i];
+        if (kind == LOW_CONST)
+            in[i] = strip_leading_ones(lo, n.in[i], rank - 2);
+        else if (kind != LOW_ROWS || rank_of(lo, n.in[i]) != rank ||
+                 lo->low[n.in[i]].fold != lo->low[widest].fold)
+            in[i] = -1;
+        if (in[i] < 0) return refuse(&n, "operands mix batch, sequence and other dimensions", err);
+        changed = changed || in[i] != n.in[i];
+    }
+    mark_outputs(lo, &n, widest, rank);
+    return changed ? rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err) : ST_OK;
 }
 
 /* Rows first, constants after: norms, Linear. All row operands have one rank.
  */
-static status lower_rowwise(struct lower *lo, int node, struct err *err) {
-  const struct graph_node *n = &lo->g->nodes[node];
+static status lower_rowwise(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
 
-  for (int i = 0; i < n->n_in; i++) {
-    const enum low_kind kind = lower_kind_of(lo, n->in[i]);
-    if (n->in[i] < 0 || (i > 0 && kind == LOW_CONST))
-      continue;
-    if (kind != LOW_ROWS || rank_of(lo, n->in[i]) != rank_of(lo, n->in[0]) ||
-        lo->low[n->in[i]].fold != lo->low[n->in[0]].fold)
-      return refuse(n, "an operand is not rows of tokens", err);
-  }
-  mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
-  return ST_OK;
+    for (int i = 0; i < n->n_in; i++) {
+        const enum low_kind kind = lower_kind_of(lo, n->in[i]);
+        if (n->in[i] < 0 || (i > 0 && kind == LOW_CONST)) continue;
+        if (kind != LOW_ROWS || rank_of(lo, n->in[i]) != rank_of(lo, n->in[0]) ||
+            lo->low[n->in[i]].fold != lo->low[n->in[0]].fold)
+            return refuse(n, "an operand is not rows of tokens", err);
+    }
+    mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
+    return ST_OK;
 }
 
 /* Operators with an axis attribute that must be the last: it becomes -1. */
-static status lower_last_axis(struct lower *lo, int node, int64_t axis,
-                              struct err *err) {
-  const struct graph_node n = lo->g->nodes[node];
-  struct attr attrs[LOWER_OPERANDS];
-  int n_attrs = 0;
+static status lower_last_axis(struct lower *lo, int node, int64_t axis, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    struct attr attrs[LOWER_OPERANDS];
+    int n_attrs = 0;
 
-  TRY(lower_rowwise(lo, node, err));
-  if (!is_last_axis(axis, rank_of(lo, n.in[0])) || n.n_attrs >= LOWER_OPERANDS)
-    return refuse(&n, "its axis is not the last", err);
-  for (int i = 0; i < n.n_attrs; i++)
-    if (!str_equal(n.attrs[i].name, "axis"))
-      attrs[n_attrs++] = n.attrs[i];
-  attrs[n_attrs++] = attr_int("axis", -1);
-  return rebuild(lo, node, n.in, n.n_in, attrs, n_attrs, err);
+    TRY(lower_rowwise(lo, node, err));
+    if (!is_last_axis(axis, rank_of(lo, n.in[0])) || n.n_attrs >= LOWER_OPERANDS)
+        return refuse(&n, "its axis is not the last", err);
+    for (int i = 0; i < n.n_attrs; i++)
+        if (!str_equal(n.attrs[i].name, "axis")) attrs[n_attrs++] = n.attrs[i];
+    attrs[n_attrs++] = attr_int("axis", -1);
+    return rebuild(lo, node, n.in, n.n_in, attrs, n_attrs, err);
 }
 
-static status lower_slice(struct lower *lo, int node, struct err *err) {
-  const struct graph_node n = lo->g->nodes[node];
-  const int rank =
-      lower_kind_of(lo, n.in[0]) == LOW_ROWS ? rank_of(lo, n.in[0]) : 0;
-  static const int64_t minus_one = -1, one = 1;
-  const struct tensor_type t = type_make(DT_I64, 1, &one);
-  int64_t axis = 0;
+static status lower_slice(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    const int rank = lower_kind_of(lo, n.in[0]) == LOW_ROWS ? rank_of(lo, n.in[0]) : 0;
+    static const int64_t minus_one = -1, one = 1;
+    const struct tensor_type t = type_make(DT_I64, 1, &one);
+    int64_t axis = 0;
 
-  if (!rank || n.n_in < 4 || !one_int(lo->g, n.in[3], &axis) ||
-      !is_last_axis(axis, rank))
-    return refuse(&n, "slices another axis than the last", err);
-  int in[5] = {n.in[0], n.in[1], n.in[2],
-               graph_add_constant(lo->g, NULL, &t, &minus_one, true),
-               match_in(&n, 4)};
-  if (in[3] < 0)
-    return FAIL(err, ST_NOMEM, "out of memory");
-  mark_outputs(lo, &n, n.in[0], rank);
-  return rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err);
+    if (!rank || n.n_in < 4 || !one_int(lo->g, n.in[3], &axis) || !is_last_axis(axis, rank))
+        return refuse(&n, "slices another axis than the last", err);
+    int in[5] = { n.in[0], n.in[1], n.in[2], graph_add_constant(lo->g, NULL, &t, &minus_one, true),
+                  match_in(&n, 4) };
+    if (in[3] < 0) return FAIL(err, ST_NOMEM, "out of memory");
+    mark_outputs(lo, &n, n.in[0], rank);
+    return rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err);
 }
 
 /* Embedding, or the pruned head's choice of the last position. */
-static status lower_gather(struct lower *lo, int node, struct err *err) {
-  const struct graph_node *n = &lo->g->nodes[node];
-  union op_attrs at;
-  int64_t index = 0;
+static status lower_gather(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+    union op_attrs at;
+    int64_t index = 0;
 
-  TRY(op_attrs_read(n->op, n->attrs, n->n_attrs, &at, err));
-  const int64_t axis =
-      n->op == OP_GATHER ? at.axis.axis : at.gatherq.gather_axis;
-  if (lower_kind_of(lo, n->in[0]) == LOW_CONST &&
-      lower_kind_of(lo, n->in[1]) == LOW_IDS && axis == 0) {
-    lo->low[n->out[0]] =
-        (struct low_value){.kind = LOW_ROWS,
-                           .rank = lo->g->values[n->in[0]].type.ndim + 1,
-                           .fold = 1};
-    return ST_OK;
-  }
-  if (n->op == OP_GATHER && lower_kind_of(lo, n->in[0]) == LOW_ROWS &&
-      axis == 1 && one_int(lo->g, n->in[1], &index) && index == -1) {
-    const bool keeps_axis = lo->g->values[n->in[1]].type.ndim == 1;
-    const int x = n->in[0], y = n->out[0], rank = rank_of(lo, x);
-    graph_remove_node(lo->g, node);
-    graph_replace_uses(lo->g, y, x);
-    mark(lo, x, keeps_axis ? LOW_ROWS : LOW_LAST, rank);
-    return ST_OK;
-  }
-  return refuse(n, "neither an embedding nor the last position", err);
+    TRY(op_attrs_read(n->op, n->attrs, n->n_attrs, &at, err));
+    const int64_t axis = n->op == OP_GATHER ? at.axis.axis : at.gatherq.gather_axis;
+    if (lower_kind_of(lo, n->in[0]) == LOW_CONST && lower_kind_of(lo, n->in[1]) == LOW_IDS &&
+        axis == 0) {
+        lo->low[n->out[0]] = (struct low_value){ .kind = LOW_ROWS,
+                                                 .rank = lo->g->values[n->in[0]].type.ndim + 1,
+                                                 .fold = 1 };
+        return ST_OK;
+    }
+    if (n->op == OP_GATHER && lower_kind_of(lo, n->in[0]) == LOW_ROWS && axis == 1 &&
+        one_int(lo->g, n->in[1], &index) && index == -1) {
+        const bool keeps_axis = lo->g->values[n->in[1]].type.ndim == 1;
+        const int x = n->in[0], y = n->out[0], rank = rank_of(lo, x);
+        graph_remove_node(lo->g, node);
+        graph_replace_uses(lo->g, y, x);
+        mark(lo, x, keeps_axis ? LOW_ROWS : LOW_LAST, rank);
+        return ST_OK;
+    }
+    return refuse(n, "neither an embedding nor the last position", err);
 }
 
-static status lower_ids_cast(struct lower *lo, int node) {
-  const int x = lo->g->nodes[node].in[0], y = lo->g->nodes[node].out[0];
+static status lower_ids_cast(struct lower *lo, int node)
+{
+    const int x = lo->g->nodes[node].in[0], y = lo->g->nodes[node].out[0];
 
-  graph_remove_node(lo->g, node);
-  graph_replace_uses(lo->g, y, x);
-  return ST_OK;
+    graph_remove_node(lo->g, node);
+    graph_replace_uses(lo->g, y, x);
+    return ST_OK;
 }
 
 /* Unsqueeze of the pruned head's row puts the sequence dimension back. */
-static status lower_unsqueeze(struct lower *lo, int node, struct err *err) {
-  const struct graph_node *n = &lo->g->nodes[node];
-  int64_t axis = 0;
+static status lower_unsqueeze(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+    int64_t axis = 0;
 
-  if (lower_kind_of(lo, n->in[0]) != LOW_LAST ||
-      !one_int(lo->g, match_in(n, 1), &axis) || axis != 1)
-    return refuse(n, "not of the pruned head", err);
-  const int x = n->in[0], y = n->out[0];
-  graph_remove_node(lo->g, node);
-  graph_replace_uses(lo->g, y, x);
-  lo->low[x].kind = LOW_ROWS;
-  return ST_OK;
+    if (lower_kind_of(lo, n->in[0]) != LOW_LAST || !one_int(lo->g, match_in(n, 1), &axis) ||
+        axis != 1)
+        return refuse(n, "not of the pruned head", err);
+    const int x = n->in[0], y = n->out[0];
+    graph_remove_node(lo->g, node);
+    graph_replace_uses(lo->g, y, x);
+    lo->low[x].kind = LOW_ROWS;
+    return ST_OK;
 }
 
 /* The target of a Reshape that keeps each token's elements together, as
  * dimensions behind the token's: from the spec [0, 0, …] (sequence kept) or [0,
  * -1, …] (what does not fit behind goes into the sequence: heads, which become
  * dimension 0 here). Returns the number of dimensions, 0 if it mixes tokens. */
-static int token_shape(const int64_t *spec, int count, size_t elements,
-                       int64_t *dims) {
-  size_t rest = 1;
-  int n = 0, inferred = -1;
+static int token_shape(const int64_t *spec, int count, size_t elements, int64_t *dims)
+{
+    size_t rest = 1;
+    int n = 0, inferred = -1;
 
-  if (count < 2 || spec[0] != 0 || (spec[1] != 0 && spec[1] != -1))
-    return 0;
-  if (spec[1] == -1)
-    inferred = n++;
-  for (int i = 2; i < count; i++) {
-    if (spec[i] == -1 && inferred < 0)
-      inferred = n;
-    else if (spec[i] < 1 || !checked_mul(rest, (size_t)spec[i], &rest))
-      return 0;
-    dims[n++] = spec[i];
-  }
-  if (elements % rest || (inferred < 0 && elements != rest))
-    return 0;
-  if (inferred >= 0)
-    dims[inferred] = (int64_t)(elements / rest);
-  return n;
+    if (count < 2 || spec[0] != 0 || (spec[1] != 0 && spec[1] != -1)) return 0;
+    if (spec[1] == -1) inferred = n++;
+    for (int i = 2; i < count; i++) {
+        if (spec[i] == -1 && inferred < 0)
+            inferred = n;
+        else if (spec[i] < 1 || !checked_mul(rest, (size_t)spec[i], &rest))
+            return 0;
+        dims[n++] = spec[i];
+    }
+    if (elements % rest || (inferred < 0 && elements != rest)) return 0;
+    if (inferred >= 0) dims[inferred] = (int64_t)(elements / rest);
+    return n;
 }
 
-static int read_ints(const struct graph *g, int value, int64_t *out) {
-  size_t count = 0;
+static int read_ints(const struct graph *g, int value, int64_t *out)
+{
+    size_t count = 0;
 
-  if (value < 0 || !graph_is_constant(g, value) ||
-      !type_elements(&g->values[value].type, &count) || count > IR_DIMS_MAX)
-    return 0;
-  for (size_t i = 0; i < count; i++)
-    if (!graph_constant_i64(g, value, i, &out[i]))
-      return 0;
-  return (int)count;
+    if (value < 0 || !graph_is_constant(g, value) ||
+        !type_elements(&g->values[value].type, &count) || count > IR_DIMS_MAX)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (!graph_constant_i64(g, value, i, &out[i])) return 0;
+    return (int)count;
 }
 
-static status lower_reshape(struct lower *lo, int node, struct err *err) {
-  const struct graph_node n = lo->g->nodes[node];
-  const struct tensor_type *x = &lo->g->values[n.in[0]].type;
-  int64_t spec[IR_DIMS_MAX] = {0}, shape[IR_DIMS_MAX + 1] = {0},
-          *dims = shape + 1; /* dimension 0 is copied: tokens */
-  const int count = read_ints(lo->g, match_in(&n, 1), spec);
-  size_t elements = 0;
+static status lower_reshape(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    const struct tensor_type *x = &lo->g->values[n.in[0]].type;
+    int64_t spec[IR_DIMS_MAX] = { 0 }, shape[IR_DIMS_MAX + 1] = { 0 },
+            *dims = shape + 1; /* dimension 0 is copied: tokens */
+    const int count = read_ints(lo->g, match_in(&n, 1), spec);
+    size_t elements = 0;
 
-  if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || x->ndim < 2 ||
-      !type_span(x, 2, x->ndim, &elements) ||
-      !checked_mul(elements, (size_t)lo->low[n.in[0]].fold, &elements))
-    return refuse(&n, "its input is not rows of known width", err);
-  int n_dims = token_shape(spec, count, elements, dims);
-  if (!n_dims)
-    return refuse(&n, "it mixes tokens, or its shape is not a constant", err);
-  const int64_t fold = spec[1] == -1 ? dims[0] : 1;
-  if (spec[1] == -1 && fold == 1 && n_dims > 1)
-    memmove(dims, dims + 1, (size_t)--n_dims * sizeof *dims);
-  const struct tensor_type t = type_make(DT_I64, 1, &(int64_t){n_dims + 1});
-  const int in[2] = {n.in[0], graph_add_constant(lo->g, NULL, &t, shape, true)};
-  if (in[1] < 0)
-    return FAIL(err, ST_NOMEM, "out of memory");
-  lo->low[n.out[0]] =
-      (struct low_value){.kind = LOW_ROWS, .rank = count, .fold = fold};
-  return rebuild(lo, node, in, 2, NULL, 0, err);
+    if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || x->ndim < 2 ||
+        !type_span(x, 2, x->ndim, &elements) ||
+        !checked_mul(elements, (size_t)lo->low[n.in[0]].fold, &elements))
+        return refuse(&n, "its input is not rows of known width", err);
+    int n_dims = token_shape(spec, count, elements, dims);
+    if (!n_dims) return refuse(&n, "it mixes tokens, or its shape is not a constant", err);
+    const int64_t fold = spec[1] == -1 ? dims[0] : 1;
+    if (spec[1] == -1 && fold == 1 && n_dims > 1)
+        memmove(dims, dims + 1, (size_t)--n_dims * sizeof *dims);
+    const struct tensor_type t = type_make(DT_I64, 1, &(int64_t){ n_dims + 1 });
+    const int in[2] = { n.in[0], graph_add_constant(lo->g, NULL, &t, shape, true) };
+    if (in[1] < 0) return FAIL(err, ST_NOMEM, "out of memory");
+    lo->low[n.out[0]] = (struct low_value){ .kind = LOW_ROWS, .rank = count, .fold = fold };
+    return rebuild(lo, node, in, 2, NULL, 0, err);
 }
 
-static status lower_by_axis(struct lower *lo, int node, struct err *err) {
-  const struct graph_node *n = &lo->g->nodes[node];
-  union op_attrs at;
+static status lower_by_axis(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+    union op_attrs at;
 
-  TRY(op_attrs_read(n->op, n->attrs, n->n_attrs, &at, err));
-  switch (n->op) {
-  case OP_SPLIT:
-    return lower_last_axis(lo, node, at.split.axis, err);
-  case OP_CONCAT:
-    return lower_last_axis(lo, node, at.axis.axis, err);
-  case OP_SOFTMAX:
-    return lower_last_axis(
-        lo, node, at.softmax.has_axis || n->version >= 13 ? at.softmax.axis : 1,
-        err);
-  case OP_RMSNORM:
-    return lower_last_axis(lo, node, at.rmsnorm.axis, err);
-  default:
-    return lower_last_axis(lo, node, at.layernorm.axis, err);
-  }
+    TRY(op_attrs_read(n->op, n->attrs, n->n_attrs, &at, err));
+    switch (n->op) {
+    case OP_SPLIT: return lower_last_axis(lo, node, at.split.axis, err);
+    case OP_CONCAT: return lower_last_axis(lo, node, at.axis.axis, err);
+    case OP_SOFTMAX:
+        return lower_last_axis(lo, node,
+                               at.softmax.has_axis || n->version >= 13 ? at.softmax.axis : 1, err);
+    case OP_RMSNORM: return lower_last_axis(lo, node, at.rmsnorm.axis, err);
+    default: return lower_last_axis(lo, node, at.layernorm.axis, err);
+    }
 }
 
-status lower_node(struct lower *lo, int node, struct err *err) {
-  const struct graph_node *n = &lo->g->nodes[node];
-  const enum low_kind first = lower_kind_of(lo, match_in(n, 0));
+status lower_node(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+    const enum low_kind first = lower_kind_of(lo, match_in(n, 0));
 
-  if (is_mask_kind(first))
-    return lower_mask(lo, node, err);
-  switch (n->op) {
-  case OP_GQA:
-    return lower_gqa(lo, node, err);
-  case OP_IF:
-    return lower_if(lo, node, err);
-  case OP_CAST:
-    if (first == LOW_IDS)
-      return lower_ids_cast(lo, node);
-    return lower_rowwise(lo, node, err);
-  case OP_GATHER:
-  case OP_GATHERQ:
-    return lower_gather(lo, node, err);
-  case OP_UNSQUEEZE:
-    return lower_unsqueeze(lo, node, err);
-  case OP_RESHAPE:
-    return lower_reshape(lo, node, err);
-  case OP_SLICE:
-    return lower_slice(lo, node, err);
-  case OP_SPLIT:
-  case OP_CONCAT:
-  case OP_SOFTMAX:
-  case OP_RMSNORM:
-  case OP_LAYERNORM:
-    return lower_by_axis(lo, node, err);
-  case OP_SKIPRMSNORM:
-  case OP_SKIPLAYERNORM:
-  case OP_LINEAR:
-  case OP_GATEDACT:
-  case OP_CLIP:
-    return lower_rowwise(lo, node, err);
-  case OP_TRILU:
-  case OP_CUMSUM:
-    return refuse(n, "it mixes tokens", err);
-  default:
-    break;
-  }
-  if (op_row(n->op)->infer == op_row(OP_SIGMOID)->infer ||
-      n->op == OP_FASTGELU || n->op == OP_BIASGELU || n->op == OP_ADD ||
-      n->op == OP_SUB || n->op == OP_MUL || n->op == OP_DIV ||
-      n->op == OP_POW || n->op == OP_MIN || n->op == OP_MAX ||
-      n->op == OP_WHERE)
-    return lower_broadcast(lo, node, err);
-  return refuse(n, "no rule for rows of tokens", err);
+    if (is_mask_kind(first)) return lower_mask(lo, node, err);
+    switch (n->op) {
+    case OP_GQA: return lower_gqa(lo, node, err);
+    case OP_IF: return lower_if(lo, node, err);
+    case OP_CAST:
+        if (first == LOW_IDS) return lower_ids_cast(lo, node);
+        return lower_rowwise(lo, node, err);
+    case OP_GATHER:
+    case OP_GATHERQ: return lower_gather(lo, node, err);
+    case OP_UNSQUEEZE: return lower_unsqueeze(lo, node, err);
+    case OP_RESHAPE: return lower_reshape(lo, node, err);
+    case OP_SLICE: return lower_slice(lo, node, err);
+    case OP_SPLIT:
+    case OP_CONCAT:
+    case OP_SOFTMAX:
+    case OP_RMSNORM:
+    case OP_LAYERNORM: return lower_by_axis(lo, node, err);
+    case OP_SKIPRMSNORM:
+    case OP_SKIPLAYERNORM:
+    case OP_LINEAR:
+    case OP_GATEDACT:
+    case OP_CLIP: return lower_rowwise(lo, node, err);
+    case OP_TRILU:
+    case OP_CUMSUM: return refuse(n, "it mixes tokens", err);
+    default: break;
+    }
+    if (op_row(n->op)->infer == op_row(OP_SIGMOID)->infer || n->op == OP_FASTGELU ||
+        n->op == OP_BIASGELU || n->op == OP_ADD || n->op == OP_SUB || n->op == OP_MUL ||
+        n->op == OP_DIV || n->op == OP_POW || n->op == OP_MIN || n->op == OP_MAX ||
+        n->op == OP_WHERE)
+        return lower_broadcast(lo, node, err);
+    return refuse(n, "no rule for rows of tokens", err);
 }

@@ -3,72 +3,69 @@
 #include <math.h>
 #include <string.h>
 
-int match_producer(const struct graph *g, int value, enum op_kind op) {
-  const struct graph_node *n = value < 0 ? NULL : graph_producer(g, value);
+int match_producer(const struct graph *g, int value, enum op_kind op)
+{
+    const struct graph_node *n = value < 0 ? NULL : graph_producer(g, value);
 
-  return n && n->op == op ? (int)(n - g->nodes) : -1;
+    return n && n->op == op ? (int)(n - g->nodes) : -1;
 }
 
-int match_in(const struct graph_node *n, int i) {
-  return i < n->n_in ? n->in[i] : -1;
+int match_in(const struct graph_node *n, int i) { return i < n->n_in ? n->in[i] : -1; }
+
+int match_out(const struct graph_node *n, int i) { return i < n->n_out ? n->out[i] : -1; }
+
+int match_only_user(const struct graph *g, int value)
+{
+    return graph_uses(g, value) == 1 ? graph_next_user(g, value, -1) : -1;
 }
 
-int match_out(const struct graph_node *n, int i) {
-  return i < n->n_out ? n->out[i] : -1;
+int match_other(const struct graph_node *n, int value)
+{
+    if (n->n_in != 2) return -1;
+    if (n->in[0] == value) return n->in[1];
+    return n->in[1] == value ? n->in[0] : -1;
 }
 
-int match_only_user(const struct graph *g, int value) {
-  return graph_uses(g, value) == 1 ? graph_next_user(g, value, -1) : -1;
+bool match_attrs(const struct graph_node *n, union op_attrs *out)
+{
+    return op_attrs_read(n->op, n->attrs, n->n_attrs, out, NULL) == ST_OK;
 }
 
-int match_other(const struct graph_node *n, int value) {
-  if (n->n_in != 2)
-    return -1;
-  if (n->in[0] == value)
-    return n->in[1];
-  return n->in[1] == value ? n->in[0] : -1;
+bool match_scalar(const struct graph *g, int value, double x)
+{
+    size_t count = 0;
+    double v = 0;
+
+    if (value < 0 || !graph_is_constant(g, value)) return false;
+    if (!type_elements(&g->values[value].type, &count) || count != 1) return false;
+    return graph_constant_float(g, value, 0, &v) && fabs(v - x) <= 1e-6 * fabs(x);
 }
 
-bool match_attrs(const struct graph_node *n, union op_attrs *out) {
-  return op_attrs_read(n->op, n->attrs, n->n_attrs, out, NULL) == ST_OK;
+struct attr attr_int(const char *name, int64_t v)
+{
+    struct attr a = { .name = name, .type = ATTR_INT, .i = v };
+    return a;
 }
 
-bool match_scalar(const struct graph *g, int value, double x) {
-  size_t count = 0;
-  double v = 0;
-
-  if (value < 0 || !graph_is_constant(g, value))
-    return false;
-  if (!type_elements(&g->values[value].type, &count) || count != 1)
-    return false;
-  return graph_constant_float(g, value, 0, &v) && fabs(v - x) <= 1e-6 * fabs(x);
+struct attr attr_float(const char *name, float v)
+{
+    struct attr a = { .name = name, .type = ATTR_FLOAT, .f = v };
+    return a;
 }
 
-struct attr attr_int(const char *name, int64_t v) {
-  struct attr a = {.name = name, .type = ATTR_INT, .i = v};
-  return a;
+struct attr attr_str(const char *name, const char *v)
+{
+    struct attr a = { .name = name, .type = ATTR_STRING, .s = v, .s_len = strlen(v) };
+    return a;
 }
 
-struct attr attr_float(const char *name, float v) {
-  struct attr a = {.name = name, .type = ATTR_FLOAT, .f = v};
-  return a;
-}
+bool match_replace(struct graph *g, int old, int replaces, enum op_kind op, const int *in, int n_in,
+                   const struct attr *attrs, int n_attrs)
+{
+    const char *name = g->nodes[old].name;
+    const int maker = g->values[replaces].producer;
 
-struct attr attr_str(const char *name, const char *v) {
-  struct attr a = {
-      .name = name, .type = ATTR_STRING, .s = v, .s_len = strlen(v)};
-  return a;
-}
-
-bool match_replace(struct graph *g, int old, int replaces, enum op_kind op,
-                   const int *in, int n_in, const struct attr *attrs,
-                   int n_attrs) {
-  const char *name = g->nodes[old].name;
-  const int maker = g->values[replaces].producer;
-
-  graph_remove_node(g, old);
-  if (maker >= 0 && maker != old)
-    graph_remove_node(g, maker);
-  return graph_add_node(g, op, 1, name, in, n_in, &replaces, 1, attrs,
-                        n_attrs) >= 0;
+    graph_remove_node(g, old);
+    if (maker >= 0 && maker != old) graph_remove_node(g, maker);
+    return graph_add_node(g, op, 1, name, in, n_in, &replaces, 1, attrs, n_attrs) >= 0;
 }

@@ -26,6 +26,5 @@ struct attr attr_str(const char *name, const char *v);
 
 /* A new node, named as `old`, makes value `replaces` from now on; `old` and the
  * node that made `replaces` are removed. False when memory runs out. */
-bool match_replace(struct graph *g, int old, int replaces, enum op_kind op,
-                   const int *in, int n_in, const struct attr *attrs,
-                   int n_attrs);
+bool match_replace(struct graph *g, int old, int replaces, enum op_kind op, const int *in, int n_in,
+                   const struct attr *attrs, int n_attrs);

@@ -8,17 +8,16 @@
 #include "models/models.h"
 
 struct pass_context {
-  struct backend *backend; /* evaluates constant nodes */
+    struct backend *backend; /* evaluates constant nodes */
 };
 
 /* Edits g in place; leaves it compacted and inferred (passes_run sees to that).
  * ST_UNSUPPORTED never: what is not recognised is left alone. */
-typedef status pass_fn(struct graph *g, const struct pass_context *ctx,
-                       struct err *err);
+typedef status pass_fn(struct graph *g, const struct pass_context *ctx, struct err *err);
 
 struct pass {
-  const char *name;
-  pass_fn *run;
+    const char *name;
+    pass_fn *run;
 };
 
 /* The passes in order. */
@@ -27,30 +26,27 @@ extern const size_t passes_count;
 
 /* Clones `in` and runs the passes up to and including `last` (NULL: all of
  * them). The caller owns *out. ST_NOT_FOUND: no such pass. */
-status passes_run(const struct graph *in, const char *last,
-                  const struct pass_context *ctx, struct graph **out,
-                  struct err *err);
+status passes_run(const struct graph *in, const char *last, const struct pass_context *ctx,
+                  struct graph **out, struct err *err);
 
-pass_fn pass_fold_constants, pass_cse, pass_dead_code, pass_remove_casts,
-    pass_fuse_rmsnorm, pass_fuse_dequant, pass_fuse_linear, pass_fuse_bias,
-    pass_fuse_gated, pass_fuse_qk_norm;
+pass_fn pass_fold_constants, pass_cse, pass_dead_code, pass_remove_casts, pass_fuse_rmsnorm,
+    pass_fuse_dequant, pass_fuse_linear, pass_fuse_bias, pass_fuse_gated, pass_fuse_qk_norm;
 
 /* ---- the lowered form ---- */
 
 struct lower_kv {
-  int n_heads, head_dim;
+    int n_heads, head_dim;
 };
 
 struct lower_info {
-  int n_layers;           /* KV layers, numbered densely in graph order */
-  struct lower_kv *kv;    /* [n_layers], in the lowered graph's arena */
-  int64_t long_threshold; /* 0: one rotary table */
-  int64_t
-      hidden; /* width of embeds input or hidden_states output; 0 if neither */
-  int64_t vocab; /* width of logits; 0 if there are none */
-  int input;     /* value: ids i32[tokens], or embeds f32[tokens, hidden] */
-  int output; /* value: logits f32[rows, vocab], or hidden f32[rows, hidden] */
-  bool takes_embeds, hidden_only;
+    int n_layers;           /* KV layers, numbered densely in graph order */
+    struct lower_kv *kv;    /* [n_layers], in the lowered graph's arena */
+    int64_t long_threshold; /* 0: one rotary table */
+    int64_t hidden;         /* width of embeds input or hidden_states output; 0 if neither */
+    int64_t vocab;          /* width of logits; 0 if there are none */
+    int input;              /* value: ids i32[tokens], or embeds f32[tokens, hidden] */
+    int output;             /* value: logits f32[rows, vocab], or hidden f32[rows, hidden] */
+    bool takes_embeds, hidden_only;
 };
 
 /* Makes the lowered form of a causal language model: the mask -> seqlens
@@ -59,6 +55,5 @@ struct lower_info {
  * on the rows asked for. `g` has been through the passes. ST_UNSUPPORTED with
  * the node and the reason when the graph is not of this kind: it then runs
  * through the generic executor. */
-status lower_decoder(const struct graph *g, const struct model_io_names *io,
-                     struct graph **out, struct lower_info *info,
-                     struct err *err);
+status lower_decoder(const struct graph *g, const struct model_io_names *io, struct graph **out,
+                     struct lower_info *info, struct err *err);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/exec/dense_exec.h"
+#include "engine/exec/node_run.h"
+#include <string.h>
+
+enum { DENSE_ALIGN = 64, DENSE_DEPTH_MAX = 16 };
+
+/* A value while a run lasts. */
+struct slot {
+    struct tensor tensor; /* data NULL: not computed yet */
+    int uses;             /* still to come; the block is freed at 0 */
+    bool owned;           /* the executor allocated it */
+};
+
+struct dense_node {
+    struct node_run run;
+    union op_attrs attr;
+    bool *is_const;                     /* [n_in] */
+    struct tensor *in, *out;            /* the call's operands, [n_in], [n_out] */
+    struct dense_exec *then_x, *else_x; /* If */
+};
+
+struct dense_exec {
+    const struct graph *g;
+    struct backend *be;
+    struct arena arena;
+    struct slot *slots;       /* [n_values] */
+    struct dense_node *nodes; /* [n_nodes] */
+    int *uses;                /* [n_values] static counts */
+};
+
+/* ---- life ---- */
+
+static status create(struct dense_exec **out, const struct graph *g, struct backend *be, int depth,
+                     struct err *err);
+
+static status init_branches(struct dense_exec *x, int node, int depth, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+    const struct graph *t = graph_node_branch(n, "then_branch"),
+                       *e = graph_node_branch(n, "else_branch");
+
+    if (!t || !e) return FAIL(err, ST_FORMAT, "node %s: If lacks a branch", n->name);
+    TRY(create(&x->nodes[node].then_x, t, x->be, depth + 1, err));
+    return create(&x->nodes[node].else_x, e, x->be, depth + 1, err);
+}
+
+static status init_node(struct dense_exec *x, int node, int depth, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+    struct dense_node *d = &x->nodes[node];
+
+    d->run.be = x->be;
+    d->in = ARENA_ARRAY(&x->arena, (size_t)n->n_in + 1, struct tensor);
+    d->out = ARENA_ARRAY(&x->arena, (size_t)n->n_out + 1, struct tensor);
+    d->is_const = ARENA_ARRAY(&x->arena, (size_t)n->n_in + 1, bool);
+    if (!d->in || !d->out || !d->is_const) return FAIL(err, ST_NOMEM, "out of memory");
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->in[i] < 0) continue;
+        d->is_const[i] = graph_is_constant(x->g, n->in[i]);
+        x->uses[n->in[i]]++;
+    }
+    if (n->op == OP_IF) return init_branches(x, node, depth, err);
+    const status st = op_attrs_read(n->op, n->attrs, n->n_attrs, &d->attr, err);
+    if (st != ST_OK) err_prefix(err, "node %s", n->name);
+    return st;
+}
+
+/* What the branches of an If capture is used by the If. */
+static void count_captures(struct dense_exec *x, const struct dense_exec *branch)
+{
+    for (size_t i = 0; branch && i < branch->g->n_values; i++)
+        if (branch->g->values[i].captured >= 0) x->uses[branch->g->values[i].captured]++;
+}
+
+static status init(struct dense_exec *x, int depth, struct err *err)
+{
+    const struct graph *g = x->g;
+
+    x->slots = ARENA_ARRAY(&x->arena, g->n_values + 1, struct slot);
+    x->uses = ARENA_ARRAY(&x->arena, g->n_values + 1, int);
+    x->nodes = ARENA_ARRAY(&x->arena, g->n_nodes + 1, struct dense_node);
+    if (!x->slots || !x->uses || !x->nodes) return FAIL(err, ST_NOMEM, "out of memory");
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        TRY(init_node(x, (int)i, depth, err));
+        count_captures(x, x->nodes[i].then_x);
+        count_captures(x, x->nodes[i].else_x);
+    }
+    for (size_t i = 0; i < g->n_outputs; i++) x->uses[g->outputs[i]]++;
+    return ST_OK;
+}
+
+static status create(struct dense_exec **out, const struct graph *g, struct backend *be, int depth,
+                     struct err *err)
+{
+    struct dense_exec *x;
+
+    *out = NULL;
+    if (depth > DENSE_DEPTH_MAX)
+        return FAIL(err, ST_LIMIT, "graph %s: subgraphs nest deeper than %d", g->name,
+                    DENSE_DEPTH_MAX);
+    x = mem_calloc(1, sizeof *x);
+    if (!x) return FAIL(err, ST_NOMEM, "out of memory");
+    x->g = g;
+    x->be = be;
+    const status st = init(x, depth, err);
+    if (st != ST_OK) {
+        dense_exec_destroy(x);
+        return st;
+    }
+    *out = x;
+    return ST_OK;
+}
+
+status dense_exec_create(struct dense_exec **out, const struct graph *g, struct backend *be,
+                         struct err *err)
+{
+    return create(out, g, be, 0, err);
+}
+
+static void slot_free(struct slot *s)
+{
+    if (s->owned) mem_free_aligned(s->tensor.data);
+    *s = (struct slot){ 0 };
+}
+
+static void free_slots(struct dense_exec *x)
+{
+    for (size_t i = 0; x->slots && i < x->g->n_values; i++) slot_free(&x->slots[i]);
+}
+
+void dense_exec_destroy(struct dense_exec *x)
+{
+    if (!x) return;
+    free_slots(x);
+    for (size_t i = 0; x->nodes && i < x->g->n_nodes; i++) {
+        node_run_fini(&x->nodes[i].run);
+        dense_exec_destroy(x->nodes[i].then_x);
+        dense_exec_destroy(x->nodes[i].else_x);
+    }
+    arena_fini(&x->arena);
+    mem_free(x);
+}
+
+/* ---- a run ---- */
+
+static void release_use(struct dense_exec *x, int value)
+{
+    if (value >= 0 && --x->slots[value].uses == 0) slot_free(&x->slots[value]);
+}
+
+static status gather_inputs(struct dense_exec *x, int node, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+
+    for (int i = 0; i < n->n_in; i++) {
+        x->nodes[node].in[i] = (struct tensor){ .type = { .dtype = DT_NONE } };
+        if (n->in[i] < 0) continue;
+        x->nodes[node].in[i] = x->slots[n->in[i]].tensor;
+        if (!x->nodes[node].in[i].data)
+            return FAIL(err, ST_FORMAT, "node %s: input '%s' has no value", n->name,
+                        x->g->values[n->in[i]].name);
+    }
+    return ST_OK;
+}
+
+/* Blocks for the outputs that somebody uses; the others are marked absent. */
+static status allocate_outputs(struct dense_exec *x, int node, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+
+    for (int i = 0; i < n->n_out; i++) {
+        struct tensor *t = &x->nodes[node].out[i];
+        size_t bytes = 0;
+
+        t->data = NULL;
+        if (n->out[i] < 0 || x->uses[n->out[i]] == 0) {
+            t->type = (struct tensor_type){ .dtype = DT_NONE };
+            continue;
+        }
+        if (!type_bytes(&t->type, &bytes))
+            return FAIL(err, ST_UNSUPPORTED,
+                        "node %s: the shape of output %d cannot be known before it runs", n->name,
+                        i);
+        t->data = mem_alloc_aligned(DENSE_ALIGN, bytes ? bytes : 1);
+        if (!t->data)
+            return FAIL(err, ST_NOMEM, "node %s: no memory for an output of %zu bytes", n->name,
+                        bytes);
+        x->slots[n->out[i]] = (struct slot){ *t, x->uses[n->out[i]], true };
+    }
+    return ST_OK;
+}
+
+static status run_kernel(struct dense_exec *x, int node, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+    struct dense_node *d = &x->nodes[node];
+    struct op_call call = { .op = n->op,
+                            .version = n->version,
+                            .node = n->name,
+                            .attr = d->attr,
+                            .n_in = n->n_in,
+                            .n_out = n->n_out };
+
+    call.in = d->in;
+    call.out = d->out;
+    for (int i = 0; i < n->n_out; i++) d->out[i] = (struct tensor){ .type = { .dtype = DT_NONE } };
+    TRY(op_row(n->op)->infer(&call, err));
+    TRY(allocate_outputs(x, node, err));
+    return node_run_execute(&d->run, &call, d->is_const, err);
+}
+
+static status run_nodes(struct dense_exec *x, struct err *err);
+
+static void start_slots(struct dense_exec *x)
+{
+    free_slots(x);
+    for (size_t i = 0; i < x->g->n_values; i++) {
+        const struct graph_value *v = &x->g->values[i];
+        if (v->data)
+            x->slots[i] =
+                (struct slot){ { v->type, (void *)(uintptr_t)v->data }, x->uses[i], false };
+    }
+}
+
+static bool outlives_run(const struct graph *g, int value)
+{
+    const int captured = g->values[value].captured;
+
+    return g->values[value].data || (captured >= 0 && g->outer && outlives_run(g->outer, captured));
+}
+
+/* A branch's result becomes value `to`: moved when the branch made it and needs it no more,
+ * borrowed when it is a constant, else copied (what the branch captured may go before its If's
+ * result does). */
+static status take_branch_output(struct dense_exec *x, int to, struct dense_exec *b, int value,
+                                 struct err *err)
+{
+    struct slot *from = &b->slots[value];
+    size_t bytes = 0;
+
+    if (!from->tensor.data)
+        return FAIL(err, ST_FORMAT, "branch output '%s' has no value", b->g->values[value].name);
+    x->slots[to] = (struct slot){ from->tensor, x->uses[to], true };
+    if (from->owned && from->uses == 1) {
+        from->owned = false;
+    } else if (outlives_run(b->g, value)) {
+        x->slots[to].owned = false;
+    } else {
+        x->slots[to].tensor.data = type_bytes(&from->tensor.type, &bytes)
+                                       ? mem_alloc_aligned(DENSE_ALIGN, bytes ? bytes : 1)
+                                       : NULL;
+        if (!x->slots[to].tensor.data) return FAIL(err, ST_NOMEM, "out of memory");
+        memcpy(x->slots[to].tensor.data, from->tensor.data, bytes);
+    }
+    return ST_OK;
+}
+
+static status run_branch(struct dense_exec *x, int node, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+    const struct tensor *cond = &x->nodes[node].in[0];
+    size_t count = 0;
+
+    if (cond->type.dtype != DT_BOOL || !type_elements(&cond->type, &count) || count != 1)
+        return FAIL(err, ST_SHAPE, "node %s: the condition of If must be one bool", n->name);
+    struct dense_exec *b =
+        *(const uint8_t *)cond->data ? x->nodes[node].then_x : x->nodes[node].else_x;
+    if ((size_t)n->n_out > b->g->n_outputs)
+        return FAIL(err, ST_FORMAT, "node %s: a branch has too few outputs", n->name);
+    start_slots(b);
+    for (size_t i = 0; i < b->g->n_values; i++)
+        if (b->g->values[i].captured >= 0)
+            b->slots[i] =
+                (struct slot){ x->slots[b->g->values[i].captured].tensor, b->uses[i], false };
+    TRY(run_nodes(b, err));
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0 && x->uses[n->out[i]] > 0)
+            TRY(take_branch_output(x, n->out[i], b, b->g->outputs[i], err));
+    return ST_OK;
+}
+
+static void release_captures(struct dense_exec *x, const struct dense_exec *branch)
+{
+    for (size_t i = 0; branch && i < branch->g->n_values; i++)
+        release_use(x, branch->g->values[i].captured);
+}
+
+static status run_nodes(struct dense_exec *x, struct err *err)
+{
+    for (size_t i = 0; i < x->g->n_nodes; i++) {
+        const struct graph_node *n = &x->g->nodes[i];
+
+        TRY(gather_inputs(x, (int)i, err));
+        const status st = n->op == OP_IF ? run_branch(x, (int)i, err) : run_kernel(x, (int)i, err);
+        if (st != ST_OK) {
+            err_prefix(err, "node %s", n->name);
+            return st;
+        }
+        for (int k = 0; k < n->n_in; k++) release_use(x, n->in[k]);
+        release_captures(x, x->nodes[i].then_x);
+        release_captures(x, x->nodes[i].else_x);
+    }
+    return ST_OK;
+}
+
+static status check_input(const struct graph *g, size_t i, const struct tensor *t, struct err *err)
+{
+    const struct graph_value *v = &g->values[g->inputs[i]];
+    bool fits = t->data && type_known(&t->type) && t->type.dtype == v->type.dtype &&
+                (v->type.ndim < 0 || v->type.ndim == t->type.ndim);
+
+    for (int d = 0; fits && v->type.ndim >= 0 && d < t->type.ndim; d++)
+        fits = v->type.dim[d] < 0 || v->type.dim[d] == t->type.dim[d];
+    if (fits) return ST_OK;
+    char want[128], got[128];
+    return FAIL(err, ST_SHAPE, "input %s: expected %s, got %s", v->name,
+                type_print(&v->type, want, sizeof want), type_print(&t->type, got, sizeof got));
+}
+
+status dense_exec_run(struct dense_exec *x, const struct tensor *in, struct tensor *out,
+                      struct err *err)
+{
+    start_slots(x);
+    for (size_t i = 0; i < x->g->n_inputs; i++) {
+        const int value = x->g->inputs[i];
+        TRY(check_input(x->g, i, &in[i], err));
+        x->slots[value] = (struct slot){ in[i], x->uses[value], false };
+    }
+    TRY(run_nodes(x, err));
+    for (size_t i = 0; i < x->g->n_outputs; i++) {
+        out[i] = x->slots[x->g->outputs[i]].tensor;
+        if (!out[i].data)
+            return FAIL(err, ST_FORMAT, "output %s has no value",
+                        x->g->values[x->g->outputs[i]].name);
+    }
+    return ST_OK;
+}

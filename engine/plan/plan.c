@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/plan/plan.h"
+#include <string.h>
+
+void plan_fini(struct plan *p)
+{
+    if (!p->be) return;
+    p->be->ops->discard(p->be, p->program);
+    for (size_t i = 0; i < p->n_prepared; i++) p->be->ops->release(p->be, p->prepared[i]);
+    mem_free(p->prepared);
+    *p = (struct plan){ 0 };
+}
+
+static bool listed(const int *list, size_t n, int value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == value) return true;
+    return false;
+}
+
+static struct seg_value *make_values(const struct graph *g, struct arena *a)
+{
+    struct seg_value *v = ARENA_ARRAY(a, g->n_values + 1, struct seg_value);
+
+    for (size_t i = 0; v && i < g->n_values; i++) {
+        v[i] = (struct seg_value){ .name = g->values[i].name,
+                                   .type = g->values[i].type,
+                                   .data = g->values[i].data };
+        v[i].role = v[i].data                                  ? SEG_CONST
+                    : listed(g->inputs, g->n_inputs, (int)i)   ? SEG_INPUT
+                    : listed(g->outputs, g->n_outputs, (int)i) ? SEG_OUTPUT
+                                                               : SEG_TEMP;
+    }
+    return v;
+}
+
+/* A node as the backend sees it; unused outputs are absent. */
+static status make_node(const struct graph *g, int node, struct arena *a, struct seg_node *out,
+                        struct err *err)
+{
+    const struct graph_node *n = &g->nodes[node];
+    int *outs = ARENA_ARRAY(a, (size_t)n->n_out + 1, int);
+
+    TRY(graph_node_call(g, node, a, &out->call, err));
+    if (!outs) return FAIL(err, ST_NOMEM, "out of memory");
+    for (int i = 0; i < n->n_out; i++) {
+        outs[i] = n->out[i] >= 0 && graph_uses(g, n->out[i]) > 0 ? n->out[i] : -1;
+        out->call.out[i].type = outs[i] >= 0 ? g->values[outs[i]].type : (struct tensor_type){ 0 };
+    }
+    out->in = n->in;
+    out->out = outs;
+    return ST_OK;
+}
+
+static void count_linear(struct plan *p, const struct op_call *call)
+{
+    if (call->op != OP_LINEAR) return;
+    for (int i = 1; i < call->n_in; i++) {
+        size_t bytes = 0;
+        if (call->in[i].type.dtype != DT_NONE && type_bytes(&call->in[i].type, &bytes))
+            p->weight_bytes += bytes;
+    }
+    p->ops_per_row_all += 2 * (uint64_t)call->attr.linear.k * (uint64_t)call->attr.linear.n;
+}
+
+struct plan_work {
+    struct plan *plan;
+    const struct graph *g;
+    struct arena arena;
+    struct segment seg;
+    struct seg_node *nodes;
+};
+
+static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, void *user,
+                            struct err *err)
+{
+    struct plan *p = w->plan;
+
+    for (size_t i = 0; i < w->g->n_nodes; i++) {
+        struct seg_node *n = &w->nodes[i];
+        TRY(make_node(w->g, (int)i, &w->arena, n, err));
+        if (!p->be->ops->supports(p->be, &n->call))
+            return FAIL(err, ST_UNSUPPORTED, "node %s: backend %s has no kernel for this %s",
+                        n->call.node, p->be->ops->name, op_row(n->call.op)->name);
+        TRY(p->be->ops->prepare(p->be, &n->call, &n->prepared, err));
+        p->prepared[p->n_prepared++] = n->prepared;
+        count_linear(p, &n->call);
+        if (progress) progress(user, "packing weights", (double)(i + 1) / (double)w->g->n_nodes);
+    }
+    return ST_OK;
+}
+
+static status plan_build(struct plan_work *w, const struct plan_bounds *b,
+                         engine_progress_fn *progress, void *user, struct err *err)
+{
+    struct plan *p = w->plan;
+
+    w->seg = (struct segment){ .n_values = (int)w->g->n_values,
+                               .n_nodes = (int)w->g->n_nodes,
+                               .tokens_max = b->tokens_max,
+                               .rows_max = b->rows_max,
+                               .seqs_max = b->seqs_max };
+    w->seg.values = make_values(w->g, &w->arena);
+    w->seg.nodes = w->nodes = ARENA_ARRAY(&w->arena, w->g->n_nodes + 1, struct seg_node);
+    p->prepared = mem_calloc(w->g->n_nodes + 1, sizeof *p->prepared);
+    if (!w->seg.values || !w->nodes || !p->prepared) return FAIL(err, ST_NOMEM, "out of memory");
+    TRY(prepare_nodes(w, progress, user, err));
+    p->input = w->g->inputs[0];
+    p->output = w->g->outputs[0];
+    return p->be->ops->compile(p->be, &w->seg, &p->program, err);
+}
+
+status plan_open(struct plan *out, const struct graph *g, struct backend *be,
+                 const struct plan_bounds *bounds, engine_progress_fn *progress, void *user,
+                 struct err *err)
+{
+    struct plan_work w = { .plan = out, .g = g };
+
+    *out = (struct plan){ .be = be };
+    if (g->n_inputs != 1 || g->n_outputs != 1)
+        return FAIL(err, ST_INVALID, "a plan takes a graph of one input and one output");
+    const status st = plan_build(&w, bounds, progress, user, err);
+    arena_fini(&w.arena);
+    if (st != ST_OK) plan_fini(out);
+    return st;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* plan: a lowered graph on a backend - constants packed (prepare), nodes made one segment, the
+ * segment compiled. After this nothing about ONNX exists. */
+#pragma once
+#include "backends/backend.h"
+#include "engine/engine.h"
+#include "engine/graph/graph.h"
+
+struct plan {
+    struct backend *be;
+    struct program *program;
+    struct prepared **prepared; /* [n_prepared] */
+    size_t n_prepared;
+    int input, output;        /* binding values: the graph's first input and first output */
+    uint64_t weight_bytes;    /* of Linear layers, as the file stores them */
+    uint64_t ops_per_row_all; /* 2 K N over the Linear layers */
+};
+
+struct plan_bounds {
+    int tokens_max, rows_max, seqs_max;
+};
+
+/* Prepares and compiles g. ST_UNSUPPORTED naming the first node the backend has no kernel for. The
+ * graph's constants must outlive the plan. `out` is the caller's storage; plan_fini. */
+status plan_open(struct plan *out, const struct graph *g, struct backend *be,
+                 const struct plan_bounds *bounds, engine_progress_fn *progress, void *user,
+                 struct err *err);
+void plan_fini(struct plan *p);

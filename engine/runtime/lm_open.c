@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* From a model folder to a loaded language model: import, passes, lower_decoder, then one of the
+ * two kinds. */
+#include "engine/onnx/onnx_import.h"
+#include "engine/runtime/lm_internal.h"
+#include <string.h>
+
+enum { CHUNK_TOKENS = 256, BATCH_MAX = 16, STEP_TOKENS_LIMIT = 65536 };
+
+struct lm_bounds lm_bounds_of(const struct engine_config *cfg)
+{
+    struct lm_bounds b;
+
+    b.seqs_max = cfg->batch_max > 0 ? cfg->batch_max : BATCH_MAX;
+    b.tokens_max = (cfg->chunk_tokens > 0 ? cfg->chunk_tokens : CHUNK_TOKENS) + b.seqs_max;
+    if (b.tokens_max > STEP_TOKENS_LIMIT) b.tokens_max = STEP_TOKENS_LIMIT;
+    return b;
+}
+
+void lm_base_free(struct lm_base *base)
+{
+    struct backend *be = base->lm.backend;
+
+    graph_destroy(base->graph);
+    if (be) be->ops->close(be);
+    arena_fini(&base->arena);
+    mem_free(base);
+}
+
+static status open_backend(const struct engine_config *cfg, struct backend **out, struct err *err)
+{
+    const bool automatic = !cfg->device || str_equal(cfg->device, "auto");
+    const char *name = automatic ? backend_names()[0] : cfg->device;
+    const struct backend_ops *ops = backend_find(name);
+    const struct backend_config bc = { .n_threads = cfg->n_threads,
+                                       .isa = cfg->isa,
+                                       .precision = cfg->precision };
+
+    if (!ops) return FAIL(err, ST_NOT_FOUND, "device '%s': not built into this binary", name);
+    return ops->open(out, &bc, err);
+}
+
+static void report(const struct engine_config *cfg, const char *what, double fraction)
+{
+    if (cfg->progress) cfg->progress(cfg->progress_user, what, fraction);
+}
+
+/* The imported graph after the passes. */
+static status load_graph(const struct model_folder *folder, const struct engine_config *cfg,
+                         struct backend *be, struct graph **out, struct err *err)
+{
+    const struct pass_context ctx = { .backend = be };
+    struct graph *imported = NULL;
+
+    report(cfg, "reading", 0);
+    TRY(onnx_import_file(folder->onnx_path, NULL, &imported, err));
+    report(cfg, "reading", 1);
+    const status st = passes_run(imported, NULL, &ctx, out, err);
+    graph_destroy(imported);
+    if (st != ST_OK) err_prefix(err, "%s", folder->onnx_path);
+    return st;
+}
+
+/* Lowered where the graph allows it, else dense with the reason kept. Consumes graph. */
+static status make_lm(struct lm **out, const struct model_folder *folder,
+                      const struct engine_config *cfg, struct backend *be, struct graph *graph,
+                      struct err *err)
+{
+    struct graph *lowered = NULL;
+    struct lower_info info;
+    struct err why = { 0 };
+    status st = cfg->dense ? FAIL(&why, ST_UNSUPPORTED, "the dense form was asked for")
+                           : lower_decoder(graph, &folder->io, &lowered, &info, &why);
+
+    if (st == ST_OK) {
+        graph_destroy(graph);
+        st = lm_paged_create(out, be, lowered, &info, cfg, err);
+        if (st != ST_OK) graph_destroy(lowered);
+        return st;
+    }
+    if (st != ST_UNSUPPORTED) {
+        graph_destroy(graph);
+        return FAIL(err, st, "%s: %s", folder->onnx_path, why.text);
+    }
+    st = lm_dense_create(out, be, graph, &folder->io, cfg, err);
+    if (st != ST_OK) {
+        graph_destroy(graph);
+        return st;
+    }
+    (*out)->info.why_dense = arena_strdup(&((struct lm_base *)*out)->arena, why.text);
+    return ST_OK;
+}
+
+status lm_open(struct lm **out, const struct model_folder *folder, const struct engine_config *cfg,
+               struct err *err)
+{
+    struct backend *be = NULL;
+    struct graph *graph = NULL;
+    status st;
+
+    *out = NULL;
+    TRY(open_backend(cfg, &be, err));
+    st = load_graph(folder, cfg, be, &graph, err);
+    if (st == ST_OK) st = make_lm(out, folder, cfg, be, graph, err);
+    if (st != ST_OK) {
+        be->ops->close(be);
+        return st;
+    }
+    (*out)->info.context_length = folder->context_length;
+    (*out)->info.device = be->ops->name;
+    report(cfg, "ready", 1);
+    return ST_OK;
+}

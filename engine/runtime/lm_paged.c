@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* A lowered model: one compiled program, K/V in pages. */
+#include "engine/plan/plan.h"
+#include "engine/runtime/lm_internal.h"
+
+struct lm_paged {
+    struct lm_base base; /* first */
+    struct plan plan;
+};
+
+static status paged_step(struct lm *lm, const struct lm_step *s, struct err *err)
+{
+    struct lm_paged *p = (struct lm_paged *)lm;
+    const bool embeds = lm->info.takes_embeds;
+    struct binding b[2];
+    struct step step = { .n_tokens = s->n_tokens,
+                         .n_seqs = s->n_seqs,
+                         .n_rows = s->n_rows,
+                         .seqs = s->seqs,
+                         .rows = s->rows,
+                         .kv = s->kv };
+
+    if (embeds != (s->embeds != NULL) || embeds == (s->ids != NULL))
+        return FAIL(err, ST_INVALID, "this model takes %s", embeds ? "embeddings" : "token ids");
+    b[0].value = p->plan.input;
+    b[0].tensor.type = type_make(embeds ? DT_F32 : DT_I32, embeds ? 2 : 1,
+                                 (int64_t[]){ s->n_tokens, lm->info.hidden });
+    b[0].tensor.data = embeds ? (void *)(uintptr_t)s->embeds : (void *)(uintptr_t)s->ids;
+    b[1].value = p->plan.output;
+    b[1].tensor.type = type_make(DT_F32, 2, (int64_t[]){ s->n_rows, lm->info.width });
+    b[1].tensor.data = s->out;
+    step.bindings = b;
+    step.n_bindings = 2;
+    return lm->backend->ops->execute(lm->backend, p->plan.program, &step, err);
+}
+
+static status paged_state_create(struct lm *lm, void **state, struct err *err)
+{
+    (void)lm;
+    (void)err;
+    *state = NULL;
+    return ST_OK;
+}
+
+static void paged_state_destroy(struct lm *lm, void *state)
+{
+    (void)lm;
+    (void)state;
+}
+
+static status paged_state_rewind(struct lm *lm, void *state, int64_t length, struct err *err)
+{
+    (void)lm;
+    (void)state;
+    (void)length;
+    (void)err;
+    return ST_OK; /* pages hold the state */
+}
+
+static void paged_close(struct lm *lm)
+{
+    struct lm_paged *p = (struct lm_paged *)lm;
+
+    plan_fini(&p->plan);
+    lm_base_free(&p->base);
+}
+
+static const struct lm_ops paged_ops = { paged_step, paged_state_create, paged_state_destroy,
+                                         paged_state_rewind, paged_close };
+
+static status fill_info(struct lm_paged *p, const struct lower_info *in, const struct lm_bounds *b,
+                        struct err *err)
+{
+    struct lm_info *info = &p->base.lm.info;
+    struct lm_kv_shape *kv =
+        ARENA_ARRAY(&p->base.arena, (size_t)in->n_layers + 1, struct lm_kv_shape);
+
+    if (!kv) return FAIL(err, ST_NOMEM, "out of memory");
+    for (int i = 0; i < in->n_layers; i++)
+        kv[i] = (struct lm_kv_shape){ in->kv[i].n_heads, in->kv[i].head_dim };
+    *info = (struct lm_info){ .vocab = in->vocab,
+                              .hidden = in->hidden,
+                              .width = in->hidden_only ? in->hidden : in->vocab,
+                              .paged = true,
+                              .takes_embeds = in->takes_embeds,
+                              .hidden_only = in->hidden_only,
+                              .long_threshold = in->long_threshold,
+                              .n_kv_layers = in->n_layers,
+                              .kv_shapes = kv,
+                              .tokens_max = b->tokens_max,
+                              .rows_max = b->tokens_max,
+                              .seqs_max = b->seqs_max };
+    return ST_OK;
+}
+
+status lm_paged_create(struct lm **out, struct backend *be, struct graph *graph,
+                       const struct lower_info *info, const struct engine_config *cfg,
+                       struct err *err)
+{
+    const struct lm_bounds b = lm_bounds_of(cfg);
+    const struct plan_bounds pb = { b.tokens_max, b.tokens_max, b.seqs_max };
+    struct lm_paged *p = mem_calloc(1, sizeof *p);
+    status st;
+
+    *out = NULL;
+    if (!p) return FAIL(err, ST_NOMEM, "out of memory");
+    p->base.lm.ops = &paged_ops;
+    st = fill_info(p, info, &b, err);
+    if (st == ST_OK)
+        st = plan_open(&p->plan, graph, be, &pb, cfg->progress, cfg->progress_user, err);
+    if (st != ST_OK) {
+        arena_fini(&p->base.arena);
+        mem_free(p);
+        return st;
+    }
+    p->base.lm.backend = be;
+    p->base.graph = graph;
+    p->base.lm.info.weight_bytes = p->base.lm.info.bytes_per_token = p->plan.weight_bytes;
+    p->base.lm.info.ops_per_token = p->plan.ops_per_row_all;
+    *out = &p->base.lm;
+    return ST_OK;
+}

@@ -128,7 +128,8 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     return text;
 }
 
-/* True when the `size` bytes at p are the last allocation of the head block and can be made `more` longer. */
+/* True when the `size` bytes at p are the last allocation of the head block and can be made `more`
+ * longer. */
 static bool arena_extend(struct arena *a, const void *p, size_t size, size_t want)
 {
     struct arena_block *block = a->head;

@@ -27,9 +27,9 @@ char *arena_strndup(struct arena *a, const char *s, size_t n);
 void *arena_memdup(struct arena *a, const void *p, size_t n);
 /* printf into the arena; NULL on failure. */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Grows an array in the arena: returns items (moved if need be) with room for at least n_want items, *capacity updated.
- * NULL on failure, the old array intact. */
+/* Grows an array in the arena: returns items (moved if need be) with room for at least n_want
+ * items, *capacity updated. NULL on failure, the old array intact. */
 void *arena_grow(struct arena *a, void *items, size_t *capacity, size_t n_want, size_t item_size);
 
-#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, n, type) ((type *)arena_alloc_array((a), (n), sizeof(type)))

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* base/: what every other folder stands on; it knows nothing of models. This is its public header. */
+/* base/: what every other folder stands on; it knows nothing of models. This is its public header.
+ */
 #pragma once
 #include "base/arena.h"
 #include "base/checked.h"
+#include "base/escape.h"
 #include "base/hash.h"
 #include "base/half.h"
 #include "base/json.h"

@@ -40,12 +40,14 @@ static uint32_t half_round_shift(uint32_t v, uint32_t shift)
 
 uint16_t half_from_f32(float f)
 {
-    const uint32_t bits = half_f32_bits(f), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFFu;
+    const uint32_t bits = half_f32_bits(f), sign = bits >> 16 & 0x8000,
+                   magnitude = bits & 0x7FFFFFFFu;
 
     if (magnitude > 0x7F800000u) /* NaN: its top payload bits, made quiet */
         return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x3FF));
     if (magnitude >= 0x47800000u) return (uint16_t)(sign | 0x7C00); /* 2^16 and more */
-    if (magnitude >= 0x38800000u) /* normal: a carry out of the mantissa raises the exponent, up to infinity */
+    if (magnitude >=
+        0x38800000u) /* normal: a carry out of the mantissa raises the exponent, up to infinity */
         return (uint16_t)(sign | half_round_shift(magnitude - 0x38000000u, 13));
     if (magnitude < 0x33000000u) return (uint16_t)sign; /* below half of the least subnormal */
     const uint32_t shift = 126 - (magnitude >> 23);

@@ -13,7 +13,8 @@
 
 __extension__ typedef unsigned __int128 hash_u128;
 
-/* High and low half of the product, folded: every bit of a and b reaches every bit of the result. */
+/* High and low half of the product, folded: every bit of a and b reaches every bit of the result.
+ */
 static uint64_t hash_mix(uint64_t a, uint64_t b)
 {
     const hash_u128 product = (hash_u128)a * b;

@@ -36,7 +36,8 @@ static const cJSON *json_present(const cJSON *obj, const char *key)
     return cJSON_IsNull(node) ? NULL : node;
 }
 
-static status json_wrong_type(const char *key, const cJSON *node, const char *expected, struct err *err)
+static status json_wrong_type(const char *key, const cJSON *node, const char *expected,
+                              struct err *err)
 {
     return FAIL(err, ST_INVALID, "%s: expected %s, got %s", key, expected, json_type_name(node));
 }
@@ -62,7 +63,8 @@ bool json_to_i64(const cJSON *node, int64_t *out)
     return true;
 }
 
-status json_get_i64(const cJSON *obj, const char *key, int64_t min, int64_t max, int64_t *out, struct err *err)
+status json_get_i64(const cJSON *obj, const char *key, int64_t min, int64_t max, int64_t *out,
+                    struct err *err)
 {
     const cJSON *node = json_present(obj, key);
     int64_t v;
@@ -71,18 +73,21 @@ status json_get_i64(const cJSON *obj, const char *key, int64_t min, int64_t max,
     if (!cJSON_IsNumber(node)) return json_wrong_type(key, node, "an integer", err);
     if (!json_to_i64(node, &v)) {
         if (node->valuestring)
-            return FAIL(err, ST_INVALID, "%s: expected an integer from %" PRId64 " to %" PRId64 ", got %.40s", key,
+            return FAIL(err, ST_INVALID,
+                        "%s: expected an integer from %" PRId64 " to %" PRId64 ", got %.40s", key,
                         min, max, node->valuestring);
         return FAIL(err, ST_INVALID, "%s: expected an integer, got %.17g", key, node->valuedouble);
     }
     if (v < min || v > max)
-        return FAIL(err, ST_INVALID, "%s: expected an integer from %" PRId64 " to %" PRId64 ", got %" PRId64, key,
+        return FAIL(err, ST_INVALID,
+                    "%s: expected an integer from %" PRId64 " to %" PRId64 ", got %" PRId64, key,
                     min, max, v);
     *out = v;
     return ST_OK;
 }
 
-status json_get_double(const cJSON *obj, const char *key, double min, double max, double *out, struct err *err)
+status json_get_double(const cJSON *obj, const char *key, double min, double max, double *out,
+                       struct err *err)
 {
     const cJSON *node = json_present(obj, key);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Strict RFC 8259 parser that builds cJSON trees itself: cJSON's own parser lets through what the gate must
- * refuse (text after a NUL, lone surrogates, 1e400 as infinity) and cuts numbers at 63 characters. One loop
- * with an explicit stack: depth costs no C stack. */
+/* Strict RFC 8259 parser that builds cJSON trees itself: cJSON's own parser lets through what the
+ * gate must refuse (text after a NUL, lone surrogates, 1e400 as infinity) and cuts numbers at 63
+ * characters. One loop with an explicit stack: depth costs no C stack. */
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/map.h"
@@ -60,7 +60,8 @@ static int json_peek(const struct json_parser *p)
 
 static void json_skip_blank(struct json_parser *p)
 {
-    for (int c = json_peek(p); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = json_peek(p)) p->at++;
+    for (int c = json_peek(p); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = json_peek(p))
+        p->at++;
 }
 
 static bool json_is_digit(int c) { return c >= '0' && c <= '9'; }
@@ -155,10 +156,12 @@ static status json_unescape_unicode(struct json_parser *p, char *out, size_t *le
 
     if (cp < 0) return json_expected(p, "four hex digits after \\u");
     if (cp == 0) return json_expected(p, "no \\u0000 in a string");
-    if (cp >= 0xDC00 && cp < 0xE000) return json_expected(p, "no low surrogate without a high one before it");
+    if (cp >= 0xDC00 && cp < 0xE000)
+        return json_expected(p, "no low surrogate without a high one before it");
     if (cp >= 0xD800 && cp < 0xDC00) {
         static const char pair[] = "a low surrogate (\\udc00..\\udfff) after a high one";
-        if (p->n - p->at < 2 || memcmp(p->text + p->at, "\\u", 2) != 0) return json_expected(p, pair);
+        if (p->n - p->at < 2 || memcmp(p->text + p->at, "\\u", 2) != 0)
+            return json_expected(p, pair);
         p->at += 2;
         const int32_t low = json_hex4(p);
         if (low < 0xDC00 || low >= 0xE000) return json_expected(p, pair);
@@ -222,7 +225,8 @@ static status json_decode_string(struct json_parser *p, char *out)
     return ST_OK;
 }
 
-/* The opening quote was read; *out is the caller's. An escape is never shorter than what it stands for. */
+/* The opening quote was read; *out is the caller's. An escape is never shorter than what it stands
+ * for. */
 static status json_parse_string(struct json_parser *p, char **out)
 {
     const size_t extent = json_string_extent(p);
@@ -271,7 +275,8 @@ static status json_literal(struct json_parser *p, const char *word, int type, cJ
 {
     const size_t n = strlen(word);
 
-    if (p->n - p->at < n || memcmp(p->text + p->at, word, n) != 0) return json_expected(p, "a value");
+    if (p->n - p->at < n || memcmp(p->text + p->at, word, n) != 0)
+        return json_expected(p, "a value");
     p->at += n;
     node->type = type;
     node->valueint = type == cJSON_True;
@@ -292,7 +297,8 @@ static status json_parse_value(struct json_parser *p)
     case '{':
     case '[':
         if (p->depth == p->limits.depth_max)
-            return FAIL(p->err, ST_LIMIT, "byte %zu: nested deeper than %u", p->at, p->limits.depth_max);
+            return FAIL(p->err, ST_LIMIT, "byte %zu: nested deeper than %u", p->at,
+                        p->limits.depth_max);
         node->type = c == '{' ? cJSON_Object : cJSON_Array;
         p->stack[p->depth++] = (struct json_frame){ .container = node };
         p->at++;
@@ -323,10 +329,12 @@ static status json_parse_key(struct json_parser *p)
 }
 
 /* An earlier member with the key of `node`: refused, or dropped so that the last one wins. */
-static status json_duplicate(struct json_parser *p, cJSON *object, cJSON *earlier, const cJSON *node)
+static status json_duplicate(struct json_parser *p, cJSON *object, cJSON *earlier,
+                             const cJSON *node)
 {
     if (!p->limits.allow_duplicate_keys)
-        return FAIL(p->err, ST_FORMAT, "byte %zu: duplicate key \"%.100s\" in the object that ends here", p->at,
+        return FAIL(p->err, ST_FORMAT,
+                    "byte %zu: duplicate key \"%.100s\" in the object that ends here", p->at,
                     node->string);
     cJSON_Delete(cJSON_DetachItemViaPointer(object, earlier));
     return ST_OK;
@@ -425,7 +433,8 @@ static void json_hooks_once(void)
     cJSON_InitHooks(&hooks);
 }
 
-status json_parse(const char *text, size_t n, const struct json_limits *limits, cJSON **out, struct err *err)
+status json_parse(const char *text, size_t n, const struct json_limits *limits, cJSON **out,
+                  struct err *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct json_parser p = { .text = text, .n = n, .limits = json_fill_limits(limits), .err = err };
@@ -433,7 +442,8 @@ status json_parse(const char *text, size_t n, const struct json_limits *limits, 
     (void)pthread_once(&once, json_hooks_once);
     *out = NULL;
     if (n > p.limits.bytes_max)
-        return FAIL(err, ST_LIMIT, "%zu bytes of JSON, expected at most %zu", n, p.limits.bytes_max);
+        return FAIL(err, ST_LIMIT, "%zu bytes of JSON, expected at most %zu", n,
+                    p.limits.bytes_max);
     p.stack = mem_calloc(p.limits.depth_max, sizeof *p.stack);
     if (!p.stack) return json_nomem(&p);
     const status st = json_parse_document(&p);
@@ -447,7 +457,8 @@ status json_parse(const char *text, size_t n, const struct json_limits *limits, 
     return ST_OK;
 }
 
-status json_parse_file(const char *path, const struct json_limits *limits, cJSON **out, struct err *err)
+status json_parse_file(const char *path, const struct json_limits *limits, cJSON **out,
+                       struct err *err)
 {
     struct os_mapping map;
 

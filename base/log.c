@@ -15,7 +15,8 @@ enum { LOG_LINE_MAX = 2048 };
 static const char *const log_names[] = { "error", "warn", "info", "debug", "trace" };
 
 static _Atomic int log_level_now = LOG_WARN;
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the sink and the order of lines */
+static pthread_mutex_t log_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* guards the sink and the order of lines */
 static log_sink_fn *log_sink;
 static void *log_user;
 

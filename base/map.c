@@ -88,7 +88,8 @@ bool map_remove(struct map *m, const void *key, size_t n)
     struct map_entry *e = map_slot(m->entries, m->cap, key, n, map_hash(key, n));
     if (!e->hash) return false;
 
-    /* Pull later entries of the run into the hole, unless they already stand at or after their home. */
+    /* Pull later entries of the run into the hole, unless they already stand at or after their
+     * home. */
     size_t hole = (size_t)(e - m->entries);
     for (size_t i = (hole + 1) & mask; m->entries[i].hash; i = (i + 1) & mask) {
         const size_t home = m->entries[i].hash & mask;

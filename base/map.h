@@ -21,5 +21,6 @@ bool map_set(struct map *m, const void *key, size_t n, uint64_t value);
 /* value may be NULL. */
 bool map_get(const struct map *m, const void *key, size_t n, uint64_t *value);
 bool map_remove(struct map *m, const void *key, size_t n);
-/* Iteration: *pos starts at 0; false at the end. Order unspecified; no change of the map meanwhile. */
+/* Iteration: *pos starts at 0; false at the end. Order unspecified; no change of the map meanwhile.
+ */
 bool map_next(const struct map *m, size_t *pos, const void **key, size_t *n, uint64_t *value);

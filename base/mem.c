@@ -61,7 +61,8 @@ void *mem_alloc_aligned(size_t alignment, size_t size)
     if (size >= HUGE_PAGE_BYTES && alignment < HUGE_PAGE_BYTES) alignment = HUGE_PAGE_BYTES;
     if (posix_memalign(&p, alignment, size ? size : 1) != 0) return NULL;
     /* A hint: where the kernel has no huge pages, small ones serve. */
-    if (size >= HUGE_PAGE_BYTES) (void)madvise(p, size & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
+    if (size >= HUGE_PAGE_BYTES)
+        (void)madvise(p, size & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
     return p;
 }
 

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The one door to malloc: counted, so that tests can fail the n-th allocation and count a step's. */
+/* The one door to malloc: counted, so that tests can fail the n-th allocation and count a step's.
+ */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-/* As malloc, calloc, realloc, free; NULL on failure. Size 0 gives a unique pointer. n*size is checked for overflow. */
+/* As malloc, calloc, realloc, free; NULL on failure. Size 0 gives a unique pointer. n*size is
+ * checked for overflow. */
 void *mem_alloc(size_t size);
 void *mem_calloc(size_t n, size_t size);
 void *mem_realloc(void *p, size_t size);
 void *mem_realloc_array(void *p, size_t n, size_t size);
 void mem_free(void *p);
 
-/* Aligned block (alignment a power of two, at least sizeof(void *)); free with mem_free_aligned. Blocks of
- * 2 MiB and more ask for transparent huge pages. Contents undefined. */
+/* Aligned block (alignment a power of two, at least sizeof(void *)); free with mem_free_aligned.
+ * Blocks of 2 MiB and more ask for transparent huge pages. Contents undefined. */
 void *mem_alloc_aligned(size_t alignment, size_t size);
 void mem_free_aligned(void *p);
 
@@ -23,5 +25,6 @@ char *mem_strndup(const char *s, size_t n);
 /* Allocations made by this process so far (all threads). */
 uint64_t mem_alloc_count(void);
 
-/* Testing aid: from now on, the n-th allocation (1 = the next) fails, and `forever` all after it; 0 switches it off. */
+/* Testing aid: from now on, the n-th allocation (1 = the next) fails, and `forever` all after it; 0
+ * switches it off. */
 void mem_fail_after(uint64_t n, int forever);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The operating system behind one header: files, mappings, clocks, CPUs, memory. #ifdefs live in os_*.c only. */
+/* The operating system behind one header: files, mappings, clocks, CPUs, memory. #ifdefs live in
+ * os_*.c only. */
 #pragma once
 #include "base/status.h"
 #include <stddef.h>
@@ -10,16 +11,21 @@ struct os_mapping {
     size_t size;
 };
 
-/* Maps a whole regular file read-only (MAP_PRIVATE). Errors name the file: ST_NOT_FOUND, ST_IO (also: not a regular file), ST_NOMEM.
- * Close with os_unmap. Who shortens the file meanwhile makes reads beyond its new end fault: models are replaced by rename. */
+/* Maps a whole regular file read-only (MAP_PRIVATE). Errors name the file: ST_NOT_FOUND, ST_IO
+ * (also: not a regular file), ST_NOMEM. Close with os_unmap. Who shortens the file meanwhile makes
+ * reads beyond its new end fault: models are replaced by rename. */
 status os_map_file(const char *path, struct os_mapping *out, struct err *err);
-/* As os_map_file, for `name` beneath folder `dir`: empty and absolute names, `..`, and links that lead out are refused with ST_INVALID
- * (openat2 RESOLVE_BENEATH, or a component-wise walk that refuses every link where the kernel lacks it). */
-status os_map_file_beneath(const char *dir, const char *name, struct os_mapping *out, struct err *err);
+/* As os_map_file, for `name` beneath folder `dir`: empty and absolute names, `..`, and links that
+ * lead out are refused with ST_INVALID (openat2 RESOLVE_BENEATH, or a component-wise walk that
+ * refuses every link where the kernel lacks it). */
+status os_map_file_beneath(const char *dir, const char *name, struct os_mapping *out,
+                           struct err *err);
 void os_unmap(struct os_mapping *map);
-/* Whole regular file into memory (NUL added after the size); free with mem_free. size_max 0 = 1 GiB; larger is ST_LIMIT. */
+/* Whole regular file into memory (NUL added after the size); free with mem_free. size_max 0 = 1
+ * GiB; larger is ST_LIMIT. */
 status os_read_file(const char *path, size_t size_max, char **out, size_t *n, struct err *err);
-/* Writes to path.tmp-<random>, fsyncs, renames, fsyncs the folder: afterwards the file has the old or the new content, never a part. */
+/* Writes to path.tmp-<random>, fsyncs, renames, fsyncs the folder: afterwards the file has the old
+ * or the new content, never a part. */
 status os_write_file(const char *path, const void *data, size_t n, struct err *err);
 bool os_is_dir(const char *path);
 bool os_is_file(const char *path);
@@ -33,8 +39,12 @@ char *os_path_join(const char *a, const char *b);
 /* Folder of the running executable; free with mem_free; NULL if unknown. */
 char *os_executable_dir(void);
 
-uint64_t os_now_ns(void);      /* monotonic */
-double os_wall_seconds(void);  /* since the epoch */
+/* Environment variable, NULL if unset or empty. Only the names listed in os_env.c may be asked for:
+ * they say where things of the user are, never how the program behaves. */
+const char *os_env(const char *name);
+
+uint64_t os_now_ns(void);     /* monotonic */
+double os_wall_seconds(void); /* since the epoch */
 void os_sleep_ns(uint64_t ns);
 /* CPUs this process may run on: affinity mask and cgroup quota, at least 1. */
 unsigned os_cpu_count(void);

@@ -68,7 +68,8 @@ int os_open_walk(int dir_fd, const char *name)
         part += strspn(part, "/");
         char *slash = strchr(part, '/');
         if (slash) *slash = '\0';
-        const int flags = slash ? O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW : OPEN_FLAGS | O_NOFOLLOW;
+        const int flags =
+            slash ? O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW : OPEN_FLAGS | O_NOFOLLOW;
         const int next = openat(at, *part ? part : ".", flags);
         const int error = errno;
         if (at != dir_fd) (void)close(at);

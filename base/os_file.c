@@ -73,7 +73,8 @@ status os_map_file(const char *path, struct os_mapping *out, struct err *err)
     return os_map_fd(fd, path, &info, out, err);
 }
 
-status os_map_file_beneath(const char *dir, const char *name, struct os_mapping *out, struct err *err)
+status os_map_file_beneath(const char *dir, const char *name, struct os_mapping *out,
+                           struct err *err)
 {
     struct stat info;
     int fd;
@@ -163,7 +164,8 @@ static status os_write_all(int fd, const char *path, const void *data, size_t n,
     return ST_OK;
 }
 
-/* Makes a rename in the folder of `path` survive a power cut. Some file systems cannot; then it is as safe as it gets. */
+/* Makes a rename in the folder of `path` survive a power cut. Some file systems cannot; then it is
+ * as safe as it gets. */
 static void os_sync_parent(const char *path)
 {
     char *dir = mem_strdup(path);

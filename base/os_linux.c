@@ -32,7 +32,8 @@ double os_wall_seconds(void)
 
 void os_sleep_ns(uint64_t ns)
 {
-    struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+    struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u),
+                          .tv_nsec = (long)(ns % 1000000000u) };
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR) continue;
 }
 
@@ -72,8 +73,10 @@ static unsigned os_cgroup_cpus(void)
     if (os_read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
         if (sscanf(line, "%" SCNd64 " %" SCNd64, &quota, &period) != 2) return 0;
     } else if (os_read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line) &&
-               os_read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_line, sizeof period_line)) {
-        if (sscanf(line, "%" SCNd64, &quota) != 1 || sscanf(period_line, "%" SCNd64, &period) != 1) return 0;
+               os_read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_line,
+                            sizeof period_line)) {
+        if (sscanf(line, "%" SCNd64, &quota) != 1 || sscanf(period_line, "%" SCNd64, &period) != 1)
+            return 0;
     }
     if (quota <= 0 || period <= 0 || quota / period >= CPU_SETS_MAX) return 0;
     return (unsigned)((quota + period - 1) / period);
@@ -91,7 +94,8 @@ static uint64_t os_read_number(const char *path)
     char line[64];
     uint64_t v;
 
-    if (!os_read_line(path, line, sizeof line) || sscanf(line, "%" SCNu64, &v) != 1) return UINT64_MAX;
+    if (!os_read_line(path, line, sizeof line) || sscanf(line, "%" SCNu64, &v) != 1)
+        return UINT64_MAX;
     return v;
 }
 
@@ -125,9 +129,11 @@ static uint64_t os_cgroup_memory_used(void)
 {
     const uint64_t v2 = os_read_number("/sys/fs/cgroup/memory.current");
     const bool is_v2 = v2 != UINT64_MAX;
-    const uint64_t used = is_v2 ? v2 : os_read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes");
-    const uint64_t cached = is_v2 ? os_read_row("/sys/fs/cgroup/memory.stat", "inactive_file")
-                                  : os_read_row("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file");
+    const uint64_t used =
+        is_v2 ? v2 : os_read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes");
+    const uint64_t cached =
+        is_v2 ? os_read_row("/sys/fs/cgroup/memory.stat", "inactive_file")
+              : os_read_row("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file");
     if (used == UINT64_MAX) return 0;
     return used > cached ? used - cached : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pool of worker threads: job slots wander between a queue of ready ones and a queue of unused ones. */
+/* Pool of worker threads: job slots wander between a queue of ready ones and a queue of unused
+ * ones. */
 #include "base/pool.h"
 #include "base/mem.h"
 #include "base/queue.h"
@@ -14,8 +15,8 @@ struct pool_job {
 
 struct pool {
     struct queue ready, unused;
-    struct pool_job *jobs;   /* queue_max slots */
-    struct thread *threads;  /* n_threads, those started */
+    struct pool_job *jobs;  /* queue_max slots */
+    struct thread *threads; /* n_threads, those started */
     unsigned n_threads;
 };
 

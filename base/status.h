@@ -38,7 +38,8 @@ struct err {
 /* Fixed text of a status, never NULL. */
 const char *status_text(status st);
 
-/* Fills `err` (if not NULL and still empty) and returns `st`. printf-like. Control characters in the result are escaped. */
+/* Fills `err` (if not NULL and still empty) and returns `st`. printf-like. Control characters in
+ * the result are escaped. */
 status err_fail(struct err *err, status st, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

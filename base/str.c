@@ -112,7 +112,9 @@ void str_put_json(struct str *s, const char *text, size_t n)
         char buffer[8];
         int32_t cp;
         const size_t len = utf8_decode(text + i, n - i, &cp);
-        const char *escape = cp < 0 ? "\xEF\xBF\xBD" : cp < 0x80 ? str_json_escape((char)cp, buffer) : NULL;
+        const char *escape = cp < 0      ? "\xEF\xBF\xBD"
+                             : cp < 0x80 ? str_json_escape((char)cp, buffer)
+                                         : NULL;
         if (escape) {
             str_put_n(s, text + plain, i - plain);
             str_put(s, escape);
@@ -167,7 +169,10 @@ char *str_take(struct str *s)
 
 bool str_equal(const char *a, const char *b) { return strcmp(a, b) == 0; }
 
-bool str_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+bool str_starts(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
 
 bool str_ends(const char *s, const char *suffix)
 {

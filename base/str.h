@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zero-initialised is the empty string. data is NUL-terminated once anything was appended (str_cstr is never NULL).
- * When memory or `limit` (0 = none) runs out, `failed` is set, later appends do nothing, and the text so far stays. */
+/* Zero-initialised is the empty string. data is NUL-terminated once anything was appended (str_cstr
+ * is never NULL). When memory or `limit` (0 = none) runs out, `failed` is set, later appends do
+ * nothing, and the text so far stays. */
 struct str {
     char *data;
     size_t len, cap, limit;
@@ -24,11 +25,13 @@ void str_printf(struct str *s, const char *fmt, ...) __attribute__((format(print
 void str_vprintf(struct str *s, const char *fmt, va_list args);
 /* Appends `text` as a JSON string literal with quotes; bytes that are not UTF-8 become U+FFFD. */
 void str_put_json(struct str *s, const char *text, size_t n);
-/* Shortest decimal that reads back as the same double/float; "null" for NaN and infinities (JSON). */
+/* Shortest decimal that reads back as the same double/float; "null" for NaN and infinities (JSON).
+ */
 void str_put_json_double(struct str *s, double v);
 void str_put_json_float(struct str *s, float v);
 const char *str_cstr(const struct str *s);
-/* Gives the buffer away (free with mem_free) and leaves the empty string. Never NULL unless memory ran out. */
+/* Gives the buffer away (free with mem_free) and leaves the empty string. Never NULL unless memory
+ * ran out. */
 char *str_take(struct str *s);
 
 bool str_equal(const char *a, const char *b);

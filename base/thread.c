@@ -24,11 +24,13 @@ static void *thread_main(void *opaque)
     return NULL;
 }
 
-/* The new thread inherits a mask without the signals that ask the process something (INT, TERM, HUP,
- * USR1...): they go to the thread that waits for them. Faults stay deliverable. */
+/* The new thread inherits a mask without the signals that ask the process something (INT, TERM,
+ * HUP, USR1...): they go to the thread that waits for them. Faults stay deliverable. */
 static void thread_block_signals(sigset_t *old)
 {
-    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF };
+    static const int faults[] = {
+        SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF
+    };
     sigset_t set;
 
     (void)sigfillset(&set);

@@ -11,8 +11,8 @@ struct thread {
 
 typedef void thread_fn(void *arg);
 
-/* Starts fn(arg) on a new thread (8 MiB stack) named `name` (cut to 15 bytes). It receives no signals but faults.
- * Errors: ST_NOMEM. */
+/* Starts fn(arg) on a new thread (8 MiB stack) named `name` (cut to 15 bytes). It receives no
+ * signals but faults. Errors: ST_NOMEM. */
 status thread_start(struct thread *t, const char *name, thread_fn *fn, void *arg, struct err *err);
 /* Waits for its end; harmless on a zeroed struct. */
 void thread_join(struct thread *t);

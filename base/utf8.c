@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* UTF-8 after Unicode 15, table 3-7 (well-formed sequences) and the maximal-subpart rule of section 3.9. */
+/* UTF-8 after Unicode 15, table 3-7 (well-formed sequences) and the maximal-subpart rule of
+ * section 3.9. */
 #include "base/utf8.h"
 #include <string.h>
 
-/* What a lead byte promises: length, and the range of the second byte (the later ones are 80..BF). */
+/* What a lead byte promises: length, and the range of the second byte (the later ones are 80..BF).
+ */
 struct lead {
     unsigned len; /* 0 = never a lead byte */
     unsigned char min, max;

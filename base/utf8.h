@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Decodes one code point at s[0..n), n > 0. Returns bytes consumed (1..4). Ill-formed: *cp = -1 and the length of the maximal bad prefix. */
+/* Decodes one code point at s[0..n), n > 0. Returns bytes consumed (1..4). Ill-formed: *cp = -1 and
+ * the length of the maximal bad prefix. */
 size_t utf8_decode(const char *s, size_t n, int32_t *cp);
 /* Writes 1..4 bytes; returns their number; cp must be a scalar value. */
 size_t utf8_encode(int32_t cp, char out[4]);

@@ -53,7 +53,7 @@ static status resolve_in_dir(const char *dir, const char *model, char **path, st
 static status resolve_in_home(const char *model, char **path, struct err *err)
 {
     static const char *const dirs[] = { ".cupola/models", ".foundry/cache/models" };
-    const char *home = getenv("HOME");
+    const char *home = os_env("HOME");
 
     for (size_t i = 0; home && *home && i < COUNT(dirs) && !*path; i++) {
         char *dir = os_path_join(home, dirs[i]);

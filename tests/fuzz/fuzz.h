@@ -4,5 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Feeds one input to the parser under test; returns 0. The input is read-only and ends where it ends. */
+/* Feeds one input to the parser under test; returns 0. The input is read-only and ends where it
+ * ends. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Replays a fuzz target's corpus: runs every file of the folders and every file named on the command line.
- * A folder that does not exist counts as empty, so that a target may come before its first finding. */
+/* Replays a fuzz target's corpus: runs every file of the folders and every file named on the
+ * command line. A folder that does not exist counts as empty, so that a target may come before its
+ * first finding. */
 #include "base/base.h"
 #include "tests/fuzz/fuzz.h"
 #include <stdio.h>

@@ -48,13 +48,15 @@ static void every_half_round_trips(void **state)
     }
 }
 
-/* Between two neighbours the midpoint goes to the even one, and what is next to it to the nearer one. */
+/* Between two neighbours the midpoint goes to the even one, and what is next to it to the nearer
+ * one. */
 static void halves_round_to_nearest_even(void **state)
 {
     (void)state;
     for (uint32_t h = 0; h < 0x7C00; h++) {
         const double low = half_value((uint16_t)h);
-        const double high = h == 0x7BFF ? 65536.0 : half_value((uint16_t)(h + 1)); /* 65536 stands for infinity */
+        const double high =
+            h == 0x7BFF ? 65536.0 : half_value((uint16_t)(h + 1)); /* 65536 stands for infinity */
         const float middle = (float)((low + high) / 2);
         assert_true((double)middle == (low + high) / 2);
         assert_int_equal(half_from_f32(middle), h + (h & 1));
@@ -103,7 +105,7 @@ static void bf16_rounds_to_nearest_even(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_half_has_its_value),    cmocka_unit_test(every_half_round_trips),
+        cmocka_unit_test(every_half_has_its_value),     cmocka_unit_test(every_half_round_trips),
         cmocka_unit_test(halves_round_to_nearest_even), cmocka_unit_test(every_bf16_round_trips),
         cmocka_unit_test(bf16_rounds_to_nearest_even),
     };

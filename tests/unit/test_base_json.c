@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The JSON gate: what RFC 8259 allows passes with its value, everything else is refused with a byte offset. */
+/* The JSON gate: what RFC 8259 allows passes with its value, everything else is refused with a byte
+ * offset. */
 #include "base/base.h"
 #include <math.h>
 #include <setjmp.h>
@@ -8,7 +9,9 @@
 #include <cmocka.h>
 
 /* A byte string with its length, NULs included. */
+// clang-format off
 #define TEXT(s) { (s), sizeof(s) - 1 }
+// clang-format on
 
 struct text {
     const char *bytes;
@@ -27,6 +30,7 @@ static status parse(struct text t, const struct json_limits *limits, cJSON **out
 
 static void accepts_what_the_rfc_allows(void **state)
 {
+    // clang-format off
     static const struct text good[] = {
         TEXT("null"), TEXT(" true "), TEXT("\t\n\r false"), TEXT("0"), TEXT("-0"), TEXT("1E+2"), TEXT("1e-2"),
         TEXT("123.456e78"), TEXT("\"\""), TEXT("[]"), TEXT("[ ]"), TEXT("{}"), TEXT("{ }"), TEXT("[[]   ]"),
@@ -37,6 +41,7 @@ static void accepts_what_the_rfc_allows(void **state)
         TEXT("[100000000000000000000000000000000000000000000000000000000000000000000000000]"), TEXT("1e-400"),
         TEXT("{\"a\":1,\"A\":2}"),
     };
+    // clang-format on
 
     (void)state;
     for (size_t i = 0; i < COUNT(good); i++) {
@@ -50,6 +55,7 @@ static void accepts_what_the_rfc_allows(void **state)
 
 static void refuses_what_it_forbids(void **state)
 {
+    // clang-format off
     static const struct text bad[] = {
         TEXT(""), TEXT(" "), TEXT("\xef\xbb\xbf"), TEXT("nul"), TEXT("nulll"), TEXT("True"), TEXT("NaN"), TEXT("[Infinity]"),
         TEXT("-"), TEXT("+1"), TEXT("01"), TEXT("-01"), TEXT("1."), TEXT(".5"), TEXT("1e"), TEXT("1e+"), TEXT("0x1"),
@@ -65,6 +71,7 @@ static void refuses_what_it_forbids(void **state)
         TEXT("{\"a\":1,\"a\":2}"), TEXT("{\"a\":1,\"\\u0061\":2}"), TEXT("{\"x\":{\"b\":0,\"c\":0,\"b\":0}}"), TEXT("[\f1]"),
         TEXT("\xc2\xa0 1"), TEXT("1e5\xe2\x80\x8b"), TEXT("[\"a\",\n4\n,1,"), TEXT("{\"a\":\"b\"}#"), TEXT("2.e3"),
     };
+    // clang-format on
 
     (void)state;
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -79,7 +86,8 @@ static void refuses_what_it_forbids(void **state)
 
 static void strings_decode_to_utf8(void **state)
 {
-    static const struct text t = TEXT("[\"\\u00e9\\u20AC\\ud83d\\ude00 \xc3\xa9 \\\"\\\\\\/\\b\\f\\n\\r\\t\"]");
+    static const struct text t =
+        TEXT("[\"\\u00e9\\u20AC\\ud83d\\ude00 \xc3\xa9 \\\"\\\\\\/\\b\\f\\n\\r\\t\"]");
     cJSON *json;
 
     (void)state;
@@ -157,9 +165,10 @@ static void duplicates_are_refused_or_the_last_wins(void **state)
 
 static void integers_keep_all_their_bits(void **state)
 {
-    static const struct text t = TEXT("{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"over\":9223372036854775808,"
-                                      "\"odd\":9007199254740993,\"float\":2.0,\"exp\":1e3,\"half\":0.5,\"big\":1e30,"
-                                      "\"s\":\"1\",\"null\":null}");
+    static const struct text t = TEXT(
+        "{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"over\":9223372036854775808,"
+        "\"odd\":9007199254740993,\"float\":2.0,\"exp\":1e3,\"half\":0.5,\"big\":1e30,"
+        "\"s\":\"1\",\"null\":null}");
     struct err err = { 0 };
     int64_t v = 5;
     cJSON *json;
@@ -234,8 +243,9 @@ static void trees_are_whole_for_cjson(void **state)
 
 static void every_failed_allocation_is_an_error(void **state)
 {
-    static const struct text t = TEXT("{\"a\":[1,9007199254740993,\"x\"],\"b\":{\"c\":\"y\"},\"d\":1,\"e\":1,\"f\":1,\"g\":1,"
-                                      "\"h\":1,\"i\":1,\"j\":1}");
+    static const struct text t = TEXT(
+        "{\"a\":[1,9007199254740993,\"x\"],\"b\":{\"c\":\"y\"},\"d\":1,\"e\":1,\"f\":1,\"g\":1,"
+        "\"h\":1,\"i\":1,\"j\":1}");
     uint64_t n = 1;
 
     (void)state;

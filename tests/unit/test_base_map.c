@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Maps and hashes: against a plain array, under collisions and removal; SHA-256 against FIPS 180 examples. */
+/* Maps and hashes: against a plain array, under collisions and removal; SHA-256 against FIPS 180
+ * examples. */
 #include "base/base.h"
 #include <setjmp.h>
 #include <stdarg.h>

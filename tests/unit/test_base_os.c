@@ -84,15 +84,26 @@ static void maps_files_beneath_the_folder(void **state)
 
 static void refuses_names_that_lead_out(void **state)
 {
-    static const char *const names[] = { "", "/etc/hostname", "..", "../secret", "sub/../../secret", "sub/../weights",
-                                         "sub/..", "./..", "out", "absolute", "up/secret", "loop",
+    static const char *const names[] = { "",
+                                         "/etc/hostname",
+                                         "..",
+                                         "../secret",
+                                         "sub/../../secret",
+                                         "sub/../weights",
+                                         "sub/..",
+                                         "./..",
+                                         "out",
+                                         "absolute",
+                                         "up/secret",
+                                         "loop",
                                          "magic/etc/hostname" };
 
     (void)state;
     for (size_t i = 0; i < COUNT(names); i++) {
         struct os_mapping map;
         struct err err = { 0 };
-        if (os_map_file_beneath(model, names[i], &map, &err) != ST_INVALID) fail_msg("%s: %s", names[i], err.text);
+        if (os_map_file_beneath(model, names[i], &map, &err) != ST_INVALID)
+            fail_msg("%s: %s", names[i], err.text);
         assert_null(map.data);
         assert_int_equal(err.code, ST_INVALID);
     }
@@ -121,8 +132,10 @@ static void refuses_what_is_not_a_regular_file(void **state)
 /* The way for kernels without openat2: the same answers, but inner links are refused as well. */
 static void walk_without_openat2_refuses_every_link(void **state)
 {
-    static const char *const bad[] = { "out", "absolute", "up/secret", "loop", "magic/etc/hostname", "inner",
-                                       "subdir/part", "absent", "weights/x", "sub/absent" };
+    static const char *const bad[] = {
+        "out",   "absolute",    "up/secret", "loop",      "magic/etc/hostname",
+        "inner", "subdir/part", "absent",    "weights/x", "sub/absent"
+    };
     const int dir = open(model, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     (void)state;
@@ -243,7 +256,8 @@ static void lists_are_sorted(void **state)
 static void paths_join_with_one_slash(void **state)
 {
     static const char *const rows[][3] = {
-        { "a", "b", "a/b" }, { "a/", "b", "a/b" }, { "a//", "b", "a/b" }, { "/", "b", "/b" }, { "", "b", "b" },
+        { "a", "b", "a/b" }, { "a/", "b", "a/b" }, { "a//", "b", "a/b" },
+        { "/", "b", "/b" },  { "", "b", "b" },
     };
 
     (void)state;

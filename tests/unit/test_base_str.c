@@ -87,8 +87,9 @@ static void json_literals_escape_what_json_must(void **state)
 
     (void)state;
     str_put_json(&s, in, sizeof in); /* with its NUL */
-    assert_string_equal(str_cstr(&s), "\"a\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f/\xc3\xa9\xef\xbf\xbd"
-                                      "\xf0\x9f\x98\x80\xef\xbf\xbd\\u0000\"");
+    assert_string_equal(str_cstr(&s),
+                        "\"a\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f/\xc3\xa9\xef\xbf\xbd"
+                        "\xf0\x9f\x98\x80\xef\xbf\xbd\\u0000\"");
     str_clear(&s);
     str_put_json(&s, "", 0);
     assert_string_equal(str_cstr(&s), "\"\"");
@@ -147,8 +148,11 @@ static void helpers_compare(void **state)
 
 static void numbers_parse_whole_or_not_at_all(void **state)
 {
-    static const char *const bad_ints[] = { "", "-", "+", " 1", "1 ", "0x10", "9223372036854775808", "1.0", "abc" };
-    static const char *const bad_doubles[] = { "", " 1", "nan", "inf", "0x1p3", "1e999", "1,5", "1e", ".", "--1" };
+    static const char *const bad_ints[] = {
+        "", "-", "+", " 1", "1 ", "0x10", "9223372036854775808", "1.0", "abc"
+    };
+    static const char *const bad_doubles[] = { "",      " 1",  "nan", "inf", "0x1p3",
+                                               "1e999", "1,5", "1e",  ".",   "--1" };
     int64_t i = 7;
     double d = 7;
 

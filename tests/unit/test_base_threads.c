@@ -29,7 +29,9 @@ static void threads_have_names_and_leave_signals_to_main(void **state)
     sigset_t mask;
 
     (void)state;
-    assert_int_equal(thread_start(&t, "a-name-longer-than-fifteen", thread_runs_with_its_name, name, NULL), ST_OK);
+    assert_int_equal(
+        thread_start(&t, "a-name-longer-than-fifteen", thread_runs_with_its_name, name, NULL),
+        ST_OK);
     thread_join(&t);
     thread_join(&t); /* harmless */
     assert_string_equal(name, "a-name-longer-t");
@@ -127,8 +129,10 @@ static void every_item_arrives_once(void **state)
 
     (void)state;
     assert_int_equal(queue_init(&shared, 16, NULL), ST_OK);
-    for (int i = 0; i < CONSUMERS; i++) assert_int_equal(thread_start(&c[i], "consume", consume, NULL, NULL), ST_OK);
-    for (int i = 0; i < PRODUCERS; i++) assert_int_equal(thread_start(&p[i], "produce", produce, NULL, NULL), ST_OK);
+    for (int i = 0; i < CONSUMERS; i++)
+        assert_int_equal(thread_start(&c[i], "consume", consume, NULL, NULL), ST_OK);
+    for (int i = 0; i < PRODUCERS; i++)
+        assert_int_equal(thread_start(&p[i], "produce", produce, NULL, NULL), ST_OK);
     for (int i = 0; i < PRODUCERS; i++) thread_join(&p[i]);
     queue_close(&shared);
     for (int i = 0; i < CONSUMERS; i++) thread_join(&c[i]);

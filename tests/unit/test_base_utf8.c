@@ -28,8 +28,8 @@ static void every_scalar_value_round_trips(void **state)
     }
 }
 
-/* Of all 2^24 strings of three bytes exactly these many are UTF-8: three of one byte, one and two, two and
- * one, one of three (2^16 - 2^11 - 2048 surrogates). */
+/* Of all 2^24 strings of three bytes exactly these many are UTF-8: three of one byte, one and two,
+ * two and one, one of three (2^16 - 2^11 - 2048 surrogates). */
 static void counts_of_valid_strings_are_right(void **state)
 {
     size_t valid = 0;

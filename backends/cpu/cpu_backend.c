@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* The vtable: opening, memory, preparation of single nodes. */
+#include "backends/cpu/cpu_backend.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/cpu_run.h"
+
+enum { THREADS_MAX = 256 };
+
+/* ---- the kernel table is one for the process ---- */
+
+static pthread_mutex_t kern_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below and `kern` */
+static uint32_t kern_mask;
+static int kern_users;
+
+static status kernels_acquire(const char *isa, struct err *err)
+{
+    uint32_t mask = KERN_CPU_ALL;
+    status st = ST_OK;
+
+    if (isa && !kern_isa_mask(isa, &mask))
+        return FAIL(err, ST_INVALID, "cpu: unknown instruction set '%s'", isa);
+    mask &= kern_cpu_features();
+    pthread_mutex_lock(&kern_lock);
+    if (kern_users > 0 && mask != kern_mask) {
+        st = FAIL(err, ST_BUSY, "cpu: kernels are in use with another instruction set");
+    } else {
+        if (kern_users++ == 0) kern_init(mask);
+        kern_mask = mask;
+    }
+    pthread_mutex_unlock(&kern_lock);
+    return st;
+}
+
+static void kernels_release(void)
+{
+    pthread_mutex_lock(&kern_lock);
+    kern_users--;
+    pthread_mutex_unlock(&kern_lock);
+}
+
+/* ---- open, close ---- */
+
+static void cpu_close(struct backend *handle)
+{
+    struct cpu_backend *be = (struct cpu_backend *)handle;
+
+    if (!be) return;
+    cpu_team_close(be->team);
+    mem_free_aligned(be->scratch);
+    mem_free(be);
+    kernels_release();
+}
+
+static status cpu_open(struct backend **out, const struct backend_config *cfg, struct err *err)
+{
+    int n = cfg->n_threads;
+
+    *out = NULL;
+    if (n < 0 || n > THREADS_MAX)
+        return FAIL(err, ST_INVALID, "cpu: %d threads (expected 0..%d)", n, THREADS_MAX);
+    if (cfg->precision && strcmp(cfg->precision, "strict") != 0)
+        return FAIL(err, ST_INVALID, "cpu: unknown precision '%s' (expected strict)",
+                    cfg->precision);
+    if (n == 0) n = (int)os_cpu_count();
+    if (n < 1) n = 1;
+    if (n > THREADS_MAX) n = THREADS_MAX;
+    TRY(kernels_acquire(cfg->isa, err));
+    struct cpu_backend *be = mem_calloc(1, sizeof *be);
+    if (!be) {
+        kernels_release();
+        return FAIL(err, ST_NOMEM, "cpu: backend");
+    }
+    be->head.ops = &cpu_backend_ops;
+    be->strict = cfg->precision != NULL;
+    const status st = cpu_team_open(&be->team, n, err);
+    if (st != ST_OK) {
+        cpu_close(&be->head);
+        return st;
+    }
+    *out = &be->head;
+    return ST_OK;
+}
+
+/* ---- memory: the host's own ---- */
+
+static status cpu_alloc(struct backend *be, size_t size, struct buffer *out, struct err *err)
+{
+    (void)be;
+    *out = (struct buffer){ 0 };
+    void *p = mem_alloc_aligned(CPU_ALIGN, size ? size : 1);
+    if (!p) return FAIL(err, ST_NOMEM, "cpu: buffer of %zu bytes", size);
+    memset(p, 0, size);
+    *out = (struct buffer){ .handle = p, .host = p, .size = size };
+    return ST_OK;
+}
+
+static void cpu_free(struct backend *be, struct buffer *buf)
+{
+    (void)be;
+    mem_free_aligned(buf->host);
+    *buf = (struct buffer){ 0 };
+}
+
+static status cpu_write(struct backend *be, struct view dst, const void *src, size_t n,
+                        struct err *err)
+{
+    (void)be;
+    if (!checked_range(dst.offset, n, dst.buf->size))
+        return FAIL(err, ST_INVALID, "cpu: write beyond the buffer");
+    if (n) memcpy((char *)dst.buf->host + dst.offset, src, n);
+    return ST_OK;
+}
+
+static status cpu_read(struct backend *be, void *dst, struct view src, size_t n, struct err *err)
+{
+    (void)be;
+    if (!checked_range(src.offset, n, src.buf->size))
+        return FAIL(err, ST_INVALID, "cpu: read beyond the buffer");
+    if (n) memcpy(dst, (const char *)src.buf->host + src.offset, n);
+    return ST_OK;
+}
+
+/* ---- nodes ---- */
+
+static bool cpu_supports(const struct backend *be, const struct op_call *call)
+{
+    (void)be;
+    if (call->op <= OP_NONE || call->op >= OP_COUNT || !cpu_ops[call->op].run) return false;
+    for (int i = 0; i < call->n_in; i++)
+        if (call->in[i].type.dtype == DT_STRING) return false;
+    for (int i = 0; i < call->n_out; i++)
+        if (call->out[i].type.dtype == DT_STRING) return false;
+    return true;
+}
+
+static status cpu_prepare(struct backend *be, const struct op_call *call, struct prepared **out,
+                          struct err *err)
+{
+    *out = NULL;
+    if (!cpu_supports(be, call))
+        return FAIL(err, ST_UNSUPPORTED, "%s: no such operator on the cpu", call->node);
+    if (!cpu_ops[call->op].prepare) return ST_OK;
+    return cpu_ops[call->op].prepare((struct cpu_backend *)be, call, out, err);
+}
+
+static void cpu_release(struct backend *be, struct prepared *p)
+{
+    (void)be;
+    if (p) p->release(p);
+}
+
+static status cpu_sync_device(struct backend *be, struct err *err)
+{
+    (void)be;
+    (void)err;
+    return ST_OK; /* execute returns when the work is done */
+}
+
+const struct backend_ops cpu_backend_ops = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = cpu_alloc,
+    .free = cpu_free,
+    .write = cpu_write,
+    .read = cpu_read,
+    .supports = cpu_supports,
+    .prepare = cpu_prepare,
+    .release = cpu_release,
+    .compile = cpu_compile,
+    .execute = cpu_execute,
+    .sync = cpu_sync_device,
+    .discard = cpu_discard,
+};

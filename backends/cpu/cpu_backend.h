@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The cpu backend: total over ir/ops.def except control flow.
+ *
+ * A program is a list of steps that all workers of a thread team walk at once; each step calls one
+ * operator function `cpu_<stem>`, which takes its share by worker index, and a barrier follows. The
+ * same functions serve lowered segments (leading dimension = tokens of the step) and one-node
+ * segments with dense tensors.
+ *
+ *     cpu_team.c     threads, barrier            cpu_plan.c     lifetimes -> one block of temporaries
+ *     cpu_backend.c  the vtable, memory          cpu_program.c  compile: steps, scratch, attributes
+ *     cpu_table.c    operator -> function        cpu_execute.c  bind, check, walk
+ *     cpu_task.c     shares, errors, walks       cpu_<theme>.c  the operators
+ *
+ * One execute, compile or prepare at a time per backend handle. */
+#pragma once
+#include "backends/backend.h"
+
+extern const struct backend_ops cpu_backend_ops;

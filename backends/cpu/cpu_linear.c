@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Linear layers: workers split the panels (output columns), and walk the rows in blocks.
+ *
+ * The blocking never shows in the result: a kernel adds over k in one order whatever the number of
+ * rows, so a token gets the same bits alone, beside others, and on any number of threads. */
+#include "backends/cpu/cpu_linear.h"
+
+#include <string.h>
+
+#include "backends/cpu/cpu_ops.h"
+
+enum {
+    ROWS_OWN = 4,             /* up to here each worker prepares the rows for itself: no barrier */
+    ROWS_BLOCK = 64,          /* rows a kernel sees at once, when they are short enough */
+    X_BLOCK_BYTES = 256 << 10, /* activations of a row block: stay in L2 */
+    W_GROUP_BYTES = 256 << 10, /* weights of a panel group: likewise */
+    HALF_PANELS = 16,         /* panels of a group when the output is f16 or bf16 */
+};
+
+/* Rows as the kernel wants them: f32, or quantised records. */
+struct rows {
+    const char *data;
+    size_t stride; /* bytes */
+};
+
+static size_t row_stride(const struct cpu_linear *l)
+{
+    return cpu_linear_is_a8(l) ? kern_q8_row_bytes(l->k, l->block) : l->k * sizeof(float);
+}
+
+static size_t round_up(size_t n)
+{
+    return (n + CPU_ALIGN - 1) & ~(size_t)(CPU_ALIGN - 1);
+}
+
+/* ---- activations ---- */
+
+/* Rows [begin, end) of x into out. line: [k] floats for conversions. */
+static void convert_rows(const struct cpu_linear *l, const struct tensor *x, char *out, float *line,
+                         size_t begin, size_t end)
+{
+    const size_t stride = row_stride(l);
+
+    for (size_t r = begin; r < end; r++) {
+        if (!cpu_linear_is_a8(l)) {
+            cpu_to_f32((float *)(void *)(out + r * stride), x->data, x->type.dtype, r * l->k, l->k);
+            continue;
+        }
+        const struct kern_quantize_args a = { .x = cpu_row_f32(x, r * l->k, l->k, line),
+                                              .x_stride = l->k,
+                                              .out = out + r * stride,
+                                              .out_stride = stride,
+                                              .m = 1,
+                                              .k = l->k,
+                                              .block = l->block };
+        kern.quantize_rows_q8(&a);
+    }
+}
+
+/* Worker scratch: [line][own rows][half tile]; shared scratch: rows of all. */
+static struct rows prepare_rows(const struct cpu_task *t, const struct cpu_linear *l,
+                                const struct tensor *x, size_t m)
+{
+    const size_t stride = row_stride(l);
+    float *line = t->scratch;
+
+    if (!cpu_linear_is_a8(l) && x->type.dtype == DT_F32)
+        return (struct rows){ x->data, stride };
+    if (m <= ROWS_OWN) {
+        char *own = (char *)t->scratch + round_up(l->k * sizeof(float));
+
+        convert_rows(l, x, own, line, 0, m);
+        return (struct rows){ own, stride };
+    }
+    const struct cpu_share s = cpu_share(t, m, 1);
+    convert_rows(l, x, t->shared, line, s.begin, s.end);
+    cpu_sync(t);
+    return (struct rows){ t->shared, stride };
+}
+
+/* ---- products ---- */
+
+static void run_a8(const struct cpu_linear *l, const struct kern_linear_a8_args *a)
+{
+    if (l->kind == CPU_LIN_Q4_A8) kern.linear_q4_a8(a);
+    else kern.linear_q8_a8(a);
+}
+
+/* out[m rows][n columns] from panels starting at `panel`. */
+static void run_block(const struct cpu_linear *l, const struct rows *x, size_t row, size_t m,
+                      size_t panel, size_t n, float *out, size_t out_stride)
+{
+    const char *w = l->panels + panel * l->panel_bytes;
+    const float *bias = l->bias ? l->bias + panel * KERN_NR : NULL;
+    const char *in = x->data + row * x->stride;
+
+    if (cpu_linear_is_a8(l)) {
+        run_a8(l, &(struct kern_linear_a8_args){ .w = w, .x = in, .x_stride = x->stride,
+                                                 .bias = bias, .out = out, .out_stride = out_stride,
+                                                 .m = m, .n = n, .k = l->k, .block = l->block,
+                                                 .zp = l->zp });
+        return;
+    }
+    const float *xf = (const float *)(const void *)in;
+    if (cpu_linear_is_quantised(l)) {
+        const struct kern_linear_qf_args a = { .w = w, .x = xf, .x_stride = l->k, .bias = bias,
+                                               .out = out, .out_stride = out_stride, .m = m,
+                                               .n = n, .k = l->k, .block = l->block, .zp = l->zp };
+        if (l->kind == CPU_LIN_Q4_F32) kern.linear_q4_f32(&a);
+        else kern.linear_q8_f32(&a);
+        return;
+    }
+    const struct kern_linear_fp_args a = { .w = w, .x = xf, .x_stride = l->k, .bias = bias,
+                                           .out = out, .out_stride = out_stride, .m = m, .n = n,
+                                           .k = l->k };
+    if (l->kind == CPU_LIN_F32) kern.linear_f32(&a);
+    else if (l->kind == CPU_LIN_F16) kern.linear_f16(&a);
+    else kern.linear_bf16(&a);
+}
+
+/* One block of rows by one group of panels, to wherever the output's type needs it. */
+static void put_block(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
+                      size_t row, size_t m, size_t panel, size_t n)
+{
+    const struct tensor *out = cpu_out(t, 0);
+    const size_t col = panel * KERN_NR;
+
+    if (out->type.dtype == DT_F32) {
+        run_block(l, x, row, m, panel, n, (float *)out->data + row * l->n + col, l->n);
+        return;
+    }
+    float *tile = (float *)(void *)((char *)t->scratch + round_up(l->k * sizeof(float)) +
+                                    ROWS_OWN * round_up(row_stride(l)));
+    run_block(l, x, row, m, panel, n, tile, n);
+    for (size_t r = 0; r < m; r++)
+        cpu_from_f32(out->data, out->type.dtype, (row + r) * l->n + col, tile + r * n, n);
+}
+
+static size_t at_least(size_t n, size_t min)
+{
+    return n > min ? n : min;
+}
+
+static void run_share(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
+                      size_t m)
+{
+    const size_t workers = (size_t)t->n_workers;
+    const bool by_rows = l->n_panels < 4 * workers && m >= 8 * workers;
+    const struct cpu_share all_panels = { 0, l->n_panels }, all_rows = { 0, m };
+    const struct cpu_share panels = by_rows ? all_panels : cpu_share(t, l->n_panels, 1);
+    const struct cpu_share lines = by_rows ? cpu_share(t, m, 1) : all_rows;
+    size_t rows = at_least(X_BLOCK_BYTES / x->stride, 8);
+    size_t group = at_least(W_GROUP_BYTES / l->panel_bytes, 1);
+
+    if (rows > ROWS_BLOCK) rows = ROWS_BLOCK;
+    if (m <= rows) group = l->n_panels; /* nothing is read twice */
+    if (cpu_out(t, 0)->type.dtype != DT_F32 && group > HALF_PANELS) group = HALF_PANELS;
+    for (size_t p = panels.begin; p < panels.end; p += group) {
+        const size_t last = p + group < panels.end ? p + group : panels.end;
+        const size_t end = last * KERN_NR < l->n ? last * KERN_NR : l->n;
+
+        for (size_t r = lines.begin; r < lines.end; r += rows)
+            put_block(t, l, x, r, lines.end - r < rows ? lines.end - r : rows, p,
+                      end - p * KERN_NR);
+    }
+}
+
+/* ---- the operator ---- */
+
+void cpu_linear(const struct cpu_task *t)
+{
+    const struct cpu_linear *l = (const struct cpu_linear *)t->prepared;
+    const struct tensor *x = cpu_in(t, 0), *out = cpu_out(t, 0);
+    const int ndim = x->type.ndim;
+    const size_t m = ndim > 0 ? cpu_span(x, 0, ndim - 1) : 0;
+
+    if (!l || ndim < 1 || (size_t)x->type.dim[ndim - 1] != l->k || !cpu_is_float(x->type.dtype) ||
+        !cpu_is_float(out->type.dtype) || cpu_elements(out) != m * l->n) {
+        cpu_fail(t, ST_SHAPE, "input or output do not fit the weights");
+        return;
+    }
+    if (m == 0) return;
+    const struct rows rows = prepare_rows(t, l, x, m);
+    run_share(t, l, &rows, m);
+}
+
+status cpu_linear_scratch(const struct op_call *call, const struct prepared *p,
+                          const struct cpu_bounds *b, struct cpu_scratch *out, struct err *err)
+{
+    const struct cpu_linear *l = (const struct cpu_linear *)p;
+    size_t n, rows;
+
+    (void)b;
+    if (!l) return FAIL(err, ST_UNSUPPORTED, "%s: weights are not constant", call->node);
+    if (!type_elements(&call->in[0].type, &n))
+        return FAIL(err, ST_SHAPE, "%s: shape of the input is not known", call->node);
+    const size_t m = n / l->k;
+    out->worker = round_up(l->k * sizeof(float)) + ROWS_OWN * round_up(row_stride(l));
+    if (call->out[0].type.dtype != DT_F32)
+        out->worker += ROWS_BLOCK * HALF_PANELS * KERN_NR * sizeof(float);
+    if (m <= ROWS_OWN || (!cpu_linear_is_a8(l) && call->in[0].type.dtype == DT_F32)) return ST_OK;
+    if (!checked_mul(m, row_stride(l), &rows))
+        return FAIL(err, ST_LIMIT, "%s: activations too large", call->node);
+    out->shared = rows;
+    return ST_OK;
+}

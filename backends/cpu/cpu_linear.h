@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Linear layers with packed constant weights: what prepare keeps. */
+#pragma once
+#include "backends/cpu/cpu.h"
+
+enum cpu_linear_kind {
+    CPU_LIN_F32,
+    CPU_LIN_F16,
+    CPU_LIN_BF16,
+    CPU_LIN_Q4_F32, /* block-quantised weights, float activations */
+    CPU_LIN_Q8_F32,
+    CPU_LIN_Q4_A8, /* block-quantised weights, activations quantised by row and block */
+    CPU_LIN_Q8_A8,
+};
+
+/* y[m][n] = x[m][k] * W[n][k]^T + bias. Weights lie in the panels of kernels/linear_pack. */
+struct cpu_linear {
+    struct prepared head;
+    enum cpu_linear_kind kind;
+    size_t n, k, n_panels, panel_bytes;
+    uint32_t block, zp; /* quantised kinds; zp: enum kern_zp */
+    char *panels;       /* [n_panels] */
+    float *bias;        /* [n] or NULL */
+};
+
+static inline bool cpu_linear_is_a8(const struct cpu_linear *l)
+{
+    return l->kind == CPU_LIN_Q4_A8 || l->kind == CPU_LIN_Q8_A8;
+}
+static inline bool cpu_linear_is_quantised(const struct cpu_linear *l)
+{
+    return l->kind >= CPU_LIN_Q4_F32;
+}
+
+/* A plain matrix as linear layer: W element (n, k) at n * stride_n + k * stride_k of `w`. bias: any
+ * float tensor of n elements, or NULL. */
+status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
+                             const struct kern_plain_source *src, enum dtype dt,
+                             const struct tensor *bias, struct prepared **out, struct err *err);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* prepare of linear layers: checks the constants against each other and packs them, all workers
+ * sharing the panels. */
+#include <string.h>
+
+#include "backends/cpu/cpu_linear.h"
+#include "backends/cpu/cpu_ops.h"
+
+/* ---- common ---- */
+
+static void linear_release(struct prepared *p)
+{
+    struct cpu_linear *l = (struct cpu_linear *)p;
+
+    mem_free_aligned(l->panels);
+    mem_free(l->bias);
+    mem_free(l);
+}
+
+static const char *no_memory = "%s: no memory for packed weights [%zu, %zu]";
+
+static status linear_create(struct cpu_linear **out, const char *node, size_t n, size_t k,
+                            struct err *err)
+{
+    struct cpu_linear *l = mem_calloc(1, sizeof *l);
+
+    *out = l;
+    if (!l) return FAIL(err, ST_NOMEM, no_memory, node, n, k);
+    l->head.release = linear_release;
+    l->n = n;
+    l->k = k;
+    l->n_panels = kern_panel_count(n);
+    return ST_OK;
+}
+
+static status take_bias(struct cpu_linear *l, const struct op_call *call, const struct tensor *bias,
+                        struct err *err)
+{
+    size_t n;
+
+    if (!bias) return ST_OK;
+    if (!bias->data || !cpu_is_float(bias->type.dtype) || !type_elements(&bias->type, &n) ||
+        n != l->n)
+        return FAIL(err, ST_SHAPE, "%s: bias is no constant of %zu floats", call->node, l->n);
+    l->bias = mem_alloc(n * sizeof(float));
+    if (!l->bias) return FAIL(err, ST_NOMEM, no_memory, call->node, l->n, l->k);
+    cpu_to_f32(l->bias, bias->data, bias->type.dtype, 0, n);
+    return ST_OK;
+}
+
+/* Constant with at least this many elements of one of the given kinds. */
+static bool constant_of(const struct tensor *x, size_t n_want)
+{
+    size_t n;
+
+    return x && x->data && type_elements(&x->type, &n) && n == n_want;
+}
+
+struct pack_job {
+    struct cpu_linear *l;
+    const struct kern_qshape *shape; /* quantised, else plain */
+    const struct kern_qsource *qsrc;
+    const struct kern_plain_source *plain;
+    int n_workers;
+};
+
+static void pack_share(void *arg, int worker)
+{
+    const struct pack_job *job = arg;
+    const struct cpu_linear *l = job->l;
+    const size_t begin = l->n_panels * (size_t)worker / (size_t)job->n_workers;
+    const size_t end = l->n_panels * (size_t)(worker + 1) / (size_t)job->n_workers;
+    char *out = l->panels + begin * l->panel_bytes;
+
+    if (begin == end) return;
+    if (job->shape) kern_pack_q(out, job->shape, job->qsrc, begin, end - begin);
+    else kern_pack_plain(out, job->plain, begin, end - begin);
+}
+
+static status pack(struct cpu_backend *be, const char *node, struct pack_job *job, struct err *err)
+{
+    struct cpu_linear *l = job->l;
+    size_t bytes;
+
+    if (!checked_mul(l->n_panels, l->panel_bytes, &bytes) || bytes == 0)
+        return FAIL(err, ST_LIMIT, "%s: weights [%zu, %zu] too large", node, l->n, l->k);
+    l->panels = mem_alloc_aligned(CPU_ALIGN, bytes);
+    if (!l->panels) return FAIL(err, ST_NOMEM, no_memory, node, l->n, l->k);
+    job->n_workers = cpu_team_size(be->team);
+    cpu_team_run(be->team, pack_share, job);
+    return ST_OK;
+}
+
+/* ---- plain weights ---- */
+
+status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
+                             const struct kern_plain_source *src, enum dtype dt,
+                             const struct tensor *bias, struct prepared **out, struct err *err)
+{
+    struct cpu_linear *l;
+    status st = linear_create(&l, call->node, src->n, src->k, err);
+
+    if (st != ST_OK) return st;
+    l->kind = dt == DT_F16 ? CPU_LIN_F16 : dt == DT_BF16 ? CPU_LIN_BF16 : CPU_LIN_F32;
+    l->panel_bytes = kern_plain_panel_bytes(src->k, src->elem_size);
+    st = take_bias(l, call, bias, err);
+    struct pack_job job = { .l = l, .plain = src };
+    if (st == ST_OK) st = pack(be, call->node, &job, err);
+    if (st != ST_OK) {
+        linear_release(&l->head);
+        return st;
+    }
+    *out = &l->head;
+    return ST_OK;
+}
+
+static status prepare_float(struct cpu_backend *be, const struct op_call *call,
+                            struct prepared **out, struct err *err)
+{
+    const struct attrs_linear *a = &call->attr.linear;
+    const struct tensor *w = cpu_call_in(call, 1);
+    size_t n, count;
+
+    if (!w || !w->data || !cpu_is_float(w->type.dtype) || !type_elements(&w->type, &n))
+        return FAIL(err, ST_UNSUPPORTED, "%s: weights are no constant floats", call->node);
+    if (a->n < 1 || a->k < 1 || !checked_mul((size_t)a->n, (size_t)a->k, &count) || count != n)
+        return FAIL(err, ST_SHAPE, "%s: %zu weights are not K=%lld times N=%lld", call->node, n,
+                    (long long)a->k, (long long)a->n);
+    const struct kern_plain_source src = { .w = w->data,
+                                           .n = (size_t)a->n,
+                                           .k = (size_t)a->k,
+                                           .stride_n = a->trans_b ? (size_t)a->k : 1,
+                                           .stride_k = a->trans_b ? 1 : (size_t)a->n,
+                                           .elem_size = cpu_size(w->type.dtype) };
+    return cpu_linear_pack_plain(be, call, &src, w->type.dtype, cpu_call_in(call, 4), out, err);
+}
+
+/* ---- block-quantised weights ---- */
+
+/* Linear and MatMulNBits under one roof. */
+struct qlinear {
+    const char *node;
+    int64_t n, k, bits, block, accuracy_level;
+    const struct tensor *b, *scales, *zp, *bias;
+    size_t blocks; /* per column */
+    uint8_t *wide_b, *wide_zp; /* 2-bit weights widened to 4 */
+    float *scales_f32, *zp_f32;
+};
+
+static void qlinear_fini(struct qlinear *q)
+{
+    mem_free(q->wide_b);
+    mem_free(q->wide_zp);
+    mem_free(q->scales_f32);
+    mem_free(q->zp_f32);
+}
+
+static status read_call(const struct op_call *call, struct qlinear *q, struct err *err)
+{
+    *q = (struct qlinear){ .node = call->node,
+                           .b = cpu_call_in(call, 1),
+                           .scales = cpu_call_in(call, 2),
+                           .zp = cpu_call_in(call, 3) };
+    if (call->op == OP_LINEAR) {
+        const struct attrs_linear *a = &call->attr.linear;
+
+        q->n = a->n, q->k = a->k, q->bits = a->bits, q->block = a->block_size;
+        q->accuracy_level = a->accuracy_level;
+        q->bias = cpu_call_in(call, 4);
+        return ST_OK;
+    }
+    const struct attrs_matmulnbits *a = &call->attr.matmulnbits;
+    q->n = a->n, q->k = a->k, q->bits = a->bits, q->block = a->block_size;
+    q->accuracy_level = a->accuracy_level;
+    q->bias = cpu_call_in(call, 5);
+    if (a->weight_prepacked)
+        return FAIL(err, ST_UNSUPPORTED,
+                    "%s: weight_prepacked: a layout private to one GPU library; export without it",
+                    call->node);
+    return ST_OK;
+}
+
+/* g_idx of weights that were not reordered is 0 0 … 1 1 …: nothing to do. Others are refused. */
+static status check_g_idx(const struct op_call *call, const struct qlinear *q, struct err *err)
+{
+    const struct tensor *g = call->op == OP_MATMULNBITS ? cpu_call_in(call, 4) : NULL;
+    size_t n;
+
+    if (!g) return ST_OK;
+    if (!g->data || g->type.dtype != DT_I32 || !type_elements(&g->type, &n) || n < (size_t)q->k)
+        return FAIL(err, ST_FORMAT, "%s: g_idx is no constant of K int32", call->node);
+    for (int64_t i = 0; i < q->k; i++)
+        if (((const int32_t *)g->data)[i] != i / q->block)
+            return FAIL(err, ST_UNSUPPORTED, "%s: g_idx reorders the rows (act-order GPTQ)",
+                        call->node);
+    return ST_OK;
+}
+
+static status check_qlinear(struct qlinear *q, struct err *err)
+{
+    if (q->n < 1 || q->k < 1 || q->n > INT32_MAX || q->k > INT32_MAX)
+        return FAIL(err, ST_SHAPE, "%s: K=%lld, N=%lld", q->node, (long long)q->k, (long long)q->n);
+    if ((q->bits != 2 && q->bits != 4 && q->bits != 8) || q->block < 16 || q->block > 256 ||
+        (q->block & (q->block - 1)) != 0)
+        return FAIL(err, ST_UNSUPPORTED,
+                    "%s: %lld bits in blocks of %lld (expected 2, 4, 8 bits; 16, 32, 64, 128, 256)",
+                    q->node, (long long)q->bits, (long long)q->block);
+    q->blocks = ((size_t)q->k + (size_t)q->block - 1) / (size_t)q->block;
+    const size_t all = (size_t)q->n * q->blocks;
+    if (!constant_of(q->b, all * (size_t)q->block * (size_t)q->bits / 8) ||
+        dtype_bits(q->b->type.dtype) != 8)
+        return FAIL(err, ST_SHAPE, "%s: B is no constant u8[%lld, %zu, %lld]", q->node,
+                    (long long)q->n, q->blocks, (long long)(q->block * q->bits / 8));
+    if (!constant_of(q->scales, all) || !cpu_is_float(q->scales->type.dtype))
+        return FAIL(err, ST_SHAPE, "%s: scales are no constant floats [%lld, %zu]", q->node,
+                    (long long)q->n, q->blocks);
+    if (!q->zp) return ST_OK;
+    const bool is_float = cpu_is_float(q->zp->type.dtype);
+    const size_t packed = (size_t)q->n * ((q->blocks * (size_t)q->bits + 7) / 8);
+    if (!constant_of(q->zp, is_float ? all : packed) ||
+        (!is_float && dtype_bits(q->zp->type.dtype) != 8))
+        return FAIL(err, ST_SHAPE, "%s: zero_points fit neither u8 [%lld, %zu] nor floats", q->node,
+                    (long long)q->n, packed / (size_t)q->n);
+    return ST_OK;
+}
+
+/* f32 copy of a float constant. */
+static bool widen_floats(const struct tensor *x, float **out)
+{
+    const size_t n = cpu_elements(x);
+
+    *out = mem_alloc(n * sizeof **out);
+    if (*out) cpu_to_f32(*out, x->data, x->type.dtype, 0, n);
+    return *out != NULL;
+}
+
+/* Two-bit numbers to nibbles; rows of `n_in` bytes hold `n` numbers each. */
+static void widen_2bit(uint8_t *out, const uint8_t *in, size_t rows, size_t in_bytes, size_t n)
+{
+    const size_t out_bytes = (n + 1) / 2;
+
+    memset(out, 0, rows * out_bytes);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++) {
+            const unsigned v = in[r * in_bytes + i / 4] >> (i % 4 * 2) & 3u;
+            uint8_t *o = &out[r * out_bytes + i / 2];
+
+            *o = (uint8_t)(*o | v << (i % 2 * 4));
+        }
+}
+
+/* Makes 4-bit weights of 2-bit ones, with explicit zero points. */
+static status widen_qlinear(struct qlinear *q, struct err *err)
+{
+    const size_t n = (size_t)q->n, in_bytes = q->blocks * (size_t)q->block / 4;
+    const size_t zp_bytes = (q->blocks + 1) / 2;
+
+    q->wide_b = mem_alloc(n * in_bytes * 2);
+    q->wide_zp = mem_alloc(n * zp_bytes);
+    if (!q->wide_b || !q->wide_zp)
+        return FAIL(err, ST_NOMEM, no_memory, q->node, n, (size_t)q->k);
+    widen_2bit(q->wide_b, q->b->data, n, in_bytes, q->blocks * (size_t)q->block);
+    if (!q->zp) memset(q->wide_zp, 0x22, n * zp_bytes);
+    else if (!cpu_is_float(q->zp->type.dtype))
+        widen_2bit(q->wide_zp, q->zp->data, n, (q->blocks + 3) / 4, q->blocks);
+    return ST_OK;
+}
+
+static status gather_source(struct qlinear *q, struct kern_qsource *src, uint8_t *zp_kind,
+                            struct err *err)
+{
+    const bool zp_float = q->zp && cpu_is_float(q->zp->type.dtype);
+
+    if (q->bits == 2) TRY(widen_qlinear(q, err));
+    *src = (struct kern_qsource){ .b = q->wide_b ? q->wide_b : q->b->data };
+    if (!widen_floats(q->scales, &q->scales_f32) ||
+        (zp_float && !widen_floats(q->zp, &q->zp_f32)))
+        return FAIL(err, ST_NOMEM, no_memory, q->node, (size_t)q->n, (size_t)q->k);
+    src->scales = q->scales_f32;
+    src->zp_f32 = q->zp_f32;
+    if (!zp_float) src->zp_u8 = q->wide_zp ? q->wide_zp : q->zp ? q->zp->data : NULL;
+    *zp_kind = zp_float ? KERN_ZP_F32 : src->zp_u8 ? KERN_ZP_U8 : KERN_ZP_NONE;
+    return ST_OK;
+}
+
+static status build_qlinear(struct cpu_backend *be, const struct op_call *call, struct qlinear *q,
+                            struct cpu_linear *l, struct err *err)
+{
+    struct kern_qsource src;
+    uint8_t zp = KERN_ZP_NONE;
+
+    TRY(gather_source(q, &src, &zp, err));
+    TRY(take_bias(l, call, q->bias, err));
+    const struct kern_qshape shape = { .n = l->n,
+                                       .k = l->k,
+                                       .block = (uint32_t)q->block,
+                                       .bits = q->bits == 8 ? 8 : 4,
+                                       .zp = zp };
+    if (!kern_qshape_ok(&shape))
+        return FAIL(err, ST_LIMIT, "%s: weights [%zu, %zu] too large", q->node, l->n, l->k);
+    const bool a8 = q->accuracy_level == 4 && zp != KERN_ZP_F32 && !be->strict;
+    if (shape.bits == 8) l->kind = a8 ? CPU_LIN_Q8_A8 : CPU_LIN_Q8_F32;
+    else l->kind = a8 ? CPU_LIN_Q4_A8 : CPU_LIN_Q4_F32;
+    l->block = shape.block;
+    l->zp = zp;
+    l->panel_bytes = kern_q_panel_bytes(&shape);
+    struct pack_job job = { .l = l, .shape = &shape, .qsrc = &src };
+    return pack(be, q->node, &job, err);
+}
+
+status cpu_linear_prepare(struct cpu_backend *be, const struct op_call *call, struct prepared **out,
+                          struct err *err)
+{
+    struct qlinear q;
+    struct cpu_linear *l = NULL;
+
+    if (call->op == OP_LINEAR && call->attr.linear.bits == 0)
+        return prepare_float(be, call, out, err);
+    TRY(read_call(call, &q, err));
+    TRY(check_qlinear(&q, err));
+    TRY(check_g_idx(call, &q, err));
+    status st = linear_create(&l, q.node, (size_t)q.n, (size_t)q.k, err);
+    if (st == ST_OK) st = build_qlinear(be, call, &q, l, err);
+    qlinear_fini(&q);
+    if (st != ST_OK) {
+        if (l) linear_release(&l->head);
+        return st;
+    }
+    *out = &l->head;
+    return ST_OK;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Element types by the way they are computed: f16 and bf16 in f32, integers and bool in i64. */
+#pragma once
+#include "backends/cpu/cpu.h"
+
+enum cpu_class { CPU_NONE, CPU_F32, CPU_F64, CPU_I64, CPU_U64 };
+
+enum { CPU_CHUNK = 512 }; /* elements converted at a time */
+
+/* One chunk in any class. */
+union cpu_chunk {
+    float f32[CPU_CHUNK];
+    double f64[CPU_CHUNK];
+    int64_t i64[CPU_CHUNK];
+    uint64_t u64[CPU_CHUNK];
+};
+
+/* CPU_NONE for what the cpu does not compute with (strings, complex, 8-bit floats, …). */
+enum cpu_class cpu_class_of(enum dtype dt);
+
+/* Elements off, off + step, … of a tensor of type dt, in its class. n <= CPU_CHUNK. */
+void cpu_load(union cpu_chunk *out, const void *base, enum dtype dt, int64_t off, int64_t step,
+              size_t n);
+/* Contiguous elements from off on, from a chunk of dt's class; integers wrap. */
+void cpu_store(void *base, enum dtype dt, size_t off, const union cpu_chunk *in, size_t n);
+/* From one class to another: floats to integers truncate, and saturate at the ends. */
+void cpu_convert(union cpu_chunk *x, enum cpu_class from, enum cpu_class to, size_t n);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Every operator function of the cpu backend, by file. */
+#pragma once
+#include "backends/cpu/cpu.h"
+
+/* cpu_elementwise.c */
+cpu_op_fn cpu_unary, cpu_clip, cpu_biasact, cpu_arith, cpu_pow, cpu_variadic, cpu_gatedact;
+/* cpu_compare.c */
+cpu_op_fn cpu_compare, cpu_logic, cpu_where, cpu_test, cpu_cast;
+/* cpu_shape.c */
+cpu_op_fn cpu_copy, cpu_constant, cpu_fill, cpu_shape, cpu_size_op, cpu_range, cpu_selectrows;
+/* cpu_move.c */
+cpu_op_fn cpu_transpose, cpu_concat, cpu_split, cpu_slice, cpu_expand, cpu_tile, cpu_trilu;
+/* cpu_reduce.c */
+cpu_op_fn cpu_reduce, cpu_argmax, cpu_softmax, cpu_cumsum;
+/* cpu_gather.c */
+cpu_op_fn cpu_gather, cpu_gatherq, cpu_dequant;
+/* cpu_matmul.c */
+cpu_op_fn cpu_matmul, cpu_gemm;
+cpu_scratch_fn cpu_matmul_scratch, cpu_gemm_scratch;
+/* cpu_linear.c, cpu_linear_pack.c */
+cpu_op_fn cpu_linear;
+cpu_prepare_fn cpu_linear_prepare;
+cpu_scratch_fn cpu_linear_scratch;
+/* cpu_norm.c */
+cpu_op_fn cpu_rmsnorm, cpu_layernorm, cpu_skiprmsnorm, cpu_skiplayernorm, cpu_headnorm;
+cpu_scratch_fn cpu_norm_scratch;
+/* cpu_rotary.c */
+cpu_op_fn cpu_rotary, cpu_rotary23;
+/* cpu_gqa.c */
+cpu_op_fn cpu_gqa;
+cpu_scratch_fn cpu_gqa_scratch;
+/* cpu_seqattn.c */
+cpu_op_fn cpu_seqattn;
+cpu_scratch_fn cpu_seqattn_scratch;

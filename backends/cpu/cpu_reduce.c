@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* Reductions, softmax, running sums. Sums are carried in f64 (floats) or wrap in 64 bits (integers),
+ * in a fixed order, so that results do not depend on the number of workers. */
+#include <math.h>
+#include <string.h>
+
+#include "backends/cpu/cpu_numeric.h"
+#include "backends/cpu/cpu_ops.h"
+
+/* ---- which axes ---- */
+
+/* Bit mask of the reduced axes; false when one is out of range. */
+static bool reduced_axes(const struct cpu_task *t, int ndim, unsigned *mask)
+{
+    const struct attrs_reduce *a = &t->call->attr.reduce;
+    const struct tensor *x = cpu_in(t, 1);
+    const size_t n = x ? cpu_elements(x) : (size_t)(a->axes.n > 0 ? a->axes.n : 0);
+
+    *mask = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int axis = cpu_axis(x ? cpu_int_at(x, i) : a->axes.v[i], ndim);
+
+        if (axis < 0) return false;
+        *mask |= 1u << axis;
+    }
+    if (n == 0 && !a->noop_with_empty_axes) *mask = (1u << ndim) - 1;
+    return true;
+}
+
+/* Splits the input into a space of kept and a space of reduced dimensions, both with the input's
+ * strides. Each is described by a tensor whose type holds the dimensions. */
+struct split_space {
+    struct tensor kept, gone;
+    int64_t kept_stride[IR_DIMS_MAX], gone_stride[IR_DIMS_MAX];
+};
+
+static void split_axes(const struct tensor *in, unsigned mask, struct split_space *s)
+{
+    int64_t step = 1, stride[IR_DIMS_MAX];
+
+    memset(s, 0, sizeof *s);
+    for (int d = in->type.ndim - 1; d >= 0; d--) {
+        stride[d] = step;
+        step *= in->type.dim[d];
+    }
+    for (int d = 0; d < in->type.ndim; d++) {
+        struct tensor *x = mask >> d & 1 ? &s->gone : &s->kept;
+        int64_t *to = mask >> d & 1 ? s->gone_stride : s->kept_stride;
+
+        to[x->type.ndim] = stride[d];
+        x->type.dim[x->type.ndim++] = in->type.dim[d];
+    }
+}
+
+/* ---- accumulators ---- */
+
+struct acc {
+    double f;
+    int64_t i;
+};
+
+static struct acc acc_start(enum op_kind op, enum cpu_class cls)
+{
+    if (op == OP_REDUCEMAX) return (struct acc){ -INFINITY, cls == CPU_U64 ? 0 : INT64_MIN };
+    if (op == OP_REDUCEMIN) return (struct acc){ INFINITY, cls == CPU_U64 ? -1 : INT64_MAX };
+    return (struct acc){ 0, 0 };
+}
+
+static void acc_floats(enum op_kind op, struct acc *a, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (op == OP_REDUCEMAX) a->f = x[i] > a->f || x[i] != x[i] ? x[i] : a->f;
+        else if (op == OP_REDUCEMIN) a->f = x[i] < a->f || x[i] != x[i] ? x[i] : a->f;
+        else a->f += x[i];
+    }
+}
+
+static void acc_ints(enum op_kind op, struct acc *a, const int64_t *x, size_t n, bool is_unsigned)
+{
+    for (size_t i = 0; i < n; i++) {
+        const bool less = is_unsigned ? (uint64_t)x[i] < (uint64_t)a->i : x[i] < a->i;
+
+        if (op == OP_REDUCEMAX) a->i = less ? a->i : x[i];
+        else if (op == OP_REDUCEMIN) a->i = less ? x[i] : a->i;
+        else a->i = (int64_t)((uint64_t)a->i + (uint64_t)x[i]);
+    }
+}
+
+static void acc_store(enum op_kind op, const struct acc *a, enum cpu_class cls, size_t count,
+                      const struct tensor *out, size_t at)
+{
+    union cpu_chunk x;
+
+    if (cls == CPU_F32 || cls == CPU_F64) {
+        x.f64[0] = op == OP_REDUCEMEAN ? a->f / (double)count : a->f;
+        cpu_convert(&x, CPU_F64, cls, 1);
+    } else {
+        x.i64[0] = a->i;
+        if (op == OP_REDUCEMEAN && count > 0)
+            x.i64[0] = cls == CPU_U64 ? (int64_t)((uint64_t)a->i / count)
+                                      : a->i / (int64_t)count;
+    }
+    cpu_store(out->data, out->type.dtype, at, &x, 1);
+}
+
+static struct acc reduce_one(const struct cpu_task *t, const struct split_space *s, int64_t base)
+{
+    const struct tensor *in = cpu_in(t, 0);
+    const enum cpu_class cls = cpu_class_of(in->type.dtype);
+    const bool is_float = cls == CPU_F32 || cls == CPU_F64;
+    struct acc a = acc_start(t->call->op, cls);
+    struct cpu_walk w;
+    struct cpu_piece p;
+    union cpu_chunk x;
+
+    cpu_walk_init(&w, &s->gone);
+    cpu_walk_strides(&w, s->gone_stride);
+    cpu_walk_begin(&w, 0, SIZE_MAX);
+    while (cpu_walk_next(&w, CPU_CHUNK, &p)) {
+        cpu_load(&x, in->data, in->type.dtype, base + p.off[0], p.step[0], p.n);
+        if (is_float) {
+            cpu_convert(&x, cls, CPU_F64, p.n);
+            acc_floats(t->call->op, &a, x.f64, p.n);
+        } else {
+            acc_ints(t->call->op, &a, x.i64, p.n, cls == CPU_U64);
+        }
+    }
+    return a;
+}
+
+void cpu_reduce(const struct cpu_task *t)
+{
+    const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
+    struct split_space s;
+    struct cpu_walk w;
+    struct cpu_piece p;
+    unsigned mask;
+
+    if (!reduced_axes(t, in->type.ndim, &mask)) {
+        cpu_fail(t, ST_INVALID, "axis out of range");
+        return;
+    }
+    split_axes(in, mask, &s);
+    const size_t n = cpu_elements(&s.kept), count = cpu_elements(&s.gone);
+    if (cpu_elements(out) != n) {
+        cpu_fail(t, ST_SHAPE, "axes do not lead to the output's shape");
+        return;
+    }
+    const struct cpu_share share = cpu_share(t, n, 1);
+    cpu_walk_init(&w, &s.kept);
+    cpu_walk_strides(&w, s.kept_stride);
+    cpu_walk_begin(&w, share.begin, share.end);
+    while (cpu_walk_next(&w, 1, &p)) {
+        const struct acc a = reduce_one(t, &s, p.off[0]);
+
+        acc_store(t->call->op, &a, cpu_class_of(out->type.dtype), count, out, p.at);
+    }
+}
+
+/* ---- lines along one axis: element j of line i at (i / inner * dim + j) * inner + i % inner ---- */
+
+struct lines {
+    size_t outer, dim, inner;
+};
+
+static bool lines_of(const struct tensor *x, int64_t axis_given, struct lines *l)
+{
+    const int axis = cpu_axis(axis_given, x->type.ndim);
+
+    if (axis < 0) return false;
+    *l = (struct lines){ cpu_span(x, 0, axis), (size_t)x->type.dim[axis],
+                         cpu_span(x, axis + 1, x->type.ndim) };
+    return true;
+}
+
+static int64_t line_start(const struct lines *l, size_t i)
+{
+    return (int64_t)(i / l->inner * l->dim * l->inner + i % l->inner);
+}
+
+void cpu_argmax(const struct cpu_task *t)
+{
+    const struct attrs_arg *a = &t->call->attr.arg;
+    const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
+    const enum cpu_class cls = cpu_class_of(in->type.dtype);
+    struct lines l;
+
+    if (!lines_of(in, a->axis, &l) || cpu_elements(out) != l.outer * l.inner || l.dim == 0) {
+        cpu_fail(t, ST_SHAPE, "axis does not lead to the output's shape");
+        return;
+    }
+    const struct cpu_share s = cpu_share(t, l.outer * l.inner, 1);
+    for (size_t i = s.begin; i < s.end; i++) {
+        union cpu_chunk x;
+        double best = 0;
+        int64_t at = 0;
+
+        for (size_t j = 0; j < l.dim; j++) {
+            cpu_load(&x, in->data, in->type.dtype, line_start(&l, i) + (int64_t)(j * l.inner), 1,
+                     1);
+            cpu_convert(&x, cls, CPU_F64, 1);
+            if (j > 0 && (a->select_last ? x.f64[0] < best : x.f64[0] <= best)) continue;
+            best = x.f64[0];
+            at = (int64_t)j;
+        }
+        ((int64_t *)out->data)[i] = at;
+    }
+}
+
+/* ---- softmax ---- */
+
+/* One line in f64: strided, or of another type than f32. */
+static void softmax_line(const struct tensor *in, const struct tensor *out, int64_t start,
+                         size_t n, size_t step)
+{
+    const enum cpu_class cls = cpu_class_of(in->type.dtype);
+    double max = -INFINITY, sum = 0;
+    union cpu_chunk x;
+
+    for (int pass = 0; pass < 3; pass++) {
+        for (size_t j = 0; j < n; j++) {
+            const int64_t at = start + (int64_t)(j * step);
+
+            cpu_load(&x, in->data, in->type.dtype, at, 1, 1);
+            cpu_convert(&x, cls, CPU_F64, 1);
+            if (pass == 0) {
+                if (x.f64[0] > max) max = x.f64[0];
+                continue;
+            }
+            x.f64[0] = max == -INFINITY ? 0 : exp(x.f64[0] - max);
+            if (pass == 1) {
+                sum += x.f64[0];
+                continue;
+            }
+            x.f64[0] = sum > 0 ? x.f64[0] / sum : x.f64[0];
+            cpu_convert(&x, CPU_F64, cls, 1);
+            cpu_store(out->data, out->type.dtype, (size_t)at, &x, 1);
+        }
+    }
+}
+
+/* Since opset 13 along one axis; before, over all dimensions from the axis on. */
+void cpu_softmax(const struct cpu_task *t)
+{
+    const struct attrs_softmax *a = &t->call->attr.softmax;
+    const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
+    const bool flat = t->call->version < 13;
+    struct lines l;
+
+    if (!lines_of(in, a->has_axis ? a->axis : flat ? 1 : -1, &l) ||
+        cpu_class_of(in->type.dtype) == CPU_NONE) {
+        cpu_fail(t, ST_SHAPE, "axis out of range");
+        return;
+    }
+    if (flat) {
+        l.dim *= l.inner;
+        l.inner = 1;
+    }
+    const struct cpu_share s = cpu_share(t, l.outer * l.inner, 1);
+    if (l.dim == 0 || s.begin == s.end) return;
+    if (l.inner == 1 && in->type.dtype == DT_F32) {
+        kern.softmax_f32((float *)out->data + s.begin * l.dim,
+                         (const float *)in->data + s.begin * l.dim, s.end - s.begin, l.dim);
+        return;
+    }
+    for (size_t i = s.begin; i < s.end; i++)
+        softmax_line(in, out, line_start(&l, i), l.dim, l.inner);
+}
+
+/* ---- running sums ---- */
+
+static void cumsum_line(const struct cpu_task *t, int64_t start, size_t n, size_t step)
+{
+    const struct attrs_cumsum *a = &t->call->attr.cumsum;
+    const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
+    const enum cpu_class cls = cpu_class_of(in->type.dtype);
+    const bool is_float = cls == CPU_F32 || cls == CPU_F64;
+    struct acc sum = { 0, 0 };
+
+    for (size_t k = 0; k < n; k++) {
+        const size_t at = (size_t)start + (a->reverse ? n - 1 - k : k) * step;
+        union cpu_chunk x, y;
+        const struct acc before = sum;
+
+        cpu_load(&x, in->data, in->type.dtype, (int64_t)at, 1, 1);
+        if (is_float) cpu_convert(&x, cls, CPU_F64, 1);
+        if (is_float) sum.f += x.f64[0];
+        else sum.i = (int64_t)((uint64_t)sum.i + x.u64[0]);
+        const struct acc *from = a->exclusive ? &before : &sum;
+        if (is_float) y.f64[0] = from->f;
+        else y.i64[0] = from->i;
+        if (is_float) cpu_convert(&y, CPU_F64, cls, 1);
+        cpu_store(out->data, out->type.dtype, at, &y, 1);
+    }
+}
+
+void cpu_cumsum(const struct cpu_task *t)
+{
+    const struct tensor *in = cpu_in(t, 0), *axis = cpu_in(t, 1);
+    struct lines l;
+
+    if (!axis || cpu_elements(axis) != 1 || !lines_of(in, cpu_int_at(axis, 0), &l)) {
+        cpu_fail(t, ST_INVALID, "axis out of range");
+        return;
+    }
+    const struct cpu_share s = cpu_share(t, l.outer * l.inner, 1);
+    for (size_t i = s.begin; i < s.end; i++) cumsum_line(t, line_start(&l, i), l.dim, l.inner);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* An engine: a loaded model with its KV cache, its worker thread, and its counters. */
+#include "engine/runtime/engine_state.h"
+#include <string.h>
+
+enum {
+    BATCH_MAX_DEFAULT = 16,
+    CHUNK_TOKENS_DEFAULT = 256,
+    QUEUE_MAX_DEFAULT = 256,
+    CONTEXT_DEFAULT = 4096, /* of a model that does not say */
+    CONTEXT_LIMIT = 1 << 24,
+};
+
+struct engine_config engine_config_default(void)
+{
+    return (struct engine_config){ .batch_max = BATCH_MAX_DEFAULT,
+                                   .chunk_tokens = CHUNK_TOKENS_DEFAULT,
+                                   .queue_max = QUEUE_MAX_DEFAULT,
+                                   .prefix_cache = true };
+}
+
+struct engine_config engine_config_complete(const struct engine_config *cfg)
+{
+    struct engine_config full = cfg ? *cfg : engine_config_default();
+
+    if (full.batch_max <= 0) full.batch_max = BATCH_MAX_DEFAULT;
+    if (full.chunk_tokens <= 0) full.chunk_tokens = CHUNK_TOKENS_DEFAULT;
+    if (full.queue_max <= 0) full.queue_max = QUEUE_MAX_DEFAULT;
+    return full;
+}
+
+/* ---- KV cache: how large ---- */
+
+static status kv_dtype_of(const struct engine_config *cfg, enum dtype *out, struct err *err)
+{
+    *out = cfg->kv_dtype ? dtype_parse(cfg->kv_dtype) : DT_F32;
+    if (*out == DT_F32 || *out == DT_F16 || *out == DT_BF16) return ST_OK;
+    return FAIL(err, ST_INVALID, "kv_dtype: expected f32, f16 or bf16, got %s", cfg->kv_dtype);
+}
+
+static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Tokens of cache: as asked; else the whole batch at full length where a quarter of the free memory holds that,
+ * but one full context even if it takes half of it. */
+static int64_t kv_tokens_wanted(const struct engine *e, size_t page_bytes)
+{
+    const int64_t per_token = (int64_t)(page_bytes / KV_PAGE_TOKENS) + 1;
+    const int64_t free_bytes = (int64_t)(os_memory_available() & INT64_MAX);
+    const int64_t batch = e->context_max * e->cfg.batch_max;
+    const int64_t quarter = free_bytes / 4 / per_token, half = free_bytes / 2 / per_token;
+
+    if (e->cfg.kv_tokens_max > 0) return min_i64(e->cfg.kv_tokens_max, batch);
+    const int64_t tokens = min_i64(batch, quarter);
+    return tokens < e->context_max ? min_i64(e->context_max, half) : tokens;
+}
+
+static status engine_create_kv(struct engine *e, struct err *err)
+{
+    const struct lm_info *info = &e->lm->info;
+    struct kv_pages_config cfg = { .shapes = info->kv_shapes,
+                                   .n_layers = info->n_kv_layers,
+                                   .prefix_cache = e->cfg.prefix_cache };
+    size_t page_bytes;
+
+    TRY(kv_dtype_of(&e->cfg, &cfg.dtype, err));
+    if (!kv_page_bytes(cfg.shapes, cfg.n_layers, cfg.dtype, &page_bytes))
+        return FAIL(err, ST_SHAPE, "KV cache: the layers do not make a page");
+    const int64_t pages = (kv_tokens_wanted(e, page_bytes) + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
+    if (pages < 1) return FAIL(err, ST_NOMEM, "KV cache: not enough memory for a page");
+    cfg.n_pages = (int)min_i64(pages, INT32_MAX / KV_PAGE_TOKENS);
+    TRY(kv_pages_create(&e->kv, e->lm->backend, &cfg, err));
+    e->info.kv_bytes_per_token = page_bytes / KV_PAGE_TOKENS;
+    const int64_t held = (int64_t)cfg.n_pages * KV_PAGE_TOKENS;
+    if (held < e->context_max) {
+        LOG(LOG_WARN, "event=context_cut context=%lld kv_tokens=%lld", (long long)e->context_max,
+            (long long)held);
+        e->context_max = held;
+    }
+    return ST_OK;
+}
+
+/* ---- worker ---- */
+
+/* Takes what has come in; sleeps while there is nothing to do. False when closed and done. */
+static bool worker_wait(struct engine *e, bool busy)
+{
+    (void)pthread_mutex_lock(&e->lock);
+    while (!busy && !e->wake && !e->closing) (void)pthread_cond_wait(&e->wake_up, &e->lock);
+    e->wake = false;
+    struct generation *list = e->inbox;
+    const bool closing = e->closing;
+    e->inbox = NULL;
+    e->inbox_tail = &e->inbox;
+    (void)pthread_mutex_unlock(&e->lock);
+
+    scheduler_accept(&e->sched, list);
+    if (closing) scheduler_cancel_all(&e->sched);
+    return !closing || !scheduler_is_empty(&e->sched);
+}
+
+static void worker_main(void *arg)
+{
+    struct engine *e = arg;
+    bool busy = false;
+
+    while (worker_wait(e, busy)) {
+        turn_take(&e->turn);
+        busy = scheduler_turn(e);
+        turn_give(&e->turn);
+        e->sched.again = false;
+        scheduler_deliver(e);
+        busy |= e->sched.again;
+    }
+}
+
+void engine_wake(struct engine *e)
+{
+    (void)pthread_mutex_lock(&e->lock);
+    e->wake = true;
+    (void)pthread_cond_signal(&e->wake_up);
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+status engine_enqueue(struct engine *e, struct generation *g, struct err *err)
+{
+    status st = ST_OK;
+
+    (void)pthread_mutex_lock(&e->lock);
+    if (e->closing)
+        st = FAIL(err, ST_CANCELLED, "generate: the engine is closing");
+    else if (e->n_queued >= e->cfg.queue_max)
+        st = FAIL(err, ST_BUSY, "generate: %d requests are waiting already", e->n_queued);
+    if (st == ST_OK) {
+        e->n_queued++;
+        g->serial = e->next_serial++;
+        *e->inbox_tail = g;
+        e->inbox_tail = &g->next;
+        e->wake = true;
+        (void)pthread_cond_signal(&e->wake_up);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    if (st == ST_OK) atomic_fetch_add(&e->counters.requests, 1);
+    return st;
+}
+
+void engine_dequeued(struct engine *e)
+{
+    (void)pthread_mutex_lock(&e->lock);
+    e->n_queued--;
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- steps and counters ---- */
+
+/* Bucket i: less than 2^i milliseconds. */
+static int step_bucket(uint64_t ns)
+{
+    int i = 0;
+
+    while (i < STEP_BUCKETS - 1 && ns >= (UINT64_C(1000000) << i)) i++;
+    return i;
+}
+
+status engine_run_batch(struct engine *e, float *out, struct err *err)
+{
+    const uint64_t start = os_now_ns();
+    const status st = step_batch_run(&e->batch, out, err);
+    const uint64_t ns = os_now_ns() - start;
+
+    atomic_fetch_add(&e->counters.steps, 1);
+    atomic_fetch_add(&e->counters.step_ns_total, ns);
+    atomic_fetch_add(&e->counters.step_ns_buckets[step_bucket(ns)], 1);
+    return st;
+}
+
+void engine_count_pages(struct engine *e)
+{
+    if (!e->kv) return;
+    atomic_store(&e->counters.kv_pages, kv_pages_total(e->kv));
+    atomic_store(&e->counters.kv_pages_used, kv_pages_used(e->kv));
+    atomic_store(&e->counters.kv_pages_cached, kv_pages_cached(e->kv));
+}
+
+void engine_stats(const struct engine *e, struct engine_stats *out)
+{
+    const struct engine_counters *c = &e->counters;
+
+    *out = (struct engine_stats){
+        .prompt_tokens = atomic_load(&c->prompt_tokens),
+        .generated_tokens = atomic_load(&c->generated_tokens),
+        .cached_tokens = atomic_load(&c->cached_tokens),
+        .steps = atomic_load(&c->steps),
+        .requests = atomic_load(&c->requests),
+        .cancelled = atomic_load(&c->cancelled),
+        .step_ns_total = atomic_load(&c->step_ns_total),
+        .running = atomic_load(&c->running),
+        .waiting = atomic_load(&c->waiting),
+        .kv_pages = atomic_load(&c->kv_pages),
+        .kv_pages_used = atomic_load(&c->kv_pages_used),
+        .kv_pages_cached = atomic_load(&c->kv_pages_cached),
+    };
+    for (int i = 0; i < STEP_BUCKETS; i++)
+        out->step_ns_buckets[i] = atomic_load(&c->step_ns_buckets[i]);
+}
+
+const struct engine_info *engine_info(const struct engine *e) { return &e->info; }
+
+/* ---- life ---- */
+
+static void engine_fill_info(struct engine *e)
+{
+    const struct lm_info *info = &e->lm->info;
+
+    e->info.vocab = info->vocab;
+    e->info.context_length = e->context_max;
+    e->info.n_layers = info->n_kv_layers;
+    e->info.hidden = info->hidden;
+    e->info.lowered = info->paged;
+    e->info.why_dense = info->why_dense;
+    e->info.takes_embeds = info->takes_embeds;
+    e->info.hidden_only = info->hidden_only;
+    e->info.weight_bytes = info->weight_bytes;
+    e->info.bytes_per_token = info->bytes_per_token;
+    e->info.ops_per_token = info->ops_per_token;
+    e->info.device = info->device;
+    e->info.isa = info->isa;
+    e->info.n_threads = info->n_threads;
+}
+
+static int64_t context_of(const struct engine *e, int64_t folder_length)
+{
+    int64_t n = folder_length > 0 ? folder_length : e->lm->info.context_length;
+
+    if (n <= 0) n = CONTEXT_DEFAULT;
+    if (e->cfg.context_max > 0) n = min_i64(n, e->cfg.context_max);
+    return min_i64(n, CONTEXT_LIMIT);
+}
+
+static status engine_prepare(struct engine *e, int64_t context_length, struct err *err)
+{
+    e->context_max = context_of(e, context_length);
+    if (e->lm->info.paged) TRY(engine_create_kv(e, err));
+    engine_fill_info(e);
+    TRY(step_batch_init(&e->batch, e->lm, e->kv, err));
+    TRY(scheduler_init(&e->sched, e, err));
+    engine_count_pages(e);
+    return thread_start(&e->worker, "engine", worker_main, e, err);
+}
+
+status engine_open_lm(struct engine **out, struct lm *lm, int64_t context_length,
+                      const struct engine_config *cfg, struct err *err)
+{
+    struct engine *e = mem_calloc(1, sizeof *e);
+
+    *out = NULL;
+    if (!e) {
+        lm->ops->close(lm);
+        return FAIL(err, ST_NOMEM, "engine: out of memory");
+    }
+    e->lm = lm;
+    e->cfg = engine_config_complete(cfg);
+    e->inbox_tail = &e->inbox;
+    turn_init(&e->turn);
+    (void)pthread_mutex_init(&e->lock, NULL);
+    (void)pthread_cond_init(&e->wake_up, NULL);
+    const status st = engine_prepare(e, context_length, err);
+    if (st == ST_OK)
+        *out = e;
+    else
+        engine_close(e);
+    return st;
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e) return;
+    (void)pthread_mutex_lock(&e->lock);
+    e->closing = true;
+    (void)pthread_cond_signal(&e->wake_up);
+    (void)pthread_mutex_unlock(&e->lock);
+    thread_join(&e->worker);
+
+    scheduler_fini(&e->sched);
+    step_batch_fini(&e->batch);
+    kv_pages_destroy(e->kv);
+    e->lm->ops->close(e->lm);
+    (void)pthread_cond_destroy(&e->wake_up);
+    (void)pthread_mutex_destroy(&e->lock);
+    turn_fini(&e->turn);
+    mem_free(e);
+}

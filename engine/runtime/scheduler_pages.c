@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Who gets seats and pages. Age decides: the oldest waiting choice is the next to be admitted, and nobody
+ * older ever gives way to somebody younger; so the oldest always finishes, and there is no deadlock. */
+#include "engine/runtime/engine_state.h"
+
+/* ---- taking pages away ---- */
+
+/* Parked choices first, they are not going anywhere; then the youngest that holds pages. */
+static bool victim_is_better(const struct choice *c, const struct choice *best)
+{
+    if (!best) return true;
+    const bool parked = c->place == CHOICE_PARKED;
+    if (parked != (best->place == CHOICE_PARKED)) return parked;
+    return choice_is_older(best, c);
+}
+
+/* Somebody whose pages can be had for `c`: any parked choice, or one younger than c. NULL: nobody. */
+static struct choice *find_victim(const struct scheduler *s, const struct choice *c)
+{
+    struct choice *best = NULL;
+
+    for (struct generation *g = s->live; g; g = g->next) {
+        for (int i = 0; i < g->n_choices; i++) {
+            struct choice *v = &g->choices[i];
+            if (v == c || v->place == CHOICE_DONE || v->place == CHOICE_ENDING) continue;
+            if (v->seq.n_pages == 0) continue;
+            if (v->place != CHOICE_PARKED && !choice_is_older(c, v)) continue;
+            if (victim_is_better(v, best)) best = v;
+        }
+    }
+    return best;
+}
+
+/* Its pages go; it will feed its tokens again. */
+static void evict(struct scheduler *s, struct choice *v)
+{
+    LOG(LOG_DEBUG, "event=preempt request=%llu choice=%d tokens=%lld",
+        (unsigned long long)v->gen->serial, v->index, (long long)v->n_tokens);
+    sequence_clear(&v->seq);
+    if (v->place == CHOICE_RUNNING) {
+        running_remove(s, v);
+        waiting_insert(s, v);
+    }
+}
+
+/* ---- admission ---- */
+
+/* The timeline grows past what the short rotary tables are for: every key was rotated with the wrong ones. */
+static bool choice_changes_rope(const struct choice *c)
+{
+    return c->seq.length > 0 && c->seq.rope_long != sequence_class(&c->seq, c->n_tokens);
+}
+
+/* Pages that the choice may want soon, beyond those for the tokens it has. */
+static int decode_room(const struct choice *c)
+{
+    const int64_t soon = c->n_tokens + KV_PAGE_TOKENS;
+    const int want = sequence_pages_for(soon < c->cap_tokens ? soon : c->cap_tokens);
+    const int have = sequence_pages_for(c->n_tokens);
+
+    return want > have ? want - have : 0;
+}
+
+/* Pages that must be there to admit c: for its tokens; and, unless it is alone, for the next ones of everybody, so
+ * that it does not lose them again at once. */
+static int pages_to_admit(const struct scheduler *s, const struct choice *c)
+{
+    int want = sequence_pages_for(c->n_tokens) - c->seq.n_pages;
+
+    if (s->n_running == 0) return want;
+    for (int i = 0; i < s->n_running; i++) want += decode_room(s->running[i]);
+    return want + decode_room(c);
+}
+
+/* Pages for all tokens of the choice. ST_BUSY: not now. */
+static status admit_pages(struct engine *e, struct choice *c, struct err *err)
+{
+    struct sequence *seq = &c->seq;
+    const bool fresh = !sequence_resident(seq);
+
+    if (!e->kv) return sequence_reserve(seq, c->n_tokens, err);
+    if (fresh) sequence_adopt_prefix(seq, c->tokens, c->n_tokens);
+    while (kv_pages_available(e->kv) < pages_to_admit(&e->sched, c)) {
+        struct choice *v = find_victim(&e->sched, c);
+        /* A running younger one is left to finish: it frees its pages soon, and no work is done twice. */
+        if (!v || v->place == CHOICE_RUNNING) {
+            if (fresh) sequence_clear(seq);
+            return ST_BUSY;
+        }
+        evict(&e->sched, v);
+    }
+    return sequence_reserve(seq, c->n_tokens, err);
+}
+
+/* First admission: what the counters and the events say of the prompt. */
+static void count_start(struct engine *e, struct choice *c)
+{
+    struct generation *g = c->gen;
+
+    c->started = true;
+    c->n_cached = (int32_t)c->seq.length;
+    if (g->started) return;
+    g->started = true;
+    engine_dequeued(e);
+    atomic_fetch_add(&e->counters.prompt_tokens, (uint64_t)g->n_prompt);
+    atomic_fetch_add(&e->counters.cached_tokens, (uint64_t)c->seq.length);
+}
+
+static status admit_choice(struct engine *e, struct choice *c, struct err *err)
+{
+    TRY(choice_prepare(c, e->lm, e->kv, err));
+    if (choice_changes_rope(c)) sequence_clear(&c->seq);
+    TRY(admit_pages(e, c, err));
+    if (!c->started) count_start(e, c);
+    return ST_OK;
+}
+
+void scheduler_admit(struct engine *e)
+{
+    struct scheduler *s = &e->sched;
+
+    while (s->waiting && s->n_running < s->seats) {
+        struct choice *c = s->waiting;
+        struct err err = { 0 };
+        const status st = admit_choice(e, c, &err);
+
+        if (st == ST_BUSY) return;
+        if (st != ST_OK) {
+            choice_fail(s, c, &err);
+            continue;
+        }
+        waiting_remove(s, c);
+        running_insert(s, c);
+    }
+}
+
+/* ---- decode ---- */
+
+static bool reserve_or_evict(struct engine *e, struct choice *c)
+{
+    while (sequence_reserve(&c->seq, c->n_tokens, NULL) != ST_OK) {
+        struct choice *v = find_victim(&e->sched, c);
+        evict(&e->sched, v ? v : c);
+        if (!v) return false;
+    }
+    return true;
+}
+
+void scheduler_reserve_decode(struct engine *e)
+{
+    struct scheduler *s = &e->sched;
+
+    /* Oldest first; whoever is evicted lies behind, or is the choice itself. */
+    for (int i = 0; i < s->n_running;) {
+        struct choice *c = s->running[i];
+        if (choice_changes_rope(c))
+            evict(s, c);
+        else if (!e->kv || !choice_decodes(c) || reserve_or_evict(e, c))
+            i++;
+    }
+}
+
+/* ---- n > 1 ---- */
+
+void scheduler_fork_siblings(struct engine *e, struct choice *c, struct choice **forks, int *n)
+{
+    struct scheduler *s = &e->sched;
+    struct generation *g = c->gen;
+
+    *n = 0;
+    if (!e->kv || c->seq.length != g->n_prompt) return;
+    for (int i = 0; i < g->n_choices && s->n_running < s->seats; i++) {
+        struct choice *sib = &g->choices[i];
+        struct err err = { 0 };
+
+        if (sib->started || sib->place != CHOICE_WAITING) continue;
+        status st = choice_prepare(sib, e->lm, e->kv, &err);
+        if (st == ST_OK) st = sequence_fork(&sib->seq, &c->seq, &err);
+        if (st == ST_BUSY) return;
+        if (st != ST_OK) {
+            choice_fail(s, sib, &err);
+            continue;
+        }
+        sib->started = true;
+        sib->n_cached = c->n_cached;
+        waiting_remove(s, sib);
+        running_insert(s, sib);
+        forks[(*n)++] = sib;
+    }
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions: timelines driven by the caller's thread, in turns with the worker. */
+#include "engine/runtime/engine_state.h"
+#include <assert.h>
+#include <string.h>
+
+struct session {
+    struct engine *engine;
+    struct sequence seq;
+};
+
+status session_create(struct session **out, struct engine *e, struct err *err)
+{
+    struct session *s = mem_calloc(1, sizeof *s);
+
+    *out = NULL;
+    if (!s) return FAIL(err, ST_NOMEM, "session: out of memory");
+    s->engine = e;
+    const status st = sequence_init(&s->seq, e->lm, e->kv, e->context_max, err);
+    if (st == ST_OK)
+        *out = s;
+    else
+        mem_free(s);
+    return st;
+}
+
+void session_destroy(struct session *s)
+{
+    if (!s) return;
+    turn_take(&s->engine->turn);
+    sequence_fini(&s->seq);
+    engine_count_pages(s->engine);
+    turn_give(&s->engine->turn);
+    engine_wake(s->engine); /* somebody may be waiting for the pages */
+    mem_free(s);
+}
+
+int64_t session_length(const struct session *s) { return s->seq.length; }
+
+bool session_crosses_rope(const struct session *s, int64_t next_length)
+{
+    return s->seq.length > 0 && sequence_class(&s->seq, next_length) != s->seq.rope_long;
+}
+
+status session_rewind(struct session *s, int64_t length, struct err *err)
+{
+    if (length < 0 || length > s->seq.length)
+        return FAIL(err, ST_INVALID, "rewind: expected a length from 0 to %lld, got %lld",
+                    (long long)s->seq.length, (long long)length);
+    turn_take(&s->engine->turn);
+    const status st = sequence_truncate(&s->seq, length, err);
+    engine_count_pages(s->engine);
+    turn_give(&s->engine->turn);
+    engine_wake(s->engine);
+    return st;
+}
+
+/* ---- feeding ---- */
+
+static status ids_check(const struct engine *e, const int32_t *ids, size_t n, struct err *err)
+{
+    const int64_t vocab = e->lm->info.vocab;
+
+    for (size_t i = 0; ids && i < n; i++)
+        if (ids[i] < 0 || (vocab > 0 && ids[i] >= vocab))
+            return FAIL(err, ST_INVALID, "feed: token %d at %zu is not in the vocabulary of %lld",
+                        (int)ids[i], i, (long long)vocab);
+    return ST_OK;
+}
+
+/* Length, rotary class, and what kind of input the model takes. */
+static status feed_check(const struct session *s, const int32_t *ids, const float *embeds, size_t n,
+                         int64_t total, struct err *err)
+{
+    const struct engine *e = s->engine;
+
+    if (n == 0) return FAIL(err, ST_INVALID, "feed: expected at least one token");
+    if (n > (uint64_t)(e->context_max - s->seq.length))
+        return FAIL(err, ST_LIMIT, "feed: %lld and %zu tokens are more than the context of %lld",
+                    (long long)s->seq.length, n, (long long)e->context_max);
+    if (total > INT32_MAX)
+        return FAIL(err, ST_LIMIT, "feed: a total length of %lld", (long long)total);
+    if (!ids == !embeds) return FAIL(err, ST_INVALID, "feed: expected either ids or embeddings");
+    if (embeds && !e->lm->info.takes_embeds)
+        return FAIL(err, ST_INVALID, "feed: the model takes token ids, not embeddings");
+    if (ids && e->lm->info.takes_embeds)
+        return FAIL(err, ST_INVALID, "feed: the model takes embeddings, not token ids");
+    if (session_crosses_rope(s, total))
+        return FAIL(err, ST_INVALID,
+                    "feed: a length of %lld needs other rotary tables; rewind to 0 and feed all",
+                    (long long)total);
+    return ids_check(e, ids, n, err);
+}
+
+static status rows_check(const int32_t *rows, size_t n_rows, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n_rows; i++)
+        if (rows[i] < 0 || (size_t)rows[i] >= n || (i && rows[i] <= rows[i - 1]))
+            return FAIL(err, ST_INVALID,
+                        "feed: rows: expected ascending indices below %zu, got %d at %zu", n,
+                        (int)rows[i], i);
+    return ST_OK;
+}
+
+/* What is left of a call to session_feed. */
+struct feed {
+    const int32_t *ids;
+    const float *embeds;
+    size_t n, at;
+    int64_t total;
+    const int32_t *rows; /* indices within the call */
+    size_t n_rows, row_at;
+    float *out;
+};
+
+/* Tokens of the next step: as many as the model takes, and not more rows than it gives. */
+static size_t feed_chunk(const struct engine *e, const struct feed *f)
+{
+    const size_t rows_max = (size_t)e->batch.rows_max;
+    size_t n = f->n - f->at;
+
+    if (!e->lm->info.whole_prompt && n > (size_t)e->batch.tokens_max)
+        n = (size_t)e->batch.tokens_max;
+    if (f->row_at + rows_max < f->n_rows) {
+        const size_t next = (size_t)f->rows[f->row_at + rows_max] - f->at;
+        if (n > next) n = next;
+    }
+    return n;
+}
+
+static status feed_step(struct session *s, struct feed *f, struct err *err)
+{
+    struct engine *e = s->engine;
+    const struct lm_info *info = &e->lm->info;
+    const size_t n = feed_chunk(e, f);
+    size_t n_rows = 0;
+
+    TRY(sequence_reserve(&s->seq, s->seq.length + (int64_t)n, err));
+    step_batch_begin(&e->batch);
+    while (f->row_at + n_rows < f->n_rows && (size_t)f->rows[f->row_at + n_rows] < f->at + n) n_rows++;
+    step_batch_add(&e->batch, &(struct step_part){
+                                  .seq = &s->seq,
+                                  .ids = f->ids ? f->ids + f->at : NULL,
+                                  .embeds = f->embeds ? f->embeds + f->at * (size_t)info->hidden : NULL,
+                                  .n = (int32_t)n,
+                                  .total = f->total,
+                                  .rows = f->rows + f->row_at,
+                                  .n_rows = (int32_t)n_rows,
+                                  .row_base = (int32_t)f->at,
+                              });
+    TRY(engine_run_batch(e, f->out + f->row_at * (size_t)info->width, err));
+    f->at += n;
+    f->row_at += n_rows;
+    return ST_OK;
+}
+
+status session_feed(struct session *s, const int32_t *ids, const float *embeds, size_t n,
+                    int64_t total_len, const int32_t *rows, size_t n_rows, float *out,
+                    struct err *err)
+{
+    struct engine *e = s->engine;
+    const int64_t start = s->seq.length, end = start + (int64_t)n;
+    const int64_t total = total_len > end ? total_len : end;
+    struct feed f = { .ids = ids, .embeds = embeds, .n = n, .total = total,
+                      .rows = rows, .n_rows = n_rows, .out = out };
+    status st = ST_OK;
+
+    TRY(feed_check(s, ids, embeds, n, total, err));
+    TRY(rows_check(rows, n_rows, n, err));
+    while (f.at < n && st == ST_OK) {
+        turn_take(&e->turn);
+        st = feed_step(s, &f, err);
+        /* All or nothing: the timeline is as it was, or empty where it cannot go back. */
+        if (st != ST_OK && sequence_truncate(&s->seq, start, NULL) != ST_OK) sequence_clear(&s->seq);
+        engine_count_pages(e);
+        turn_give(&e->turn);
+    }
+    return st;
+}
+
+/* ---- several sessions in one step ---- */
+
+static status batch_check(struct session *const *s, const int32_t *ids, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (s[i]->engine != s[0]->engine)
+            return FAIL(err, ST_INVALID, "feed: sessions of different engines");
+        for (size_t j = 0; j < i; j++)
+            if (s[i] == s[j]) return FAIL(err, ST_INVALID, "feed: a session is listed twice");
+        TRY(feed_check(s[i], ids + i, NULL, 1, s[i]->seq.length + 1, err));
+    }
+    return ST_OK;
+}
+
+/* Sessions [0, n) fit into one step. */
+static status batch_step(struct session *const *s, const int32_t *ids, size_t n, float *out,
+                         struct err *err)
+{
+    static const int32_t row = 0;
+    struct engine *e = s[0]->engine;
+
+    step_batch_begin(&e->batch);
+    for (size_t i = 0; i < n; i++) {
+        struct sequence *seq = &s[i]->seq;
+        TRY(sequence_reserve(seq, seq->length + 1, err));
+        step_batch_add(&e->batch, &(struct step_part){ .seq = seq,
+                                                       .ids = ids + i,
+                                                       .n = 1,
+                                                       .total = seq->length + 1,
+                                                       .rows = &row,
+                                                       .n_rows = 1 });
+    }
+    return engine_run_batch(e, out, err);
+}
+
+status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out,
+                          struct err *err)
+{
+    if (n == 0) return ST_OK;
+    struct engine *e = s[0]->engine;
+    const size_t width = (size_t)e->lm->info.width;
+    const struct step_batch *b = &e->batch;
+    size_t group = (size_t)b->seqs_max;
+    status st = ST_OK;
+
+    TRY(batch_check(s, ids, n, err));
+    if (group > (size_t)b->tokens_max) group = (size_t)b->tokens_max;
+    if (group > (size_t)b->rows_max) group = (size_t)b->rows_max;
+    for (size_t at = 0; at < n && st == ST_OK; at += group) {
+        const size_t part = n - at < group ? n - at : group;
+        turn_take(&e->turn);
+        st = batch_step(s + at, ids + at, part, out + at * width, err);
+        engine_count_pages(e);
+        turn_give(&e->turn);
+    }
+    return st;
+}

@@ -3,10 +3,9 @@
  * with symbols and before each dense kernel with concrete shapes, so they are the guard that keeps kernels safe.
  * This header is for the folder itself; others reach inference through op_row(). */
 #pragma once
-#include "ir/ir.h"
+#include "engine/ops/infer_all.h"
 
 /* "node 'n' (Op)" for messages. Every FAIL of this folder begins with it. */
-#define INFER_FAIL(call, err, st, ...) infer_fail((call), (err), (st), __VA_ARGS__)
 status infer_fail(const struct op_call *call, struct err *err, status st, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -53,6 +52,8 @@ status infer_broadcast(const struct op_call *call, const struct tensor_type *a, 
                        struct tensor_type *out, struct err *err);
 /* Shape a can be broadcast to exactly shape b. */
 status infer_broadcasts_to(const struct op_call *call, int i, const struct tensor_type *b, struct err *err);
+/* Adds known output sizes up: a result whose bytes overflow is ST_LIMIT. */
+status infer_size_check(const struct op_call *call, int out, struct err *err);
 /* Attribute or input axis: [-ndim, ndim) to [0, ndim). */
 status infer_axis(const struct op_call *call, const char *what, int64_t axis, int ndim, int *out, struct err *err);
 /* Result type: dtype and the shape of `shape`. */

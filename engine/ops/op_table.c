@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of operators: ops.def expanded into rows, lookup by name, and how many inputs and outputs each kind has. */
+#include "engine/ops/infer_all.h"
 #include "engine/ops/op_arity.h"
 #include <string.h>
-
-#define OP(kind, domain, name, since, infer, attrs) op_infer_fn infer_##infer;
-#define ALIAS(kind, domain, name, since)
-#include "ir/ops.def"
-#undef OP
-#undef ALIAS
 
 static const struct op_row op_rows[OP_COUNT] = {
 #define OP(kind, domain, name, since, infer, attrs) [OP_##kind] = { domain, name, since, OP_##kind, infer_##infer },

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Attention by online softmax, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/attn/attn_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Element-wise arithmetic and activations, AVX2. */
+#include "kernels/vec/vec_avx2.inc"
+
+#include "kernels/eltwise/eltwise_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Element-wise arithmetic and activations, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/eltwise/eltwise_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Layer normalisation, AVX2. */
+#include "kernels/vec/vec_avx2.inc"
+
+#include "kernels/layernorm/layernorm_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Layer normalisation, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/layernorm/layernorm_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Linear with plain weights, AVX2. */
+#include "kernels/vec/vec_avx2.inc"
+
+#include "kernels/linear_fp/linear_fp_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Quantised linear with float activations, NEON. */
+#include "kernels/vec/vec_neon.inc"
+
+#include "kernels/linear_q/linear_qf_vec.inc"

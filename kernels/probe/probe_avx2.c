@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Read and FMA probes, AVX2. */
+#include "kernels/vec/vec_avx2.inc"
+
+#include "kernels/probe/probe_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Read and FMA probes, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/probe/probe_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Integer dot product probe, 512-bit VNNI. */
+#include "kernels/vec/dot_avx512vnni.inc"
+
+#include "kernels/probe/probe_dot_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Reductions and selection, AVX2. */
+#include "kernels/vec/vec_avx2.inc"
+
+#include "kernels/reduce/reduce_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Reductions and selection, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/reduce/reduce_vec.inc"

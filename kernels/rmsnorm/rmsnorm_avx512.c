@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* RMS normalisation, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/rmsnorm/rmsnorm_vec.inc"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Rotary position embedding, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/rope/rope_vec.inc"

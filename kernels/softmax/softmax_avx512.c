@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Softmax, AVX-512. */
+#include "kernels/vec/vec_avx512.inc"
+
+#include "kernels/softmax/softmax_vec.inc"

@@ -127,3 +127,17 @@ struct backend {
 const struct backend_ops *backend_find(const char *name);
 /* Names of what is built in, best first, NULL-terminated. */
 const char *const *backend_names(void);
+
+/* ---- looking inside the cpu backend ---- */
+
+/* Appends every kernel slot and variant, what it needs, and which one would be picked under the cap `isa` (NULL = native): a table, or one JSON object a line. */
+status backend_kernels_print(const char *isa, bool json, struct str *out, struct err *err);
+/* Appends the names of the CPU features kernels may use here, under the cap. */
+status backend_isa_print(const char *isa, struct str *out, struct err *err);
+
+/* What the machine can do with nothing in the way, all threads together. */
+struct backend_roofline {
+    double read_bytes_per_s, f32_flops, int8_ops;
+};
+/* Probes with n_threads (0 = one per CPU) kernels under the cap; takes about `seconds`. ST_BUSY when kernels are in use under another cap. */
+status backend_roofline(const char *isa, int n_threads, double seconds, struct backend_roofline *out, struct err *err);

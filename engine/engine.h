@@ -176,9 +176,13 @@ const char *const *engine_pass_names(void);
 /* Slots and variants of the CPU kernels as text rows or JSON lines, with the chosen one marked. */
 status engine_kernels_print(const char *isa, bool json, struct str *out, struct err *err);
 
-/* Roofline of this machine, probed now with n_threads (takes about `seconds`). */
+/* Names of the devices built in, best first, NULL-terminated; and the CPU features kernels use under the cap, as text. */
+const char *const *engine_device_names(void);
+status engine_isa_print(const char *isa, struct str *out, struct err *err);
+
+/* Roofline of this machine, probed now with n_threads (takes about `seconds`), kernels capped by `isa` (NULL = native). */
 struct roofline {
     double read_bytes_per_s, f32_flops, int8_ops;
     int n_threads;
 };
-status engine_roofline(int n_threads, double seconds, struct roofline *out, struct err *err);
+status engine_roofline(const char *isa, int n_threads, double seconds, struct roofline *out, struct err *err);

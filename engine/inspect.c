@@ -65,3 +65,26 @@ status engine_graph_print(const char *onnx_path, const struct model_io_names *io
     graph_destroy(imported);
     return st;
 }
+
+const char *const *engine_device_names(void) { return backend_names(); }
+
+status engine_isa_print(const char *isa, struct str *out, struct err *err)
+{
+    return backend_isa_print(isa, out, err);
+}
+
+status engine_kernels_print(const char *isa, bool json, struct str *out, struct err *err)
+{
+    return backend_kernels_print(isa, json, out, err);
+}
+
+status engine_roofline(const char *isa, int n_threads, double seconds, struct roofline *out,
+                       struct err *err)
+{
+    struct backend_roofline r;
+
+    TRY(backend_roofline(isa, n_threads, seconds, &r, err));
+    *out = (struct roofline){ r.read_bytes_per_s, r.f32_flops, r.int8_ops,
+                              n_threads > 0 ? n_threads : (int)os_cpu_count() };
+    return ST_OK;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* cupola bench: prefill and decode of a model, with the machine's roofline probed before and after
+ * in the same process. */
+#include "cli/cli.h"
+#include "cupola_version.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REPEAT_MAX = 100, BATCH_LIST_MAX = 16, PREFILL_CHUNK = 512 };
+
+struct bench {
+    const struct model_folder *folder;
+    struct engine *engine;
+    const struct engine_info *info;
+    int64_t prompt, gen, context, repeat;
+    int64_t batches[BATCH_LIST_MAX];
+    size_t n_batches;
+    bool json;
+    const char *isa;
+    double load_s;
+    float *row;   /* [batch, width] */
+    int32_t *ids; /* random, [prompt + context + gen] */
+};
+
+/* One test: median of its repetitions. */
+struct result {
+    char test[48];
+    int64_t n, batch;
+    double seconds, ttft_s;
+    double kv_bytes; /* cache read per token, mean */
+    const char *mode;
+    struct roofline roof; /* mean of the probes around */
+};
+
+/* ---- the roofline around a sample ---- */
+
+/* The host can put both virtual CPUs on one core: two threads then have little more than one
+ * thread's rate. */
+static bool both_cores(const struct roofline *one, const struct roofline *all)
+{
+    return all->n_threads < 2 || all->int8_ops > 1.5 * one->int8_ops;
+}
+
+static status probe(const struct bench *b, struct roofline *one, struct roofline *all,
+                    struct err *err)
+{
+    TRY(engine_roofline(b->isa, 1, 0.1, one, err));
+    return engine_roofline(b->isa, b->info->n_threads, 0.2, all, err);
+}
+
+static const char *mode_of(bool before, bool after)
+{
+    if (before != after) return "changed";
+    return before ? "good" : "bad";
+}
+
+/* ---- runs ---- */
+
+static double seconds_since(uint64_t start) { return (double)(os_now_ns() - start) / 1e9; }
+
+static status prefill(struct session *s, const int32_t *ids, int64_t n, float *row, struct err *err)
+{
+    for (int64_t at = 0; at < n; at += PREFILL_CHUNK) {
+        const int64_t m = n - at < PREFILL_CHUNK ? n - at : PREFILL_CHUNK;
+        const int32_t last = (int32_t)m - 1;
+        TRY(session_feed(s, ids + at, NULL, (size_t)m, n, &last, at + m == n ? 1 : 0, row, err));
+    }
+    return ST_OK;
+}
+
+/* Seconds for `batch` prompts of b->prompt tokens. */
+static status run_prompt(struct bench *b, struct session **s, int64_t batch, double *seconds,
+                         struct err *err)
+{
+    const uint64_t start = os_now_ns();
+
+    for (int64_t i = 0; i < batch; i++) TRY(prefill(s[i], b->ids, b->prompt, b->row, err));
+    *seconds = seconds_since(start);
+    for (int64_t i = 0; i < batch; i++) TRY(session_rewind(s[i], 0, err));
+    return ST_OK;
+}
+
+/* Seconds for b->gen steps of `batch` sequences with b->context tokens behind them. */
+static status run_decode(struct bench *b, struct session **s, int64_t batch, double *seconds,
+                         struct err *err)
+{
+    int32_t ids[ENGINE_N_MAX];
+
+    for (int64_t i = 0; i < batch; i++) TRY(prefill(s[i], b->ids, b->context, b->row, err));
+    const uint64_t start = os_now_ns();
+    for (int64_t t = 0; t < b->gen; t++) {
+        for (int64_t i = 0; i < batch; i++) ids[i] = b->ids[b->context + t];
+        TRY(session_feed_batch(s, ids, (size_t)batch, b->row, err));
+    }
+    *seconds = seconds_since(start);
+    for (int64_t i = 0; i < batch; i++) TRY(session_rewind(s[i], 0, err));
+    return ST_OK;
+}
+
+typedef status run_fn(struct bench *b, struct session **s, int64_t batch, double *seconds,
+                      struct err *err);
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Warm-up, then repetitions between two probes; the median. */
+static status measure(struct bench *b, run_fn *run, struct session **s, struct result *r,
+                      struct err *err)
+{
+    double times[REPEAT_MAX];
+    struct roofline one0, all0, one1, all1;
+
+    TRY(run(b, s, r->batch, &times[0], err));
+    TRY(probe(b, &one0, &all0, err));
+    for (int64_t i = 0; i < b->repeat; i++) TRY(run(b, s, r->batch, &times[i], err));
+    TRY(probe(b, &one1, &all1, err));
+    qsort(times, (size_t)b->repeat, sizeof *times, by_value);
+    r->seconds = times[b->repeat / 2];
+    r->mode = mode_of(both_cores(&one0, &all0), both_cores(&one1, &all1));
+    r->roof = all0;
+    r->roof.read_bytes_per_s = (all0.read_bytes_per_s + all1.read_bytes_per_s) / 2;
+    r->roof.int8_ops = (all0.int8_ops + all1.int8_ops) / 2;
+    r->roof.f32_flops = (all0.f32_flops + all1.f32_flops) / 2;
+    return ST_OK;
+}
+
+/* ---- output ---- */
+
+static void put_field(struct str *s, const char *key, double v)
+{
+    str_printf(s, ",\"%s\":", key);
+    str_put_json_double(s, v);
+}
+
+static void print_json(const struct bench *b, const struct result *r, double rate, double bytes,
+                       double frac_read, double frac_int8)
+{
+    struct str s = { 0 };
+    const char *slash = strrchr(b->folder->dir, '/'), *model = slash ? slash + 1 : b->folder->dir;
+    size_t parent = slash ? (size_t)(slash - b->folder->dir) : 0, start = parent;
+
+    while (start > 0 && b->folder->dir[start - 1] != '/') start--;
+    str_printf(&s, "{\"engine\":\"cupola\",\"version\":\"%s+%s\",\"model\":", CUPOLA_VERSION,
+               CUPOLA_COMMIT);
+    str_put_json(&s, b->folder->dir + start,
+                 parent - start); /* make_perf_models.py writes MODEL/VARIANT */
+    str_put(&s, ",\"variant\":");
+    str_put_json(&s, model, strlen(model));
+    str_printf(&s, ",\"threads\":%d,\"test\":\"%s\",\"n\":%lld", b->info->n_threads, r->test,
+               (long long)r->n);
+    put_field(&s, "seconds", r->seconds);
+    put_field(&s, "tokens_per_s", rate);
+    put_field(&s, "ttft_s", r->ttft_s);
+    put_field(&s, "load_s", b->load_s);
+    put_field(&s, "bytes_per_token", bytes);
+    put_field(&s, "ops_per_token", (double)b->info->ops_per_token);
+    put_field(&s, "frac_read", frac_read);
+    put_field(&s, "frac_int8", frac_int8);
+    put_field(&s, "read_bytes_per_s", r->roof.read_bytes_per_s);
+    put_field(&s, "int8_ops_per_s", r->roof.int8_ops);
+    str_printf(&s, ",\"mode\":\"%s\",\"batch\":%lld,\"peak_rss_bytes\":%llu,\"isa\":\"%s\"}",
+               r->mode, (long long)r->batch, (unsigned long long)os_peak_rss(),
+               b->info->isa ? b->info->isa : "");
+    cli_put_line(&s);
+    str_fini(&s);
+}
+
+/* Weights are read once a step, the cache once a sequence; operations are counted per token. */
+static void print_result(const struct bench *b, const struct result *r)
+{
+    const double rate = (double)r->n / r->seconds;
+    const double bytes = (double)b->info->bytes_per_token / (double)r->batch + r->kv_bytes;
+    const double frac_read = bytes * rate / r->roof.read_bytes_per_s,
+                 frac_int8 = (double)b->info->ops_per_token * rate / r->roof.int8_ops;
+
+    if (b->json) {
+        print_json(b, r, rate, bytes, frac_read, frac_int8);
+        return;
+    }
+    printf("%-14s batch %-3lld %9.1f tokens/s  %5.1f %% of read bandwidth (%.1f GB/s)  %5.1f %% of "
+           "int8 peak (%.0f Gop/s)  %s\n",
+           r->test, (long long)r->batch, rate, 100 * frac_read, r->roof.read_bytes_per_s / 1e9,
+           100 * frac_int8, r->roof.int8_ops / 1e9, r->mode);
+    fflush(stdout);
+}
+
+/* ---- tests ---- */
+
+static status bench_prompt(struct bench *b, struct session **s, int64_t batch, struct err *err)
+{
+    struct result r = { .n = b->prompt * batch, .batch = batch };
+
+    snprintf(r.test, sizeof r.test, "pp%lld", (long long)b->prompt);
+    TRY(measure(b, run_prompt, s, &r, err));
+    r.ttft_s = r.seconds / (double)batch;
+    r.kv_bytes =
+        0; /* a prompt's weights are read once per chunk: bytes per token is the decode figure */
+    print_result(b, &r);
+    return ST_OK;
+}
+
+static status bench_decode(struct bench *b, struct session **s, int64_t batch, struct err *err)
+{
+    struct result r = { .n = b->gen * batch, .batch = batch };
+
+    snprintf(r.test, sizeof r.test, "tg%lld@%lld", (long long)b->gen, (long long)b->context);
+    TRY(measure(b, run_decode, s, &r, err));
+    r.kv_bytes = (double)b->info->kv_bytes_per_token * ((double)b->context + (double)b->gen / 2);
+    print_result(b, &r);
+    return ST_OK;
+}
+
+static status bench_batch(struct bench *b, int64_t batch, struct err *err)
+{
+    struct session *s[ENGINE_N_MAX] = { 0 };
+    status st = ST_OK;
+
+    for (int64_t i = 0; st == ST_OK && i < batch; i++) st = session_create(&s[i], b->engine, err);
+    if (st == ST_OK && b->prompt > 0) st = bench_prompt(b, s, batch, err);
+    if (st == ST_OK && b->gen > 0) st = bench_decode(b, s, batch, err);
+    for (int64_t i = 0; i < batch; i++) session_destroy(s[i]);
+    return st;
+}
+
+/* Any ids do: the work does not depend on them. A fixed generator keeps runs alike. */
+static status make_ids(struct bench *b, struct err *err)
+{
+    const size_t n = (size_t)(b->prompt + b->context + b->gen) + 1;
+    uint32_t x = 12345;
+
+    b->ids = mem_calloc(n, sizeof *b->ids);
+    b->row = mem_calloc(ENGINE_N_MAX * (size_t)b->info->vocab, sizeof *b->row);
+    if (!b->ids || !b->row) return FAIL(err, ST_NOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1664525u + 1013904223u;
+        b->ids[i] = (int32_t)((x >> 8) % (uint32_t)b->info->vocab);
+    }
+    return ST_OK;
+}
+
+static status run_bench(struct bench *b, const char *model, const struct cli_common *common,
+                        struct err *err)
+{
+    struct engine_config cfg = cli_engine_config(common);
+    struct model_folder folder;
+    int64_t batch_max = 1;
+    const uint64_t start = os_now_ns();
+
+    for (size_t i = 0; i < b->n_batches; i++)
+        batch_max = b->batches[i] > batch_max ? b->batches[i] : batch_max;
+    b->isa = common->isa;
+    cfg.batch_max = (int)batch_max;
+    cfg.chunk_tokens = PREFILL_CHUNK;
+    cfg.prefix_cache = false;
+    const int64_t longest = b->prompt > b->context + b->gen ? b->prompt : b->context + b->gen;
+    cfg.kv_tokens_max = batch_max * (longest + 128);
+    TRY(cli_open_engine(model, &cfg, &folder, &b->engine, err));
+    b->load_s = seconds_since(start);
+    b->folder = &folder;
+    b->info = engine_info(b->engine);
+    status st = b->info->vocab > 0 && !b->info->takes_embeds
+                    ? make_ids(b, err)
+                    : FAIL(err, ST_UNSUPPORTED, "%s: not a model of token ids", model);
+    for (size_t i = 0; st == ST_OK && i < b->n_batches; i++)
+        st = bench_batch(b, b->batches[i], err);
+    engine_close(b->engine);
+    model_folder_fini(&folder);
+    mem_free(b->ids);
+    mem_free(b->row);
+    return st;
+}
+
+static bool read_batches(struct bench *b, const char *list)
+{
+    char buf[32];
+
+    for (const char *p = list; *p;) {
+        const size_t n = strcspn(p, ",");
+        snprintf(buf, sizeof buf, "%.*s", (int)(n < 31 ? n : 31), p);
+        if (b->n_batches == BATCH_LIST_MAX || !str_to_i64(buf, &b->batches[b->n_batches]) ||
+            b->batches[b->n_batches] < 1 || b->batches[b->n_batches] > ENGINE_N_MAX)
+            return false;
+        b->n_batches++;
+        p += n + (p[n] == ',');
+    }
+    return b->n_batches > 0;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    struct bench b = { .prompt = -1, .gen = -1, .repeat = 5 };
+    const char *batch = "1";
+    const struct cli_option options[] = {
+        { "--prompt", CLI_INT, &b.prompt, "P", "prefill of P tokens (test ppP)" },
+        { "--gen", CLI_INT, &b.gen, "G", "decode of G tokens (test tgG@C)" },
+        { "--context", CLI_INT, &b.context, "C", "tokens before the decode (default: 0)" },
+        { "--batch", CLI_STRING, &batch, "B,B...", "sequences run together (default: 1)" },
+        { "--repeat", CLI_INT, &b.repeat, "N", "repetitions; the median counts (default: 5)" },
+        { "--json", CLI_FLAG, &b.json, NULL, "one JSON object a line and test" },
+    };
+    const struct cli_syntax syntax = {
+        "bench MODEL",
+        "Measures prefill and decode, the machine's roofline beside each figure.",
+        "  cupola bench pocket\n"
+        "  cupola bench DIR --prompt 512 --gen 64 --context 512 --threads 1 --json\n"
+        "  cupola bench DIR --gen 128 --batch 1,4,16\n",
+        options,
+        COUNT(options),
+        1,
+        1
+    };
+    struct cli_args args;
+    struct err err = { 0 };
+    const int rc = cli_parse(&syntax, argc, argv, &args);
+
+    if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
+    if (b.prompt < 0 && b.gen < 0) b.prompt = 512, b.gen = 64;
+    if (b.prompt > 1 << 24 || b.gen > 1 << 24 || b.context < 0 || b.context > 1 << 24)
+        return cli_usage("--prompt, --gen and --context: out of range");
+    if (b.repeat < 1 || b.repeat > REPEAT_MAX)
+        return cli_usage("--repeat: expected 1 to %d", REPEAT_MAX);
+    if (!read_batches(&b, batch))
+        return cli_usage("--batch: expected numbers from 1 to %d", ENGINE_N_MAX);
+    b.prompt = b.prompt < 0 ? 0 : b.prompt;
+    b.gen = b.gen < 0 ? 0 : b.gen;
+    return run_bench(&b, args.positional[0], &args.common, &err) == ST_OK ? CLI_DONE
+                                                                          : cli_fail(&err);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* cupola tokenize, cupola detokenize: text to ids and back, one text or one JSON object a line. */
+#include "cli/cli.h"
+#include "tokenizer/tokenizer.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* MODEL may be a folder with only tokenizer files. */
+static status open_tokenizer(const char *model, struct tokenizer **out, struct err *err)
+{
+    char *path = NULL;
+
+    if (os_is_dir(model)) return tokenizer_open(out, model, err);
+    TRY(model_resolve(model, &path, err));
+    const status st = tokenizer_open(out, path, err);
+    mem_free(path);
+    return st;
+}
+
+static void put_error(struct str *out, const struct err *err)
+{
+    str_put(out, "{\"error\":");
+    str_put_json(out, err->text, strlen(err->text));
+    str_put(out, "}");
+}
+
+static void put_ids(struct str *out, const struct token_ids *ids)
+{
+    str_put(out, "\"ids\":[");
+    for (size_t i = 0; i < ids->n; i++) str_printf(out, "%s%d", i ? "," : "", ids->ids[i]);
+    str_put(out, "]");
+}
+
+/* ---- tokenize ---- */
+
+/* A bool member, `dflt` where it is absent. */
+static status get_bool(const struct jvalue *obj, const char *key, bool *out, struct err *err)
+{
+    const struct jvalue *v = jvalue_get(obj, key);
+
+    if (v && v->type != JVALUE_BOOL)
+        return FAIL(err, ST_INVALID, "%s: expected true or false", key);
+    if (v) *out = v->u.boolean;
+    return ST_OK;
+}
+
+static void put_tokens(struct str *out, const struct tokenizer *tok, const struct token_ids *ids)
+{
+    str_put(out, "{");
+    put_ids(out, ids);
+    str_put(out, ",\"pieces\":[");
+    for (size_t i = 0; i < ids->n; i++) {
+        size_t n = 0;
+        const char *piece = tokenizer_id_to_piece(tok, ids->ids[i], &n);
+        if (i) str_put(out, ",");
+        str_put_json(out, piece ? piece : "", n);
+    }
+    str_put(out, "]}");
+}
+
+/* jvalue keeps NUL characters of the text, cJSON would not. */
+static status tokenize_line(const struct tokenizer *tok, const struct str *line, struct str *out,
+                            struct err *err)
+{
+    struct arena a = { 0 };
+    struct jvalue *json = NULL;
+    bool add = true, parse = true;
+    struct token_ids ids = { 0 };
+    status st = jvalue_parse(&a, str_cstr(line), line->len, &json, err);
+    const struct jvalue *text = st == ST_OK ? jvalue_get(json, "text") : NULL;
+
+    if (st == ST_OK) st = get_bool(json, "add_special", &add, err);
+    if (st == ST_OK) st = get_bool(json, "parse_special", &parse, err);
+    if (st == ST_OK && (!text || text->type != JVALUE_STRING))
+        st = FAIL(err, ST_INVALID, "text: expected a string");
+    if (st == ST_OK)
+        st = tokenizer_encode(tok, text->u.string.text, text->u.string.n,
+                              (add ? TOK_ADD_SPECIAL : 0u) | (parse ? TOK_PARSE_SPECIAL : 0u), &ids,
+                              err);
+    if (st == ST_OK) put_tokens(out, tok, &ids);
+    token_ids_fini(&ids);
+    arena_fini(&a);
+    return st;
+}
+
+static status detokenize_line(const struct tokenizer *tok, const struct str *line, struct str *out,
+                              struct err *err);
+
+typedef status line_fn(const struct tokenizer *tok, const struct str *line, struct str *out,
+                       struct err *err);
+
+static status each_line(const struct tokenizer *tok, line_fn *fn, struct err *err)
+{
+    struct str line = { 0 }, out = { 0 };
+
+    while (cli_read_line(&line, err)) {
+        struct err bad = { 0 };
+        str_clear(&out);
+        if (fn(tok, &line, &out, &bad) != ST_OK) {
+            str_clear(&out);
+            put_error(&out, &bad);
+        }
+        cli_put_line(&out);
+    }
+    str_fini(&line);
+    str_fini(&out);
+    return err->code;
+}
+
+static status tokenize_text(const struct tokenizer *tok, struct err *err)
+{
+    struct str text = { 0 };
+    struct token_ids ids = { 0 };
+    status st = cli_read_stdin(&text, err);
+
+    if (st == ST_OK)
+        st = tokenizer_encode(tok, str_cstr(&text), text.len, TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL,
+                              &ids, err);
+    if (st == ST_OK) {
+        for (size_t i = 0; i < ids.n; i++) printf("%s%d", i ? " " : "", ids.ids[i]);
+        puts("");
+    }
+    token_ids_fini(&ids);
+    str_fini(&text);
+    return st;
+}
+
+int cmd_tokenize(int argc, char **argv)
+{
+    bool jsonl = false;
+    const struct cli_option options[] = {
+        { "--jsonl", CLI_FLAG, &jsonl, NULL,
+          "each line {\"text\",\"add_special\",\"parse_special\"} gives {\"ids\",\"pieces\"}" }
+    };
+    const struct cli_syntax syntax = {
+        "tokenize MODEL",
+        "Reads text from standard input and prints its token ids.",
+        "  echo -n 'Hello' | cupola tokenize pocket\n"
+        "  echo '{\"text\":\"Hello\",\"add_special\":false}' | cupola tokenize pocket --jsonl\n",
+        options,
+        COUNT(options),
+        1,
+        1
+    };
+    struct cli_args args;
+    struct tokenizer *tok = NULL;
+    struct err err = { 0 };
+    const int rc = cli_parse(&syntax, argc, argv, &args);
+
+    if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
+    status st = open_tokenizer(args.positional[0], &tok, &err);
+    if (st == ST_OK) st = jsonl ? each_line(tok, tokenize_line, &err) : tokenize_text(tok, &err);
+    tokenizer_close(tok);
+    return st == ST_OK ? CLI_DONE : cli_fail(&err);
+}
+
+/* ---- detokenize ---- */
+
+static status ids_of(const cJSON *list, struct token_ids *ids, struct err *err)
+{
+    const cJSON *item;
+
+    if (!cJSON_IsArray(list)) return FAIL(err, ST_INVALID, "ids: expected an array");
+    ids->ids = mem_calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *ids->ids);
+    if (!ids->ids) return FAIL(err, ST_NOMEM, "out of memory");
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > INT32_MAX ||
+            floor(item->valuedouble) != item->valuedouble)
+            return FAIL(err, ST_INVALID, "ids: element %zu is not a token id", ids->n);
+        ids->ids[ids->n++] = (int32_t)item->valuedouble;
+    }
+    return ST_OK;
+}
+
+/* One chunk per id, and a last one for what the end flushes. */
+static status put_chunks(const struct tokenizer *tok, const struct token_ids *ids, bool skip,
+                         struct str *out, struct err *err)
+{
+    struct token_stream *stream = NULL;
+    struct str chunk = { 0 };
+    status st = token_stream_create(&stream, tok, skip, err);
+
+    str_put(out, ",\"chunks\":[");
+    for (size_t i = 0; st == ST_OK && i <= ids->n; i++) {
+        str_clear(&chunk);
+        st = i < ids->n ? token_stream_push(stream, ids->ids[i], &chunk, err)
+                        : token_stream_finish(stream, &chunk, err);
+        if (i) str_put(out, ",");
+        str_put_json(out, str_cstr(&chunk), chunk.len);
+    }
+    str_put(out, "]}");
+    str_fini(&chunk);
+    token_stream_destroy(stream);
+    return st;
+}
+
+static status detokenize_line(const struct tokenizer *tok, const struct str *line, struct str *out,
+                              struct err *err)
+{
+    cJSON *json = NULL;
+    bool skip = true;
+    struct token_ids ids = { 0 };
+    struct str text = { 0 };
+    status st = json_parse(str_cstr(line), line->len, NULL, &json, err);
+
+    if (st == ST_OK) st = json_get_bool(json, "skip_special", &skip, err);
+    if (st == ST_OK) st = ids_of(json_get(json, "ids"), &ids, err);
+    if (st == ST_OK) st = tokenizer_decode(tok, ids.ids, ids.n, skip, &text, err);
+    if (st == ST_OK) {
+        str_put(out, "{\"text\":");
+        str_put_json(out, str_cstr(&text), text.len);
+        st = put_chunks(tok, &ids, skip, out, err);
+    }
+    str_fini(&text);
+    token_ids_fini(&ids);
+    json_free(json);
+    return st;
+}
+
+static status detokenize_text(const struct tokenizer *tok, struct err *err)
+{
+    struct token_ids ids = { 0 };
+    struct str out = { 0 };
+    int64_t id = 0;
+    status st = ST_OK;
+    size_t cap = 0;
+    long long value;
+
+    while (st == ST_OK && scanf("%lld%*[, \t\r\n]", &value) == 1) {
+        id = value;
+        if (id < 0 || id > INT32_MAX)
+            st = FAIL(err, ST_INVALID, "stdin: %lld is not a token id", value);
+        if (ids.n == cap) {
+            cap = cap ? 2 * cap : 1024;
+            int32_t *grown = mem_realloc_array(ids.ids, cap, sizeof *grown);
+            if (!grown)
+                st = FAIL(err, ST_NOMEM, "out of memory");
+            else
+                ids.ids = grown;
+        }
+        if (st == ST_OK) ids.ids[ids.n++] = (int32_t)id;
+    }
+    if (st == ST_OK && !feof(stdin)) st = FAIL(err, ST_INVALID, "stdin: expected token ids");
+    if (st == ST_OK) st = tokenizer_decode(tok, ids.ids, ids.n, true, &out, err);
+    if (st == ST_OK) fwrite(str_cstr(&out), 1, out.len, stdout);
+    str_fini(&out);
+    token_ids_fini(&ids);
+    return st;
+}
+
+int cmd_detokenize(int argc, char **argv)
+{
+    bool jsonl = false;
+    const struct cli_option options[] = {
+        { "--jsonl", CLI_FLAG, &jsonl, NULL,
+          "each line {\"ids\",\"skip_special\"} gives {\"text\",\"chunks\"}" }
+    };
+    const struct cli_syntax syntax = {
+        "detokenize MODEL",
+        "Reads token ids from standard input and prints their text.",
+        "  echo '1 2 3' | cupola detokenize pocket\n"
+        "  echo '{\"ids\":[1,2,3]}' | cupola detokenize pocket --jsonl\n",
+        options,
+        COUNT(options),
+        1,
+        1
+    };
+    struct cli_args args;
+    struct tokenizer *tok = NULL;
+    struct err err = { 0 };
+    const int rc = cli_parse(&syntax, argc, argv, &args);
+
+    if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
+    status st = open_tokenizer(args.positional[0], &tok, &err);
+    if (st == ST_OK)
+        st = jsonl ? each_line(tok, detokenize_line, &err) : detokenize_text(tok, &err);
+    tokenizer_close(tok);
+    return st == ST_OK ? CLI_DONE : cli_fail(&err);
+}

@@ -53,6 +53,7 @@ struct generation {
     void *user;
     int n_choices, n_open;       /* n_open: not DONE */
     bool started;
+    struct choice *feeder;       /* the choice that feeds (or last fed) the prompt for all */
     struct err error;            /* of the first choice that failed */
     atomic_bool cancelled;
     atomic_bool attention;       /* a flag of it or of its choices was set */

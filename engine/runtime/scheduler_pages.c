@@ -115,20 +115,37 @@ static status admit_choice(struct engine *e, struct choice *c, struct err *err)
     return ST_OK;
 }
 
+/* Another choice of the generation is feeding the prompt: c will start from its pages. */
+static bool waits_for_feeder(const struct engine *e, const struct choice *c)
+{
+    const struct choice *feeder = c->gen->feeder;
+
+    return e->kv && !c->started && feeder && feeder->place == CHOICE_RUNNING &&
+           choice_generated(feeder) == 0;
+}
+
 void scheduler_admit(struct engine *e)
 {
     struct scheduler *s = &e->sched;
+    struct choice *c = s->waiting, *next;
+    int n_kept = 0; /* seats for choices that will start when their prompt has been fed */
 
-    while (s->waiting && s->n_running < s->seats) {
-        struct choice *c = s->waiting;
+    for (; c && s->n_running + n_kept < s->seats; c = next) {
         struct err err = { 0 };
-        const status st = admit_choice(e, c, &err);
 
+        next = c->next;
+        if (waits_for_feeder(e, c)) {
+            n_kept++;
+            continue;
+        }
+        const bool fresh = !c->started;
+        const status st = admit_choice(e, c, &err);
         if (st == ST_BUSY) return;
         if (st != ST_OK) {
             choice_fail(s, c, &err);
             continue;
         }
+        if (fresh) c->gen->feeder = c;
         waiting_remove(s, c);
         running_insert(s, c);
     }

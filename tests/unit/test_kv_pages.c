@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* Pages of the KV cache: layout, references, the prefix cache and its eviction. */
+#include "helper_fake_lm.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct lm_kv_shape shapes[] = { { 2, 5 }, { 1, 16 } };
+
+static struct kv_pages *make(struct lm *lm, int n_pages, bool prefix_cache)
+{
+    const struct kv_pages_config cfg = { .shapes = shapes, .n_layers = 2, .dtype = DT_F16,
+                                         .n_pages = n_pages, .prefix_cache = prefix_cache };
+    struct kv_pages *kv = NULL;
+
+    assert_int_equal(kv_pages_create(&kv, lm->backend, &cfg, NULL), ST_OK);
+    return kv;
+}
+
+static void fill(int32_t *ids, int n, int32_t start)
+{
+    for (int i = 0; i < n; i++) ids[i] = start + i;
+}
+
+static void layers_lie_apart_within_a_page(void **state)
+{
+    struct lm *lm = *state;
+    struct kv_pages *kv = make(lm, 3, false);
+    const struct kv_store *s = kv_pages_store(kv);
+    size_t bytes;
+
+    assert_true(kv_page_bytes(shapes, 2, DT_F16, &bytes));
+    assert_int_equal(s->page_bytes, bytes);
+    assert_int_equal(bytes % 64, 0);
+    assert_int_equal(s->page_tokens, KV_PAGE_TOKENS);
+    assert_true(s->buf->size >= 3 * bytes);
+    size_t at = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct kv_layer *l = &s->layers[i];
+        const size_t need = (size_t)l->n_heads * KV_PAGE_TOKENS * (size_t)l->head_dim * 2;
+        assert_true(l->k_offset >= at && l->k_offset % 64 == 0);
+        assert_true(l->v_offset >= l->k_offset + need && l->v_offset % 64 == 0);
+        at = l->v_offset + need;
+    }
+    assert_true(at <= bytes);
+    kv_pages_destroy(kv);
+}
+
+static void refuses_layers_that_overflow(void **state)
+{
+    (void)state;
+    const struct lm_kv_shape huge[] = { { 2147483647, 2147483647 }, { 2147483647, 2147483647 } };
+    const struct lm_kv_shape none = { 0, 8 };
+    size_t bytes;
+
+    assert_false(kv_page_bytes(huge, 2, DT_F32, &bytes));
+    assert_false(kv_page_bytes(&none, 1, DT_F32, &bytes));
+    assert_false(kv_page_bytes(shapes, 1, DT_I8, &bytes));
+}
+
+static void hands_out_each_page_once(void **state)
+{
+    struct kv_pages *kv = make(*state, 5, true);
+    bool seen[5] = { false };
+
+    for (int i = 0; i < 5; i++) {
+        const int32_t p = kv_pages_take(kv);
+        assert_in_range(p, 0, 4);
+        assert_false(seen[p]);
+        seen[p] = true;
+    }
+    assert_int_equal(kv_pages_take(kv), -1);
+    assert_int_equal(kv_pages_used(kv), 5);
+    kv_pages_unref(kv, 3);
+    assert_int_equal(kv_pages_available(kv), 1);
+    assert_int_equal(kv_pages_take(kv), 3);
+    kv_pages_destroy(kv);
+}
+
+static void a_shared_page_stays_until_its_last_reference(void **state)
+{
+    struct kv_pages *kv = make(*state, 2, false);
+    const int32_t p = kv_pages_take(kv);
+
+    kv_pages_ref(kv, p);
+    kv_pages_unref(kv, p);
+    assert_int_equal(kv_pages_used(kv), 1);
+    kv_pages_unref(kv, p);
+    assert_int_equal(kv_pages_used(kv), 0);
+    assert_int_equal(kv_pages_available(kv), 2);
+    kv_pages_destroy(kv);
+}
+
+/* Takes n pages, publishes them as the chain of ids, and gives them up. */
+static void publish_chain(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n, int32_t *pages)
+{
+    uint64_t serial = root;
+
+    for (int i = 0; i < n; i++) {
+        pages[i] = kv_pages_take(kv);
+        assert_true(pages[i] >= 0);
+        kv_pages_publish(kv, pages[i], ids + (size_t)i * KV_PAGE_TOKENS, &serial);
+    }
+    for (int i = n; i-- > 0;) kv_pages_unref(kv, pages[i]);
+}
+
+static int match(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n, int32_t *pages)
+{
+    uint64_t serial;
+    const int found = kv_pages_match(kv, root, ids, n, pages, &serial);
+
+    for (int i = found; i-- > 0;) kv_pages_unref(kv, pages[i]);
+    return found;
+}
+
+static void finds_a_prefix_by_its_tokens(void **state)
+{
+    struct kv_pages *kv = make(*state, 8, true);
+    int32_t ids[3 * KV_PAGE_TOKENS], other[3 * KV_PAGE_TOKENS], pages[3], found[3];
+
+    fill(ids, 3 * KV_PAGE_TOKENS, 100);
+    memcpy(other, ids, sizeof ids);
+    other[2 * KV_PAGE_TOKENS - 1]++; /* the last token of the second page */
+    publish_chain(kv, KV_SERIAL_ROOT, ids, 3, pages);
+    assert_int_equal(kv_pages_cached(kv), 3);
+    assert_int_equal(kv_pages_available(kv), 8);
+
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids, 3, found), 3);
+    assert_memory_equal(found, pages, sizeof pages);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, other, 3, found), 1);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT_LONG, ids, 3, found), 0);
+    /* the second page alone is no prefix */
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids + KV_PAGE_TOKENS, 2, found), 0);
+    kv_pages_destroy(kv);
+}
+
+static void a_matched_page_is_in_use(void **state)
+{
+    struct kv_pages *kv = make(*state, 2, true);
+    int32_t ids[KV_PAGE_TOKENS], pages[1], found[1];
+    uint64_t serial;
+
+    fill(ids, KV_PAGE_TOKENS, 1);
+    publish_chain(kv, KV_SERIAL_ROOT, ids, 1, pages);
+    assert_int_equal(kv_pages_match(kv, KV_SERIAL_ROOT, ids, 1, found, &serial), 1);
+    assert_int_equal(kv_pages_used(kv), 1);
+    assert_true(kv_pages_take(kv) >= 0);
+    assert_int_equal(kv_pages_take(kv), -1); /* the matched one is not for taking */
+    kv_pages_destroy(kv);
+}
+
+static void evicts_the_least_recently_used_first(void **state)
+{
+    struct kv_pages *kv = make(*state, 3, true);
+    int32_t ids[3][KV_PAGE_TOKENS], page[3], found[1];
+
+    for (int i = 0; i < 3; i++) {
+        fill(ids[i], KV_PAGE_TOKENS, 1000 * i);
+        publish_chain(kv, KV_SERIAL_ROOT, ids[i], 1, &page[i]);
+    }
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[0], 1, found), 1); /* touched: 1 is the oldest now */
+    assert_int_equal(kv_pages_take(kv), page[1]);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[1], 1, found), 0);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[2], 1, found), 1);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[0], 1, found), 1);
+    assert_int_equal(kv_pages_take(kv), page[2]);
+    kv_pages_destroy(kv);
+}
+
+static void of_a_chain_the_tail_goes_first(void **state)
+{
+    struct kv_pages *kv = make(*state, 3, true);
+    int32_t ids[3 * KV_PAGE_TOKENS], pages[3], found[3];
+
+    fill(ids, 3 * KV_PAGE_TOKENS, 5);
+    publish_chain(kv, KV_SERIAL_ROOT, ids, 3, pages);
+    assert_int_equal(kv_pages_take(kv), pages[2]);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids, 3, found), 2);
+    kv_pages_destroy(kv);
+}
+
+/* The head of a chain is evicted while its tail lives, and its page is used for other tokens: the tail must not
+ * become the continuation of those. */
+static void an_orphaned_tail_is_never_found(void **state)
+{
+    struct kv_pages *kv = make(*state, 3, true);
+    int32_t ids[2 * KV_PAGE_TOKENS], other[KV_PAGE_TOKENS], found[2];
+    uint64_t serial = KV_SERIAL_ROOT;
+
+    fill(ids, 2 * KV_PAGE_TOKENS, 5);
+    fill(other, KV_PAGE_TOKENS, 900);
+    const int32_t head = kv_pages_take(kv), tail = kv_pages_take(kv);
+    kv_pages_publish(kv, head, ids, &serial);
+    kv_pages_publish(kv, tail, ids + KV_PAGE_TOKENS, &serial);
+    kv_pages_unref(kv, head); /* the tail stays in use */
+    (void)kv_pages_take(kv);
+    assert_int_equal(kv_pages_take(kv), head);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids, 2, found), 0);
+
+    serial = KV_SERIAL_ROOT;
+    kv_pages_publish(kv, head, other, &serial);
+    memcpy(ids, other, sizeof other); /* other's page, then the tokens of the orphan */
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids, 2, found), 1);
+    kv_pages_destroy(kv);
+}
+
+/* Two timelines with the same tokens: the second one's pages stay private, and its chain goes on under the
+ * first one's name. */
+static void publishing_twice_keeps_the_first(void **state)
+{
+    struct kv_pages *kv = make(*state, 4, true);
+    int32_t ids[2 * KV_PAGE_TOKENS], found[2];
+    uint64_t a = KV_SERIAL_ROOT, b = KV_SERIAL_ROOT;
+
+    fill(ids, 2 * KV_PAGE_TOKENS, 5);
+    const int32_t a0 = kv_pages_take(kv), b0 = kv_pages_take(kv), b1 = kv_pages_take(kv);
+    kv_pages_publish(kv, a0, ids, &a);
+    kv_pages_publish(kv, b0, ids, &b);
+    assert_true(a == b);
+    kv_pages_publish(kv, b1, ids + KV_PAGE_TOKENS, &b);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids, 2, found), 2);
+    assert_int_equal(found[0], a0);
+    assert_int_equal(found[1], b1);
+    kv_pages_unref(kv, b0);
+    assert_int_equal(kv_pages_cached(kv), 0);
+    assert_int_equal(kv_pages_available(kv), 2);
+    kv_pages_destroy(kv);
+}
+
+static void without_prefix_cache_nothing_is_kept(void **state)
+{
+    struct kv_pages *kv = make(*state, 2, false);
+    int32_t ids[KV_PAGE_TOKENS], pages[1], found[1];
+
+    fill(ids, KV_PAGE_TOKENS, 5);
+    publish_chain(kv, KV_SERIAL_ROOT, ids, 1, pages);
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids, 1, found), 0);
+    assert_int_equal(kv_pages_cached(kv), 0);
+    kv_pages_destroy(kv);
+}
+
+static void copies_a_page_wherever_its_memory_is(void **state)
+{
+    (void)state;
+    for (int device = 0; device < 2; device++) {
+        const struct fake_options options = { .device_memory = device != 0 };
+        struct lm *lm = fake_lm_create(&options);
+        struct kv_pages *kv = make(lm, 3, false);
+        const struct kv_store *s = kv_pages_store(kv);
+        char *base = s->buf->handle;
+
+        for (size_t i = 0; i < 3 * s->page_bytes; i++) base[i] = (char)(i * 7 + i / s->page_bytes);
+        assert_int_equal(kv_pages_copy(kv, 2, 0, NULL), ST_OK);
+        assert_memory_equal(base + 2 * s->page_bytes, base, s->page_bytes);
+        assert_int_equal(base[s->page_bytes], (char)(s->page_bytes * 7 + 1));
+        kv_pages_destroy(kv);
+        lm->ops->close(lm);
+    }
+}
+
+static void taking_and_giving_never_allocates(void **state)
+{
+    struct kv_pages *kv = make(*state, 4, true);
+    int32_t ids[KV_PAGE_TOKENS], pages[1];
+    const uint64_t before = mem_alloc_count();
+
+    for (int i = 0; i < 50; i++) {
+        fill(ids, KV_PAGE_TOKENS, i * 64);
+        publish_chain(kv, KV_SERIAL_ROOT, ids, 1, pages);
+    }
+    assert_int_equal(mem_alloc_count(), before);
+    assert_int_equal(kv_pages_cached(kv), 4);
+    kv_pages_destroy(kv);
+}
+
+static void every_failed_allocation_is_reported(void **state)
+{
+    struct lm *lm = *state;
+    const struct kv_pages_config cfg = { .shapes = shapes, .n_layers = 2, .dtype = DT_F32,
+                                         .n_pages = 4, .prefix_cache = true };
+    int failures = 0;
+
+    for (uint64_t n = 1;; n++) {
+        struct kv_pages *kv = NULL;
+        mem_fail_after(n, 0);
+        const status st = kv_pages_create(&kv, lm->backend, &cfg, NULL);
+        mem_fail_after(0, 0);
+        if (st == ST_OK) {
+            kv_pages_destroy(kv);
+            break;
+        }
+        assert_int_equal(st, ST_NOMEM);
+        assert_null(kv);
+        failures++;
+    }
+    assert_true(failures >= 5);
+}
+
+static int setup(void **state)
+{
+    *state = fake_lm_create(NULL);
+    return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct lm *lm = *state;
+    lm->ops->close(lm);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layers_lie_apart_within_a_page),
+        cmocka_unit_test(refuses_layers_that_overflow),
+        cmocka_unit_test(hands_out_each_page_once),
+        cmocka_unit_test(a_shared_page_stays_until_its_last_reference),
+        cmocka_unit_test(finds_a_prefix_by_its_tokens),
+        cmocka_unit_test(a_matched_page_is_in_use),
+        cmocka_unit_test(evicts_the_least_recently_used_first),
+        cmocka_unit_test(of_a_chain_the_tail_goes_first),
+        cmocka_unit_test(an_orphaned_tail_is_never_found),
+        cmocka_unit_test(publishing_twice_keeps_the_first),
+        cmocka_unit_test(without_prefix_cache_nothing_is_kept),
+        cmocka_unit_test(copies_a_page_wherever_its_memory_is),
+        cmocka_unit_test(taking_and_giving_never_allocates),
+        cmocka_unit_test(every_failed_allocation_is_reported),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -182,14 +182,14 @@ status infer_matmulnbits(struct op_call *call, struct err *err)
     return linear_output(call, b.k, b.n, 5, err);
 }
 
-/* Lowered form: float weights [K, N] or [N, K], or block-quantised as MatMulNBits has them. */
+/* x [..., K]; float weights [K, N] or [N, K], or block-quantised as MatMulNBits has them. */
 status infer_linear(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
     const struct attrs_linear *a = &call->attr.linear;
     struct blocks b;
 
-    TRY(infer_rank(call, 0, 2, 2, err));
+    TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     if (a->bits != 0) {
         if (!infer_has_in(call, 2)) return infer_fail(call, err, ST_FORMAT, "input 2 (scales) is required");
         TRY(blocks_make(call, a->n, a->k, a->bits, a->block_size, &b, err));

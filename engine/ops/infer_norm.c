@@ -138,14 +138,15 @@ status infer_gatedact(struct op_call *call, struct err *err)
     while (i < COUNT(acts) && strcmp(acts[i], call->attr.gated.act) != 0) i++;
     if (i == COUNT(acts)) return infer_fail(call, err, ST_UNSUPPORTED, "act is '%s'", call->attr.gated.act);
     TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
-    TRY(infer_rank(call, 0, 2, 2, err));
+    TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     if (infer_has_in(call, 1)) {
         TRY(infer_same_dtype(call, 0, 1, err));
-        TRY(infer_rank(call, 1, 2, 2, err));
-        for (int d = 0; out.ndim == 2 && d < 2; d++) TRY(infer_dim_is(call, 1, d, out.dim[d], err));
-    } else if (out.ndim == 2 && out.dim[1] >= 0) {
-        if (out.dim[1] % 2 != 0) return infer_fail(call, err, ST_SHAPE, "%" PRId64 " columns do not halve", out.dim[1]);
-        out.dim[1] /= 2;
+        TRY(infer_rank(call, 1, out.ndim, out.ndim, err));
+        for (int d = 0; d < out.ndim; d++) TRY(infer_dim_is(call, 1, d, out.dim[d], err));
+    } else if (out.ndim >= 1 && out.dim[out.ndim - 1] >= 0) {
+        if (out.dim[out.ndim - 1] % 2 != 0)
+            return infer_fail(call, err, ST_SHAPE, "%" PRId64 " columns do not halve", out.dim[out.ndim - 1]);
+        out.dim[out.ndim - 1] /= 2;
     }
     call->out[0].type = out;
     return ST_OK;

@@ -18,36 +18,55 @@ static bool listed(const int *list, size_t n, int value)
     return false;
 }
 
-static struct seg_value *make_values(const struct graph *g, struct arena *a)
-{
-    struct seg_value *v = ARENA_ARRAY(a, g->n_values + 1, struct seg_value);
+struct plan_work {
+    struct plan *plan;
+    const struct graph *g;
+    struct arena arena;
+    struct segment seg;
+    struct seg_value *values;
+    struct seg_node *nodes;
+    int *index; /* [g->n_values]: of the value in the segment, -1 = no node uses it */
+};
 
-    for (size_t i = 0; v && i < g->n_values; i++) {
-        v[i] = (struct seg_value){ .name = g->values[i].name,
-                                   .type = g->values[i].type,
-                                   .data = g->values[i].data };
-        v[i].role = v[i].data                                  ? SEG_CONST
-                    : listed(g->inputs, g->n_inputs, (int)i)   ? SEG_INPUT
-                    : listed(g->outputs, g->n_outputs, (int)i) ? SEG_OUTPUT
-                                                               : SEG_TEMP;
-    }
-    return v;
+/* The segment's index of a graph value, added on first use. */
+static int seg_index(struct plan_work *w, int value)
+{
+    const struct graph *g = w->g;
+
+    if (value < 0) return -1;
+    if (w->index[value] >= 0) return w->index[value];
+    struct seg_value *v = &w->values[w->seg.n_values];
+    *v = (struct seg_value){ .name = g->values[value].name,
+                             .type = g->values[value].type,
+                             .data = g->values[value].data };
+    if (v->data)
+        v->role = SEG_CONST;
+    else if (listed(g->inputs, g->n_inputs, value))
+        v->role = SEG_INPUT;
+    else if (listed(g->outputs, g->n_outputs, value))
+        v->role = SEG_OUTPUT;
+    else
+        v->role = SEG_TEMP;
+    return w->index[value] = w->seg.n_values++;
 }
 
 /* A node as the backend sees it; unused outputs are absent. */
-static status make_node(const struct graph *g, int node, struct arena *a, struct seg_node *out,
-                        struct err *err)
+static status make_node(struct plan_work *w, int node, struct seg_node *out, struct err *err)
 {
+    const struct graph *g = w->g;
     const struct graph_node *n = &g->nodes[node];
-    int *outs = ARENA_ARRAY(a, (size_t)n->n_out + 1, int);
+    int *ins = ARENA_ARRAY(&w->arena, (size_t)n->n_in + 1, int),
+        *outs = ARENA_ARRAY(&w->arena, (size_t)n->n_out + 1, int);
 
-    TRY(graph_node_call(g, node, a, &out->call, err));
-    if (!outs) return FAIL(err, ST_NOMEM, "out of memory");
+    TRY(graph_node_call(g, node, &w->arena, &out->call, err));
+    if (!ins || !outs) return FAIL(err, ST_NOMEM, "out of memory");
+    for (int i = 0; i < n->n_in; i++) ins[i] = seg_index(w, n->in[i]);
     for (int i = 0; i < n->n_out; i++) {
-        outs[i] = n->out[i] >= 0 && graph_uses(g, n->out[i]) > 0 ? n->out[i] : -1;
-        out->call.out[i].type = outs[i] >= 0 ? g->values[outs[i]].type : (struct tensor_type){ 0 };
+        const bool used = n->out[i] >= 0 && graph_uses(g, n->out[i]) > 0;
+        outs[i] = used ? seg_index(w, n->out[i]) : -1;
+        out->call.out[i].type = used ? g->values[n->out[i]].type : (struct tensor_type){ 0 };
     }
-    out->in = n->in;
+    out->in = ins;
     out->out = outs;
     return ST_OK;
 }
@@ -63,14 +82,6 @@ static void count_linear(struct plan *p, const struct op_call *call)
     p->ops_per_row_all += 2 * (uint64_t)call->attr.linear.k * (uint64_t)call->attr.linear.n;
 }
 
-struct plan_work {
-    struct plan *plan;
-    const struct graph *g;
-    struct arena arena;
-    struct segment seg;
-    struct seg_node *nodes;
-};
-
 static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, void *user,
                             struct err *err)
 {
@@ -78,7 +89,7 @@ static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, v
 
     for (size_t i = 0; i < w->g->n_nodes; i++) {
         struct seg_node *n = &w->nodes[i];
-        TRY(make_node(w->g, (int)i, &w->arena, n, err));
+        TRY(make_node(w, (int)i, n, err));
         if (!p->be->ops->supports(p->be, &n->call))
             return FAIL(err, ST_UNSUPPORTED, "node %s: backend %s has no kernel for this %s",
                         n->call.node, p->be->ops->name, op_row(n->call.op)->name);
@@ -95,18 +106,20 @@ static status plan_build(struct plan_work *w, const struct plan_bounds *b,
 {
     struct plan *p = w->plan;
 
-    w->seg = (struct segment){ .n_values = (int)w->g->n_values,
-                               .n_nodes = (int)w->g->n_nodes,
+    w->seg = (struct segment){ .n_nodes = (int)w->g->n_nodes,
                                .tokens_max = b->tokens_max,
                                .rows_max = b->rows_max,
                                .seqs_max = b->seqs_max };
-    w->seg.values = make_values(w->g, &w->arena);
+    w->seg.values = w->values = ARENA_ARRAY(&w->arena, w->g->n_values + 1, struct seg_value);
+    w->index = ARENA_ARRAY(&w->arena, w->g->n_values + 1, int);
     w->seg.nodes = w->nodes = ARENA_ARRAY(&w->arena, w->g->n_nodes + 1, struct seg_node);
     p->prepared = mem_calloc(w->g->n_nodes + 1, sizeof *p->prepared);
-    if (!w->seg.values || !w->nodes || !p->prepared) return FAIL(err, ST_NOMEM, "out of memory");
+    if (!w->values || !w->index || !w->nodes || !p->prepared)
+        return FAIL(err, ST_NOMEM, "out of memory");
+    for (size_t i = 0; i < w->g->n_values; i++) w->index[i] = -1;
     TRY(prepare_nodes(w, progress, user, err));
-    p->input = w->g->inputs[0];
-    p->output = w->g->outputs[0];
+    p->input = seg_index(w, w->g->inputs[0]);
+    p->output = seg_index(w, w->g->outputs[0]);
     return p->be->ops->compile(p->be, &w->seg, &p->program, err);
 }
 

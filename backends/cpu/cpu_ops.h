@@ -17,6 +17,7 @@ cpu_op_fn cpu_reduce, cpu_argmax, cpu_softmax, cpu_cumsum;
 cpu_op_fn cpu_gather, cpu_gatherq, cpu_dequant;
 /* cpu_matmul.c */
 cpu_op_fn cpu_matmul, cpu_gemm;
+cpu_prepare_fn cpu_matmul_prepare, cpu_gemm_prepare;
 cpu_scratch_fn cpu_matmul_scratch, cpu_gemm_scratch;
 /* cpu_linear.c, cpu_linear_pack.c */
 cpu_op_fn cpu_linear;
@@ -27,6 +28,7 @@ cpu_op_fn cpu_rmsnorm, cpu_layernorm, cpu_skiprmsnorm, cpu_skiplayernorm, cpu_he
 cpu_scratch_fn cpu_norm_scratch;
 /* cpu_rotary.c */
 cpu_op_fn cpu_rotary, cpu_rotary23;
+cpu_scratch_fn cpu_rotary_scratch;
 /* cpu_gqa.c */
 cpu_op_fn cpu_gqa;
 cpu_scratch_fn cpu_gqa_scratch;

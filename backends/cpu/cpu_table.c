@@ -77,6 +77,8 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     [OP_REDUCEMIN]  = { cpu_reduce },
     [OP_ARGMAX]     = { cpu_argmax },
     /* matrix products and quantisation */
+    [OP_MATMUL]     = { cpu_matmul, cpu_matmul_prepare, cpu_matmul_scratch },
+    [OP_GEMM]       = { cpu_gemm, cpu_gemm_prepare, cpu_gemm_scratch },
     [OP_DEQUANTIZELINEAR] = { cpu_dequant },
     [OP_MATMULNBITS] = { cpu_linear, cpu_linear_prepare, cpu_linear_scratch },
     [OP_LINEAR]     = { cpu_linear, cpu_linear_prepare, cpu_linear_scratch },
@@ -86,6 +88,11 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     [OP_SKIPRMSNORM] = { cpu_skiprmsnorm, .scratch = cpu_norm_scratch, .inplace = 1 },
     [OP_SKIPLAYERNORM] = { cpu_skiplayernorm, .scratch = cpu_norm_scratch, .inplace = 1 },
     [OP_HEADNORM]   = { cpu_headnorm, .scratch = cpu_norm_scratch, .inplace = 1 },
+    [OP_ROTARY]     = { cpu_rotary, .scratch = cpu_rotary_scratch },
+    [OP_ROTARY23]   = { cpu_rotary23, .scratch = cpu_rotary_scratch },
+    /* GQA */
+    [OP_GQA]        = { cpu_gqa, .scratch = cpu_gqa_scratch },
+    [OP_SEQATTN]    = { cpu_seqattn, .scratch = cpu_seqattn_scratch },
     /* the lowered form */
     [OP_GATEDACT]   = { cpu_gatedact, .inplace = 3 },
     [OP_SELECTROWS] = { cpu_selectrows },

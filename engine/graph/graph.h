@@ -116,7 +116,8 @@ struct graph *graph_node_branch(const struct graph_node *n, const char *attr);
 
 /* Fills a call for a node: types, constants' data, typed attributes. The tensor arrays come from `a`. */
 status graph_node_call(const struct graph *g, int node, struct arena *a, struct op_call *call, struct err *err);
-/* Infers every value's type in order; conflicts with declared types are ST_SHAPE naming node and value. */
+/* Infers every value's type in order, through subgraphs. Types that values have already count as declared: they fill what inference leaves
+ * open; another dtype is ST_SHAPE naming node and value; another shape gives way (files declare wrong ones). */
 status graph_infer(struct graph *g, struct err *err);
 /* Structure: indices in range, one producer each, topological order, every used value defined, arity within the operator's schema. */
 status graph_check(const struct graph *g, struct err *err);

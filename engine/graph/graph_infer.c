@@ -29,20 +29,9 @@ status graph_node_call(const struct graph *g, int node, struct arena *a, struct 
 
 /* ---- merging what is inferred with what the file declares ---- */
 
-/* The better known of two dimensions; false when they contradict. */
-static bool merge_dim(int64_t inferred, int64_t declared, int64_t *out)
+/* Fills what inference left open from the declared shape; false when the two contradict. */
+static bool merge_shape(struct tensor_type *inferred, const struct tensor_type *declared)
 {
-    if (inferred >= 0 && declared >= 0 && inferred != declared) return false;
-    if (inferred >= 0) *out = inferred;
-    else if (declared >= 0) *out = declared;
-    else *out = inferred != DIM_UNKNOWN ? inferred : declared;
-    return true;
-}
-
-static bool merge_type(struct tensor_type *inferred, const struct tensor_type *declared)
-{
-    if (inferred->dtype == DT_NONE) inferred->dtype = declared->dtype;
-    if (declared->dtype != DT_NONE && declared->dtype != inferred->dtype) return false;
     if (declared->ndim < 0) return true;
     if (inferred->ndim < 0) {
         inferred->ndim = declared->ndim;
@@ -51,20 +40,28 @@ static bool merge_type(struct tensor_type *inferred, const struct tensor_type *d
     }
     if (inferred->ndim != declared->ndim) return false;
     for (int i = 0; i < inferred->ndim; i++) {
-        if (!merge_dim(inferred->dim[i], declared->dim[i], &inferred->dim[i])) return false;
+        if (inferred->dim[i] >= 0 && declared->dim[i] >= 0 && inferred->dim[i] != declared->dim[i]) return false;
+    }
+    for (int i = 0; i < inferred->ndim; i++) {
+        if (inferred->dim[i] == DIM_UNKNOWN || (inferred->dim[i] < 0 && declared->dim[i] >= 0)) inferred->dim[i] = declared->dim[i];
     }
     return true;
 }
 
+/* Exporters declare wrong shapes now and then (a reduced axis kept, a scalar as [1]); what the operators say holds. A wrong dtype is an error. */
 static status store_type(struct graph *g, const struct graph_node *n, int value, const struct tensor_type *inferred, struct err *err)
 {
     char have[SHAPE_TEXT_MAX], want[SHAPE_TEXT_MAX];
     struct graph_value *v = &g->values[value];
     struct tensor_type merged = *inferred;
 
-    if (!merge_type(&merged, &v->type))
+    if (merged.dtype == DT_NONE) merged.dtype = v->type.dtype;
+    if (v->type.dtype != DT_NONE && v->type.dtype != merged.dtype)
         return FAIL(err, ST_SHAPE, "node '%s' (%s): value '%s' is %s, declared as %s", n->name, op_name(n->op), v->name,
                     type_print(inferred, have, sizeof have), type_print(&v->type, want, sizeof want));
+    if (!merge_shape(&merged, &v->type))
+        LOG(LOG_DEBUG, "event=declared_shape_wrong node=\"%s\" value=\"%s\" inferred=%s declared=%s", n->name, v->name,
+            type_print(inferred, have, sizeof have), type_print(&v->type, want, sizeof want));
     v->type = merged;
     return ST_OK;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum key_kind {
-    KEY_IGNORED,  /* known, of no meaning to this engine */
+    KEY_IGNORED, /* known, of no meaning to this engine */
     KEY_BOOL,
     KEY_I64,
     KEY_DOUBLE,
@@ -29,13 +29,22 @@ struct config_section {
 };
 
 #define FIELD(member) offsetof(struct model_folder, member)
-#define IGNORED(name) { name, KEY_IGNORED, 0, 0, 0 }
-#define SECTION(name) { name, KEY_SECTION, 0, 0, 0 }
+#define IGNORED(name)                                                                              \
+    {                                                                                              \
+        name, KEY_IGNORED, 0, 0, 0                                                                 \
+    }
+#define SECTION(name)                                                                              \
+    {                                                                                              \
+        name, KEY_SECTION, 0, 0, 0                                                                 \
+    }
 
 static const double int32_max = 2147483647;
 
 static const struct config_key root_keys[] = {
-    SECTION("model"), SECTION("search"), IGNORED("speculative"), IGNORED("engine"),
+    SECTION("model"),
+    SECTION("search"),
+    IGNORED("speculative"),
+    IGNORED("engine"),
 };
 
 static const struct config_key model_keys[] = {
@@ -44,25 +53,50 @@ static const struct config_key model_keys[] = {
     { "context_length", KEY_I64, FIELD(context_length), 0, int32_max },
     { "bos_token_id", KEY_ID, FIELD(bos_id), 0, 0 },
     { "pad_token_id", KEY_ID, FIELD(pad_id), 0, 0 },
-    SECTION("eos_token_id"), SECTION("decoder"),
+    SECTION("eos_token_id"),
+    SECTION("decoder"),
     /* other tokens */
-    IGNORED("sep_token_id"), IGNORED("decoder_start_token_id"), IGNORED("image_token_id"),
-    IGNORED("audio_token_id"), IGNORED("boa_token_id"), IGNORED("video_token_id"),
-    IGNORED("vision_start_token_id"), IGNORED("bot_token_id"), IGNORED("eot_token_id"),
-    IGNORED("bor_token_id"), IGNORED("eor_token_id"), IGNORED("tokenizer_dir"),
+    IGNORED("sep_token_id"),
+    IGNORED("decoder_start_token_id"),
+    IGNORED("image_token_id"),
+    IGNORED("audio_token_id"),
+    IGNORED("boa_token_id"),
+    IGNORED("video_token_id"),
+    IGNORED("vision_start_token_id"),
+    IGNORED("bot_token_id"),
+    IGNORED("eot_token_id"),
+    IGNORED("bor_token_id"),
+    IGNORED("eor_token_id"),
+    IGNORED("tokenizer_dir"),
     /* other parts */
-    IGNORED("encoder"), IGNORED("draft"), IGNORED("vision"), IGNORED("embedding"),
-    IGNORED("speech"), IGNORED("joiner"), IGNORED("vad"), IGNORED("mtp"),
+    IGNORED("encoder"),
+    IGNORED("draft"),
+    IGNORED("vision"),
+    IGNORED("embedding"),
+    IGNORED("speech"),
+    IGNORED("joiner"),
+    IGNORED("vad"),
+    IGNORED("mtp"),
 };
 
 static const struct config_key decoder_keys[] = {
-    SECTION("filename"), SECTION("inputs"), SECTION("outputs"), SECTION("pipeline"),
+    SECTION("filename"),
+    SECTION("inputs"),
+    SECTION("outputs"),
+    SECTION("pipeline"),
     /* the graph says these itself */
-    IGNORED("hidden_size"), IGNORED("num_attention_heads"), IGNORED("num_key_value_heads"),
-    IGNORED("num_hidden_layers"), IGNORED("head_size"), IGNORED("conv_cache_size"),
-    IGNORED("layer_types"), IGNORED("sliding_window"), IGNORED("shared_initializers"),
+    IGNORED("hidden_size"),
+    IGNORED("num_attention_heads"),
+    IGNORED("num_key_value_heads"),
+    IGNORED("num_hidden_layers"),
+    IGNORED("head_size"),
+    IGNORED("conv_cache_size"),
+    IGNORED("layer_types"),
+    IGNORED("sliding_window"),
+    IGNORED("shared_initializers"),
     /* choices of another runtime */
-    IGNORED("session_options"), IGNORED("run_options"),
+    IGNORED("session_options"),
+    IGNORED("run_options"),
 };
 
 static const struct config_key input_keys[] = {
@@ -73,14 +107,25 @@ static const struct config_key input_keys[] = {
     { "past_key_names", KEY_TEMPLATE, FIELD(io.past_key), 0, 0 },
     { "past_value_names", KEY_TEMPLATE, FIELD(io.past_value), 0, 0 },
     /* read from the graph's own inputs where a model has them */
-    IGNORED("past_names"), IGNORED("past_conv_names"), IGNORED("past_recurrent_names"),
-    IGNORED("cross_past_key_names"), IGNORED("cross_past_value_names"),
-    IGNORED("past_sequence_length"), IGNORED("current_sequence_length"),
-    IGNORED("total_sequence_length"), IGNORED("encoder_hidden_states"),
-    IGNORED("encoder_attention_mask"), IGNORED("past_key_values_length"),
-    IGNORED("cache_indirection"), IGNORED("cumulative_sequence_lengths"),
-    IGNORED("past_sequence_lengths"), IGNORED("block_table"), IGNORED("block_table_windowed"),
-    IGNORED("attention_metadata"), IGNORED("hidden_states"), IGNORED("per_layer_inputs"),
+    IGNORED("past_names"),
+    IGNORED("past_conv_names"),
+    IGNORED("past_recurrent_names"),
+    IGNORED("cross_past_key_names"),
+    IGNORED("cross_past_value_names"),
+    IGNORED("past_sequence_length"),
+    IGNORED("current_sequence_length"),
+    IGNORED("total_sequence_length"),
+    IGNORED("encoder_hidden_states"),
+    IGNORED("encoder_attention_mask"),
+    IGNORED("past_key_values_length"),
+    IGNORED("cache_indirection"),
+    IGNORED("cumulative_sequence_lengths"),
+    IGNORED("past_sequence_lengths"),
+    IGNORED("block_table"),
+    IGNORED("block_table_windowed"),
+    IGNORED("attention_metadata"),
+    IGNORED("hidden_states"),
+    IGNORED("per_layer_inputs"),
 };
 
 static const struct config_key output_keys[] = {
@@ -88,7 +133,9 @@ static const struct config_key output_keys[] = {
     { "hidden_states", KEY_NAME, FIELD(io.hidden_states), 0, 0 },
     { "present_key_names", KEY_TEMPLATE, FIELD(io.present_key), 0, 0 },
     { "present_value_names", KEY_TEMPLATE, FIELD(io.present_value), 0, 0 },
-    IGNORED("present_names"), IGNORED("present_conv_names"), IGNORED("present_recurrent_names"),
+    IGNORED("present_names"),
+    IGNORED("present_conv_names"),
+    IGNORED("present_recurrent_names"),
     IGNORED("output_cross_qk_names"),
 };
 
@@ -100,10 +147,17 @@ static const struct config_key search_keys[] = {
     { "repetition_penalty", KEY_DOUBLE, FIELD(search.repetition_penalty), 1e-6, 1e6 },
     { "max_length", KEY_I64, FIELD(search.max_length), 0, int32_max },
     { "min_length", KEY_I64, FIELD(search.min_length), 0, int32_max },
-    IGNORED("batch_size"), IGNORED("num_beams"), IGNORED("num_return_sequences"),
-    IGNORED("early_stopping"), IGNORED("no_repeat_ngram_size"), IGNORED("diversity_penalty"),
-    IGNORED("length_penalty"), IGNORED("past_present_share_buffer"), IGNORED("random_seed"),
-    IGNORED("chunk_size"), IGNORED("blank_penalty"),
+    IGNORED("batch_size"),
+    IGNORED("num_beams"),
+    IGNORED("num_return_sequences"),
+    IGNORED("early_stopping"),
+    IGNORED("no_repeat_ngram_size"),
+    IGNORED("diversity_penalty"),
+    IGNORED("length_penalty"),
+    IGNORED("past_present_share_buffer"),
+    IGNORED("random_seed"),
+    IGNORED("chunk_size"),
+    IGNORED("blank_penalty"),
 };
 
 static const struct config_section root_section = { "", root_keys, COUNT(root_keys) };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A model folder on disk: which .onnx file, what genai_config.json says, and what the Hugging Face files
- * (generation_config.json, config.json) say where there is none. */
+/* A model folder on disk: which .onnx file, what genai_config.json says, and what the Hugging Face
+ * files (generation_config.json, config.json) say where there is none. */
 #include "models/model_folder.h"
 #include "models/genai_config.h"
 #include <limits.h>
@@ -85,15 +85,16 @@ static status folder_read_genai_config(struct model_folder *m, const char *path,
     m->onnx_path = folder_path(m, m->dir, filename);
     if (!m->onnx_path) return FAIL(err, ST_NOMEM, "%s: out of memory", path);
     if (!os_is_file(m->onnx_path))
-        return FAIL(err, ST_NOT_FOUND, "%s: model.decoder.filename: no file \"%.80s\" in the folder",
-                    path, filename);
+        return FAIL(err, ST_NOT_FOUND,
+                    "%s: model.decoder.filename: no file \"%.80s\" in the folder", path, filename);
     return ST_OK;
 }
 
 /* Fields of a Hugging Face config that fill what is not known yet. */
 static status folder_take_hf_fields(struct model_folder *m, const cJSON *root, struct err *err)
 {
-    static const char *const lengths[] = { "max_position_embeddings", "n_positions", "max_seq_len" };
+    static const char *const lengths[] = { "max_position_embeddings", "n_positions",
+                                           "max_seq_len" };
 
     if (!cJSON_IsObject(root))
         return FAIL(err, ST_INVALID, "expected an object, got %s", json_type_name(root));

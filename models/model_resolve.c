@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* MODEL of the command line: a path, a bundled model, or a name known to the default model folders. */
+/* MODEL of the command line: a path, a bundled model, or a name known to the default model folders.
+ */
 #include "models/models.h"
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,11 @@ static char *resolve_probe(const char *a, const char *b, const char *c)
     return NULL;
 }
 
-/* Beside the executable (installed), and up to three folders above it (a build folder in the source tree). */
+/* Beside the executable (installed), and up to three folders above it (a build folder in the source
+ * tree). */
 static char *resolve_bundled(const char *model)
 {
-    static const char *const places[] = { "models",       "../share/cupola/models", "../models",
+    static const char *const places[] = { "models", "../share/cupola/models", "../models",
                                           "../../models", "../../../models" };
     const bool below = str_starts(model, "models/");
     char *exe = os_executable_dir();

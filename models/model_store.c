@@ -43,8 +43,8 @@ static bool name_cut_suffix(const char *id, size_t *n, const char *suffix)
 static char *store_alias(struct arena *a, const char *id)
 {
     static const char *const devices[] = { "-cpu", "-gpu", "-npu" };
-    static const char *const providers[] = { "-generic", "-cuda",   "-openvino", "-qnn",
-                                             "-trtrtx",  "-vitis",  "-migraphx", "-webgpu",
+    static const char *const providers[] = { "-generic", "-cuda",    "-openvino", "-qnn",
+                                             "-trtrtx",  "-vitis",   "-migraphx", "-webgpu",
                                              "-winml",   "-tensorrt" };
     const size_t whole = strlen(id);
     const size_t base = name_base_length(id, whole);
@@ -117,8 +117,8 @@ static status store_add(struct model_store *s, const char *dir, struct err *err)
         if (strcasecmp(s->entries[i].id, id) == 0) return ST_OK; /* the first folder wins */
     if (s->n_entries == STORE_ENTRIES_MAX)
         return FAIL(err, ST_LIMIT, "%s: more than %d models", dir, STORE_ENTRIES_MAX);
-    struct store_entry *grown = arena_grow(&s->arena, s->entries, &s->cap_entries, s->n_entries + 1,
-                                           sizeof *s->entries);
+    struct store_entry *grown =
+        arena_grow(&s->arena, s->entries, &s->cap_entries, s->n_entries + 1, sizeof *s->entries);
     if (!grown) return FAIL(err, ST_NOMEM, "%s: out of memory", dir);
     s->entries = grown;
     struct store_entry *e = &s->entries[s->n_entries];
@@ -203,8 +203,8 @@ static int64_t name_version(const char *id)
     return v;
 }
 
-/* The entry whose name without version is `base`, newest first; then the one with that alias. version -1: any.
- * An entry without a version of its own answers to every version. */
+/* The entry whose name without version is `base`, newest first; then the one with that alias.
+ * version -1: any. An entry without a version of its own answers to every version. */
 static const struct store_entry *store_find_base(const struct model_store *s, const char *base,
                                                  size_t n_base, int64_t version)
 {
@@ -218,8 +218,8 @@ static const struct store_entry *store_find_base(const struct model_store *s, co
         const bool by_alias = name_equal(e->alias, strlen(e->alias), base, n_base);
 
         if ((!by_id && !by_alias) || (version >= 0 && v >= 0 && v != version)) continue;
-        const bool better = !best || (by_id && !best_by_id) ||
-                            (by_id == best_by_id && v > name_version(best->id));
+        const bool better =
+            !best || (by_id && !best_by_id) || (by_id == best_by_id && v > name_version(best->id));
         if (!better) continue;
         best = e;
         best_by_id = by_id;

@@ -40,8 +40,8 @@ static status kv_dtype_of(const struct engine_config *cfg, enum dtype *out, stru
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Tokens of cache: as asked; else the whole batch at full length where a quarter of the free memory holds that,
- * but one full context even if it takes half of it. */
+/* Tokens of cache: as asked; else the whole batch at full length where a quarter of the free memory
+ * holds that, but one full context even if it takes half of it. */
 static int64_t kv_tokens_wanted(const struct engine *e, size_t page_bytes)
 {
     const int64_t per_token = (int64_t)(page_bytes / KV_PAGE_TOKENS) + 1;

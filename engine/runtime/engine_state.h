@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is inside an engine: the loaded model, its KV pages, the scheduler and its worker. Inner header of
- * runtime/. Three guards, never nested but for generation.lock -> engine.lock:
- *   turn   lm, kv, batch, and all sequences: held for a step at a time, by the worker or by a session
- *   lock   inbox, n_queued, wake, closing: held for a few instructions
- *   generation.lock: see generation.h */
+/* What is inside an engine: the loaded model, its KV pages, the scheduler and its worker. Inner
+ * header of runtime/. Three guards, never nested but for generation.lock -> engine.lock: turn   lm,
+ * kv, batch, and all sequences: held for a step at a time, by the worker or by a session lock
+ * inbox, n_queued, wake, closing: held for a few instructions generation.lock: see generation.h */
 #pragma once
 #include "engine/runtime/scheduler.h"
 #include "engine/runtime/step_batch.h"
@@ -20,29 +19,30 @@ struct engine_counters {
 
 struct engine {
     struct lm *lm;
-    struct engine_config cfg;    /* with defaults filled in */
+    struct engine_config cfg; /* with defaults filled in */
     struct engine_info info;
-    int64_t context_max;         /* tokens of a timeline */
+    int64_t context_max; /* tokens of a timeline */
 
     struct turn turn;
-    struct kv_pages *kv;         /* NULL when not paged */
+    struct kv_pages *kv; /* NULL when not paged */
     struct step_batch batch;
 
     pthread_mutex_t lock;
     pthread_cond_t wake_up;
     struct generation *inbox, **inbox_tail;
-    int n_queued;                /* generations that have not started */
+    int n_queued; /* generations that have not started */
     uint64_t next_serial;
     bool wake, closing;
 
-    struct scheduler sched;      /* the worker's own */
+    struct scheduler sched; /* the worker's own */
     struct thread worker;
     struct engine_counters counters;
 };
 
 /* The configuration with defaults in place of zeros. cfg NULL: all defaults. */
 struct engine_config engine_config_complete(const struct engine_config *cfg);
-/* engine_open for a loaded model; takes lm over, also on failure. context_length: the folder's, 0 = not said. */
+/* engine_open for a loaded model; takes lm over, also on failure. context_length: the folder's, 0 =
+ * not said. */
 status engine_open_lm(struct engine **out, struct lm *lm, int64_t context_length,
                       const struct engine_config *cfg, struct err *err);
 /* Puts g into the inbox. ST_BUSY when the queue is full, ST_CANCELLED when closing. */

@@ -18,9 +18,8 @@ static status request_check(const struct engine *e, const struct gen_request *re
     if (!req->sink) return FAIL(err, ST_INVALID, "generate: no sink");
     if (req->n_ids == 0) return FAIL(err, ST_INVALID, "prompt: expected at least one token");
     if (req->n_ids >= (uint64_t)e->context_max)
-        return FAIL(err, ST_LIMIT,
-                    "prompt: %zu tokens leave no room in the context of %lld tokens", req->n_ids,
-                    (long long)e->context_max);
+        return FAIL(err, ST_LIMIT, "prompt: %zu tokens leave no room in the context of %lld tokens",
+                    req->n_ids, (long long)e->context_max);
     if (req->n < 0 || req->n > ENGINE_N_MAX)
         return FAIL(err, ST_INVALID, "n: expected 1 to %d, got %d", ENGINE_N_MAX, req->n);
     if (req->n_stop > ENGINE_STOP_MAX)
@@ -41,8 +40,10 @@ static void *copy_array(const void *src, size_t n, size_t size)
     return copy;
 }
 
-/* Stop ids that the vocabulary does not have can never come; leaving them out keeps the ban of min_tokens safe. */
-static void generation_take_stops(struct generation *g, const struct gen_request *req, int64_t vocab)
+/* Stop ids that the vocabulary does not have can never come; leaving them out keeps the ban of
+ * min_tokens safe. */
+static void generation_take_stops(struct generation *g, const struct gen_request *req,
+                                  int64_t vocab)
 {
     for (size_t i = 0; i < req->n_stop; i++)
         if (req->stop_ids[i] >= 0 && req->stop_ids[i] < vocab)
@@ -208,8 +209,7 @@ status choice_prepare(struct choice *c, struct lm *lm, struct kv_pages *kv, stru
     if (!sampler_needs_counts(&g->sampling)) return ST_OK;
     c->counts.generated = mem_calloc((size_t)lm->info.vocab, sizeof *c->counts.generated);
     if (!c->counts.generated) return FAIL(err, ST_NOMEM, "generate: out of memory");
-    for (int64_t i = 0; i < g->n_prompt; i++)
-        c->counts.generated[g->prompt[i]] |= TOKEN_IN_PROMPT;
+    for (int64_t i = 0; i < g->n_prompt; i++) c->counts.generated[g->prompt[i]] |= TOKEN_IN_PROMPT;
     return ST_OK;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Pages and the prefix cache.
  *
- * A cached page is keyed by (serial of the chain before it, its token ids). Serials are never used twice, so
- * a chain whose middle was evicted cannot be continued by accident: its tail is simply never found again. The
- * hash is keyed per process, and the ids are compared on a hit: no prompt can be made to match another. */
+ * A cached page is keyed by (serial of the chain before it, its token ids). Serials are never used
+ * twice, so a chain whose middle was evicted cannot be continued by accident: its tail is simply
+ * never found again. The hash is keyed per process, and the ids are compared on a hit: no prompt
+ * can be made to match another. */
 #include "engine/runtime/kv_pages.h"
 #include <assert.h>
 #include <limits.h>
@@ -13,7 +14,7 @@ enum { KV_ALIGN = 64, NONE = -1 };
 
 struct page_meta {
     int32_t refs;
-    int32_t next_in_bucket;    /* of the hash table, while published */
+    int32_t next_in_bucket;     /* of the hash table, while published */
     int32_t lru_prev, lru_next; /* while cached; lru_next also links the free pages */
     bool published;
     uint64_t hash, parent, serial; /* while published */
@@ -25,10 +26,10 @@ struct kv_pages {
     struct backend *backend;
     struct kv_layer *layers;
     struct page_meta *meta; /* [n_pages] */
-    int32_t *ids;           /* [n_pages, KV_PAGE_TOKENS] of published pages; NULL without prefix cache */
-    int32_t *buckets;       /* [n_buckets] first page; NULL without prefix cache */
-    size_t n_buckets;       /* power of two */
-    void *bounce;           /* [page_bytes] for copies on devices that the host cannot address, else NULL */
+    int32_t *ids;     /* [n_pages, KV_PAGE_TOKENS] of published pages; NULL without prefix cache */
+    int32_t *buckets; /* [n_buckets] first page; NULL without prefix cache */
+    size_t n_buckets; /* power of two */
+    void *bounce; /* [page_bytes] for copies on devices that the host cannot address, else NULL */
     int32_t free_head, lru_oldest, lru_newest;
     int n_free, n_cached;
     uint64_t next_serial;
@@ -37,8 +38,8 @@ struct kv_pages {
 /* ---- layout ---- */
 
 /* Offsets of one layer's keys and values in a page; *at moves past them. */
-static bool kv_place_layer(const struct lm_kv_shape *shape, size_t elem_bytes, struct kv_layer *layer,
-                           size_t *at)
+static bool kv_place_layer(const struct lm_kv_shape *shape, size_t elem_bytes,
+                           struct kv_layer *layer, size_t *at)
 {
     size_t bytes;
 
@@ -263,7 +264,8 @@ status kv_pages_copy(struct kv_pages *kv, int32_t dst, int32_t src, struct err *
 {
     const size_t n = kv->store.page_bytes;
     const struct backend_ops *ops = kv->backend->ops;
-    const struct view to = { &kv->buffer, (size_t)dst * n }, from = { &kv->buffer, (size_t)src * n };
+    const struct view to = { &kv->buffer, (size_t)dst * n },
+                      from = { &kv->buffer, (size_t)src * n };
 
     if (kv->buffer.host) {
         memcpy((char *)kv->buffer.host + to.offset, (const char *)kv->buffer.host + from.offset, n);
@@ -281,7 +283,8 @@ static uint64_t kv_hash(uint64_t parent, const int32_t *ids)
     return hash_bytes(ids, KV_PAGE_TOKENS * sizeof *ids, seed);
 }
 
-static int32_t kv_find(const struct kv_pages *kv, uint64_t hash, uint64_t parent, const int32_t *ids)
+static int32_t kv_find(const struct kv_pages *kv, uint64_t hash, uint64_t parent,
+                       const int32_t *ids)
 {
     for (int32_t p = *kv_bucket(kv, hash); p != NONE; p = kv->meta[p].next_in_bucket) {
         const struct page_meta *m = &kv->meta[p];

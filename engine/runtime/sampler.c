@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The sampler chain. Every cut keeps a head of the ranking (logit descending, then id ascending), and the head is
- * found by counting: logits become order-preserving 32-bit keys, and three passes over 11, 11 and 10 bits of
- * them find the key at which the wanted count or probability mass is reached. */
+/* The sampler chain. Every cut keeps a head of the ranking (logit descending, then id ascending),
+ * and the head is found by counting: logits become order-preserving 32-bit keys, and three passes
+ * over 11, 11 and 10 bits of them find the key at which the wanted count or probability mass is
+ * reached. */
 #include "engine/runtime/sampler.h"
 #include <float.h>
 #include <math.h>
@@ -76,8 +77,8 @@ status sampling_check(const struct sampling *p, int64_t vocab, struct err *err)
 
 /* ---- the model's own distribution ---- */
 
-/* exp for x <= 0, to about 1e-7 relative, without a libm call in the loop over the vocabulary: 2^n * 2^f with
- * |f| <= 1/2, and the Taylor series of 2^f. Below -87 it is 0. */
+/* exp for x <= 0, to about 1e-7 relative, without a libm call in the loop over the vocabulary: 2^n
+ * * 2^f with |f| <= 1/2, and the Taylor series of 2^f. Below -87 it is 0. */
 static float exp_negative(float x)
 {
     if (!(x > -87.0F)) return 0;
@@ -85,7 +86,8 @@ static float exp_negative(float x)
     const float n = floorf(t + 0.5F);
     const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F; /* x - n*ln 2, in two parts */
     const float poly =
-        1 + r * (1 + r * (0.5F + r * (0.16666667F + r * (0.041666667F + r * (0.0083333333F + r * 0.0013888889F)))));
+        1 + r * (1 + r * (0.5F + r * (0.16666667F + r * (0.041666667F + r * (0.0083333333F +
+                                                                             r * 0.0013888889F)))));
     const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
     float scale;
 
@@ -164,13 +166,15 @@ static uint32_t key_of(float x)
     return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
 }
 
-/* How much of the ranking is wanted: the first `count`, or as many as it takes to reach `mass`, whichever is less. */
+/* How much of the ranking is wanted: the first `count`, or as many as it takes to reach `mass`,
+ * whichever is less. */
 struct head {
     uint64_t count;
     double mass;
 };
 
-/* Counts candidates whose key agrees with `prefix` above `shift + bits`, by the next `bits` of the key. */
+/* Counts candidates whose key agrees with `prefix` above `shift + bits`, by the next `bits` of the
+ * key. */
 static void bin_candidates(struct sampler_scratch *s, size_t n, uint32_t prefix, unsigned shift,
                            unsigned bits)
 {
@@ -188,22 +192,24 @@ static void bin_candidates(struct sampler_scratch *s, size_t n, uint32_t prefix,
     }
 }
 
-/* Takes whole bins from the top while more is wanted after them; returns the bin in which the head ends. */
+/* Takes whole bins from the top while more is wanted after them; returns the bin in which the head
+ * ends. */
 static uint32_t take_bins(const struct sampler_scratch *s, unsigned bits, struct head *want)
 {
     uint32_t bin = (1U << bits) - 1, last = bin;
 
     for (;; bin--) {
         if (s->count[bin]) last = bin;
-        if (s->count[bin] >= want->count || (s->count[bin] && s->mass[bin] >= want->mass)) return bin;
+        if (s->count[bin] >= want->count || (s->count[bin] && s->mass[bin] >= want->mass))
+            return bin;
         if (bin == 0) return last;
         want->count -= s->count[bin];
         want->mass -= s->mass[bin];
     }
 }
 
-/* Keeps what ranks before `key`, and of those equal to it, in order of id, as many as are still wanted (at least
- * one). Returns the number kept. */
+/* Keeps what ranks before `key`, and of those equal to it, in order of id, as many as are still
+ * wanted (at least one). Returns the number kept. */
 static size_t keep_head(struct sampler_scratch *s, size_t n, uint32_t key, struct head want)
 {
     size_t kept = 0;
@@ -267,7 +273,8 @@ static size_t list_candidates(struct sampler_scratch *s, const float *x, float m
 
     for (int64_t i = 0; i < s->vocab; i++) {
         if (!(x[i] > -INFINITY)) continue;
-        s->cand[n++] = (struct sampler_candidate){ .key = key_of(logit_clamped(x[i])), .id = (int32_t)i };
+        s->cand[n++] =
+            (struct sampler_candidate){ .key = key_of(logit_clamped(x[i])), .id = (int32_t)i };
     }
     if (p->top_k > 0 && (uint64_t)p->top_k < n)
         n = cut_to_head(s, n, (struct head){ (uint64_t)p->top_k, INFINITY });

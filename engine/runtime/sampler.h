@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* From a row of logits to a token: bias -> penalties -> temperature -> top-k -> top-p -> min-p -> draw.
+/* From a row of logits to a token: bias -> penalties -> temperature -> top-k -> top-p -> min-p ->
+ * draw.
  *
- * Every cut keeps the most probable tokens (equal ones in order of id), so the result is a function of the row, the
- * parameters, the token counts and the generator - never of what else runs. O(vocabulary); nothing is sorted and
- * nothing is allocated. */
+ * Every cut keeps the most probable tokens (equal ones in order of id), so the result is a function
+ * of the row, the parameters, the token counts and the generator - never of what else runs.
+ * O(vocabulary); nothing is sorted and nothing is allocated. */
 #pragma once
 #include "engine/engine.h"
 
-/* xoshiro256**, seeded by splitmix64 of seed and stream: one stream for each choice of a request. */
+/* xoshiro256**, seeded by splitmix64 of seed and stream: one stream for each choice of a request.
+ */
 struct rng {
     uint64_t s[4];
 };
@@ -33,7 +35,8 @@ void sampler_scratch_fini(struct sampler_scratch *s);
 
 /* How often each token of the vocabulary has been seen. */
 struct token_counts {
-    uint32_t *generated; /* [vocab] times generated, with TOKEN_IN_PROMPT for those of the prompt; NULL: not needed */
+    uint32_t *generated; /* [vocab] times generated, with TOKEN_IN_PROMPT for those of the prompt;
+                            NULL: not needed */
 };
 #define TOKEN_IN_PROMPT UINT32_C(0x80000000)
 
@@ -41,15 +44,15 @@ struct token_counts {
 bool sampler_needs_counts(const struct sampling *p);
 
 struct sample_input {
-    const float *logits;              /* [vocab] as the model made them */
+    const float *logits; /* [vocab] as the model made them */
     const struct sampling *params;
     const struct token_counts *counts; /* generated NULL unless sampler_needs_counts */
-    const int32_t *banned;            /* [n_banned] ids that must not come (stop tokens before min_tokens) */
+    const int32_t *banned; /* [n_banned] ids that must not come (stop tokens before min_tokens) */
     size_t n_banned;
 };
 
-/* Picks a token. *logprob = natural log of its probability in softmax(logits), as the model made them. NaN never wins;
- * ST_INTERNAL when nothing can be chosen (every logit NaN or -infinity). */
+/* Picks a token. *logprob = natural log of its probability in softmax(logits), as the model made
+ * them. NaN never wins; ST_INTERNAL when nothing can be chosen (every logit NaN or -infinity). */
 status sampler_pick(struct sampler_scratch *s, const struct sample_input *in, struct rng *rng,
                     int32_t *id, float *logprob, struct err *err);
 

@@ -281,7 +281,8 @@ static void deliver_choice(struct engine *e, struct choice *c)
     struct generation *g = c->gen;
     const bool cancelled = atomic_load(&g->cancelled);
 
-    /* Told to stop since the step: its token goes nowhere, and the next turn ends it if this does not. */
+    /* Told to stop since the step: its token goes nowhere, and the next turn ends it if this does
+     * not. */
     if (cancelled || atomic_load(&c->stop_asked)) {
         c->out_id = -1;
         if (c->finish != FINISH_ERROR) c->finish = cancelled ? FINISH_CANCELLED : FINISH_STOP;

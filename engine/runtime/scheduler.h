@@ -1,39 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /* Continuous batching: which timelines run in the next step. The worker thread alone uses it.
  *
- * A choice waits until it has a seat (one of batch_max) and pages for all tokens it has. Seats and pages are
- * given in order of age. While running it first feeds what is not in the cache yet (prefill, in chunks), then
- * one token a step (decode). When pages run out, parked choices and then the youngest give theirs up and feed
- * all their tokens again later: nothing is lost, and the oldest always goes on.
+ * A choice waits until it has a seat (one of batch_max) and pages for all tokens it has. Seats and
+ * pages are given in order of age. While running it first feeds what is not in the cache yet
+ * (prefill, in chunks), then one token a step (decode). When pages run out, parked choices and then
+ * the youngest give theirs up and feed all their tokens again later: nothing is lost, and the
+ * oldest always goes on.
  *
- * A turn of the worker: reap (flags of other threads) -> reserve pages for decode -> admit -> one step -> sample.
- * After the turn is given back, events go to the sinks. */
+ * A turn of the worker: reap (flags of other threads) -> reserve pages for decode -> admit -> one
+ * step -> sample. After the turn is given back, events go to the sinks. */
 #pragma once
 #include "engine/runtime/generation.h"
 
 struct engine;
 
 struct scheduler {
-    struct generation *live;         /* every generation with an open choice */
-    struct choice *waiting;          /* oldest first */
+    struct generation *live; /* every generation with an open choice */
+    struct choice *waiting;  /* oldest first */
     struct choice *waiting_last;
-    struct choice **running;         /* [n_running], oldest first */
+    struct choice **running; /* [n_running], oldest first */
     int n_running, seats;
-    struct choice *out, **out_tail;  /* events to deliver */
-    struct choice **stepped;         /* [seats]: whose tokens are in the step */
-    struct choice **row_owner;       /* [seats]: whose row of the step */
-    struct choice **forks;           /* [seats] */
-    float *rows;                     /* [seats, vocab] */
+    struct choice *out, **out_tail; /* events to deliver */
+    struct choice **stepped;        /* [seats]: whose tokens are in the step */
+    struct choice **row_owner;      /* [seats]: whose row of the step */
+    struct choice **forks;          /* [seats] */
+    float *rows;                    /* [seats, vocab] */
     int n_stepped, n_rows;
     struct sampler_scratch scratch;
-    bool again;                      /* a choice was put back to work outside a turn */
+    bool again; /* a choice was put back to work outside a turn */
 };
 
 status scheduler_init(struct scheduler *s, struct engine *e, struct err *err);
 void scheduler_fini(struct scheduler *s);
 /* Takes over generations from the inbox. */
 void scheduler_accept(struct scheduler *s, struct generation *list);
-/* One turn: everything that needs the model, which the caller has. False when there was nothing to run. */
+/* One turn: everything that needs the model, which the caller has. False when there was nothing to
+ * run. */
 bool scheduler_turn(struct engine *e);
 /* Events to the sinks. Without the turn. */
 void scheduler_deliver(struct engine *e);
@@ -60,14 +62,14 @@ void out_add(struct scheduler *s, struct choice *c);
 void scheduler_admit(struct engine *e);
 /* Room for the next token of every decoding choice; whoever cannot have it waits again. */
 void scheduler_reserve_decode(struct engine *e);
-/* Starts the generation's other choices from c, which has just fed its prompt: full pages are shared. They take
- * seats; *n of them are listed in forks. */
+/* Starts the generation's other choices from c, which has just fed its prompt: full pages are
+ * shared. They take seats; *n of them are listed in forks. */
 void scheduler_fork_siblings(struct engine *e, struct choice *c, struct choice **forks, int *n);
 
 /* ---- ending ---- */
 
-/* Decides how a choice ends, wherever it is, and frees what it holds; its finish event goes out with the next
- * delivery. A token not yet delivered is dropped unless keep_token. */
+/* Decides how a choice ends, wherever it is, and frees what it holds; its finish event goes out
+ * with the next delivery. A token not yet delivered is dropped unless keep_token. */
 void choice_end(struct scheduler *s, struct choice *c, enum finish_reason why, bool keep_token);
 /* choice_end with FINISH_ERROR and the text of err. */
 void choice_fail(struct scheduler *s, struct choice *c, const struct err *err);

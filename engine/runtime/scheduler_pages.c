@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Who gets seats and pages. Age decides: the oldest waiting choice is the next to be admitted, and nobody
- * older ever gives way to somebody younger; so the oldest always finishes, and there is no deadlock. */
+/* Who gets seats and pages. Age decides: the oldest waiting choice is the next to be admitted, and
+ * nobody older ever gives way to somebody younger; so the oldest always finishes, and there is no
+ * deadlock. */
 #include "engine/runtime/engine_state.h"
 
 /* ---- taking pages away ---- */
@@ -14,7 +15,8 @@ static bool victim_is_better(const struct choice *c, const struct choice *best)
     return choice_is_older(best, c);
 }
 
-/* Somebody whose pages can be had for `c`: any parked choice, or one younger than c. NULL: nobody. */
+/* Somebody whose pages can be had for `c`: any parked choice, or one younger than c. NULL: nobody.
+ */
 static struct choice *find_victim(const struct scheduler *s, const struct choice *c)
 {
     struct choice *best = NULL;
@@ -45,7 +47,8 @@ static void evict(struct scheduler *s, struct choice *v)
 
 /* ---- admission ---- */
 
-/* The timeline grows past what the short rotary tables are for: every key was rotated with the wrong ones. */
+/* The timeline grows past what the short rotary tables are for: every key was rotated with the
+ * wrong ones. */
 static bool choice_changes_rope(const struct choice *c)
 {
     return c->seq.length > 0 && c->seq.rope_long != sequence_class(&c->seq, c->n_tokens);
@@ -61,8 +64,8 @@ static int decode_room(const struct choice *c)
     return want > have ? want - have : 0;
 }
 
-/* Pages that must be there to admit c: for its tokens; and, unless it is alone, for the next ones of everybody, so
- * that it does not lose them again at once. */
+/* Pages that must be there to admit c: for its tokens; and, unless it is alone, for the next ones
+ * of everybody, so that it does not lose them again at once. */
 static int pages_to_admit(const struct scheduler *s, const struct choice *c)
 {
     int want = sequence_pages_for(c->n_tokens) - c->seq.n_pages;
@@ -82,7 +85,8 @@ static status admit_pages(struct engine *e, struct choice *c, struct err *err)
     if (fresh) sequence_adopt_prefix(seq, c->tokens, c->n_tokens);
     while (kv_pages_available(e->kv) < pages_to_admit(&e->sched, c)) {
         struct choice *v = find_victim(&e->sched, c);
-        /* A running younger one is left to finish: it frees its pages soon, and no work is done twice. */
+        /* A running younger one is left to finish: it frees its pages soon, and no work is done
+         * twice. */
         if (!v || v->place == CHOICE_RUNNING) {
             if (fresh) sequence_clear(seq);
             return ST_BUSY;

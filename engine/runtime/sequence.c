@@ -68,8 +68,8 @@ void sequence_publish(struct sequence *s, const int32_t *ids)
 {
     if (!s->kv) return;
     for (; ((int64_t)s->n_chained + 1) * KV_PAGE_TOKENS <= s->length; s->n_chained++)
-        kv_pages_publish(s->kv, s->pages[s->n_chained],
-                         ids + (size_t)s->n_chained * KV_PAGE_TOKENS, &s->chain);
+        kv_pages_publish(s->kv, s->pages[s->n_chained], ids + (size_t)s->n_chained * KV_PAGE_TOKENS,
+                         &s->chain);
 }
 
 /* Last page first: of a cached chain the head stays longest. */
@@ -88,7 +88,8 @@ status sequence_truncate(struct sequence *s, int64_t length, struct err *err)
     if (!s->kv) {
         TRY(s->lm->ops->state_rewind(s->lm, s->state, length, err));
     } else {
-        /* What follows will overwrite the rest of a page; others may be reading it, or find it later. */
+        /* What follows will overwrite the rest of a page; others may be reading it, or find it
+         * later. */
         if (length / KV_PAGE_TOKENS < s->n_chained)
             return FAIL(err, ST_UNSUPPORTED, "sequence: cannot go back into shared pages");
         sequence_drop_pages(s, sequence_pages_for(length));

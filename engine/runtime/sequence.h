@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* One timeline of tokens in the KV cache: its pages (or dense state), its length, its rotary class. Owned by a
- * session or by a choice of a generation. Whoever calls holds the engine's turn. */
+/* One timeline of tokens in the KV cache: its pages (or dense state), its length, its rotary class.
+ * Owned by a session or by a choice of a generation. Whoever calls holds the engine's turn. */
 #pragma once
 #include "engine/runtime/kv_pages.h"
 
 struct sequence {
     struct lm *lm;
-    struct kv_pages *kv;   /* NULL when the model is not paged */
-    int32_t *pages;        /* [cap_pages]; first n_pages are ours */
+    struct kv_pages *kv; /* NULL when the model is not paged */
+    int32_t *pages;      /* [cap_pages]; first n_pages are ours */
     int n_pages, cap_pages;
-    int64_t length;        /* positions that hold a token */
-    bool rope_long;        /* which tables its keys were rotated with; meaningful when length > 0 */
-    uint64_t chain;        /* serial of the first n_chained pages in the prefix cache */
+    int64_t length; /* positions that hold a token */
+    bool rope_long; /* which tables its keys were rotated with; meaningful when length > 0 */
+    uint64_t chain; /* serial of the first n_chained pages in the prefix cache */
     int n_chained;
-    void *state;           /* dense form */
+    void *state; /* dense form */
 };
 
 /* Room for `tokens_max` positions. An empty sequence holds no page. */
@@ -26,20 +26,21 @@ void sequence_fini(struct sequence *s);
 bool sequence_class(const struct sequence *s, int64_t length);
 /* Pages that `length` positions need. */
 int sequence_pages_for(int64_t length);
-/* Takes pages until `length` positions fit (paged), or makes the dense state. ST_BUSY when no page is left; the
- * pages taken so far stay. */
+/* Takes pages until `length` positions fit (paged), or makes the dense state. ST_BUSY when no page
+ * is left; the pages taken so far stay. */
 status sequence_reserve(struct sequence *s, int64_t length, struct err *err);
-/* Starts an empty sequence on known pages: as many full pages of ids [0, n) as the prefix cache holds, but
- * not the last token's. Length becomes what was found. */
+/* Starts an empty sequence on known pages: as many full pages of ids [0, n) as the prefix cache
+ * holds, but not the last token's. Length becomes what was found. */
 void sequence_adopt_prefix(struct sequence *s, const int32_t *ids, int64_t n);
 /* Publishes the pages that have become full. ids [length] are the sequence's tokens. */
 void sequence_publish(struct sequence *s, const int32_t *ids);
-/* Forgets what lies past `length`. ST_UNSUPPORTED when a dense state cannot. Length 0 always works. */
+/* Forgets what lies past `length`. ST_UNSUPPORTED when a dense state cannot. Length 0 always works.
+ */
 status sequence_truncate(struct sequence *s, int64_t length, struct err *err);
 /* Frees every page and state: length 0. */
 void sequence_clear(struct sequence *s);
-/* Makes the empty sequence `s` a copy of `from`: full pages are shared, the last partial one is copied. ST_BUSY
- * when no page is left, ST_UNSUPPORTED for dense states. */
+/* Makes the empty sequence `s` a copy of `from`: full pages are shared, the last partial one is
+ * copied. ST_BUSY when no page is left, ST_UNSUPPORTED for dense states. */
 status sequence_fork(struct sequence *s, const struct sequence *from, struct err *err);
 /* True while it occupies KV pages or a dense state. */
 bool sequence_resident(const struct sequence *s);

@@ -137,17 +137,19 @@ static status feed_step(struct session *s, struct feed *f, struct err *err)
 
     TRY(sequence_reserve(&s->seq, s->seq.length + (int64_t)n, err));
     step_batch_begin(&e->batch);
-    while (f->row_at + n_rows < f->n_rows && (size_t)f->rows[f->row_at + n_rows] < f->at + n) n_rows++;
-    step_batch_add(&e->batch, &(struct step_part){
-                                  .seq = &s->seq,
-                                  .ids = f->ids ? f->ids + f->at : NULL,
-                                  .embeds = f->embeds ? f->embeds + f->at * (size_t)info->hidden : NULL,
-                                  .n = (int32_t)n,
-                                  .total = f->total,
-                                  .rows = f->rows + f->row_at,
-                                  .n_rows = (int32_t)n_rows,
-                                  .row_base = (int32_t)f->at,
-                              });
+    while (f->row_at + n_rows < f->n_rows && (size_t)f->rows[f->row_at + n_rows] < f->at + n)
+        n_rows++;
+    step_batch_add(&e->batch,
+                   &(struct step_part){
+                       .seq = &s->seq,
+                       .ids = f->ids ? f->ids + f->at : NULL,
+                       .embeds = f->embeds ? f->embeds + f->at * (size_t)info->hidden : NULL,
+                       .n = (int32_t)n,
+                       .total = f->total,
+                       .rows = f->rows + f->row_at,
+                       .n_rows = (int32_t)n_rows,
+                       .row_base = (int32_t)f->at,
+                   });
     TRY(engine_run_batch(e, f->out + f->row_at * (size_t)info->width, err));
     f->at += n;
     f->row_at += n_rows;
@@ -161,8 +163,13 @@ status session_feed(struct session *s, const int32_t *ids, const float *embeds, 
     struct engine *e = s->engine;
     const int64_t start = s->seq.length, end = start + (int64_t)n;
     const int64_t total = total_len > end ? total_len : end;
-    struct feed f = { .ids = ids, .embeds = embeds, .n = n, .total = total,
-                      .rows = rows, .n_rows = n_rows, .out = out };
+    struct feed f = { .ids = ids,
+                      .embeds = embeds,
+                      .n = n,
+                      .total = total,
+                      .rows = rows,
+                      .n_rows = n_rows,
+                      .out = out };
     status st = ST_OK;
 
     TRY(feed_check(s, ids, embeds, n, total, err));
@@ -171,7 +178,8 @@ status session_feed(struct session *s, const int32_t *ids, const float *embeds, 
         turn_take(&e->turn);
         st = feed_step(s, &f, err);
         /* All or nothing: the timeline is as it was, or empty where it cannot go back. */
-        if (st != ST_OK && sequence_truncate(&s->seq, start, NULL) != ST_OK) sequence_clear(&s->seq);
+        if (st != ST_OK && sequence_truncate(&s->seq, start, NULL) != ST_OK)
+            sequence_clear(&s->seq);
         engine_count_pages(e);
         turn_give(&e->turn);
     }

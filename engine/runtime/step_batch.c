@@ -14,8 +14,8 @@ status step_batch_init(struct step_batch *b, struct lm *lm, struct kv_pages *kv,
                               .seqs_max = info->seqs_max,
                               .rows_max = info->rows_max };
     if (b->tokens_max < 1 || b->seqs_max < 1 || b->rows_max < 1)
-        return FAIL(err, ST_INTERNAL, "step bounds: %d tokens, %d sequences, %d rows", b->tokens_max,
-                    b->seqs_max, b->rows_max);
+        return FAIL(err, ST_INTERNAL, "step bounds: %d tokens, %d sequences, %d rows",
+                    b->tokens_max, b->seqs_max, b->rows_max);
     b->ids = mem_calloc((size_t)b->tokens_max, sizeof *b->ids);
     b->seqs = mem_calloc((size_t)b->seqs_max, sizeof *b->seqs);
     b->sequences = mem_calloc((size_t)b->seqs_max, sizeof *b->sequences);
@@ -77,7 +77,9 @@ status step_batch_run(struct step_batch *b, float *out, struct err *err)
         .n_tokens = b->n_tokens,
         .n_seqs = b->n_seqs,
         .n_rows = b->n_rows,
-        .ids = b->embeds ? NULL : b->long_ids ? b->long_ids : b->ids,
+        .ids = b->embeds     ? NULL
+               : b->long_ids ? b->long_ids
+                             : b->ids,
         .embeds = b->embeds,
         .seqs = b->seqs,
         .states = b->states,

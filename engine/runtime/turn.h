@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A lock that is handed on in the order of asking, so that sessions and the worker, who each take it for a
- * step at a time, cannot starve one another. */
+/* A lock that is handed on in the order of asking, so that sessions and the worker, who each take
+ * it for a step at a time, cannot starve one another. */
 #pragma once
 #include <pthread.h>
 #include <stdint.h>

@@ -52,8 +52,8 @@ void fake_logits(const int32_t *ids, int64_t n, bool rope_long, float *logits)
 
 /* ---- pages ---- */
 
-static float *fake_slot(const struct lm_step *step, const struct step_seq *seq, int layer, bool v, int head,
-                        int64_t position)
+static float *fake_slot(const struct lm_step *step, const struct step_seq *seq, int layer, bool v,
+                        int head, int64_t position)
 {
     const struct kv_store *kv = step->kv;
     const struct kv_layer *l = &kv->layers[layer];
@@ -66,8 +66,8 @@ static float *fake_slot(const struct lm_step *step, const struct step_seq *seq, 
            ((int64_t)head * kv->page_tokens + position % kv->page_tokens) * l->head_dim;
 }
 
-static void fake_store(const struct lm_step *step, const struct step_seq *seq, int64_t position, int32_t id,
-                       bool rope_long)
+static void fake_store(const struct lm_step *step, const struct step_seq *seq, int64_t position,
+                       int32_t id, bool rope_long)
 {
     float *k = fake_slot(step, seq, 0, false, 0, position);
 
@@ -161,7 +161,8 @@ static void fake_check_bounds(const struct fake_lm *f, const struct lm_step *ste
 static void fake_feed(struct fake_lm *f, const struct lm_step *step, int32_t i)
 {
     const struct step_seq *seq = &step->seqs[i];
-    const bool rope_long = f->lm.info.long_threshold > 0 && seq->rope_len > f->lm.info.long_threshold;
+    const bool rope_long =
+        f->lm.info.long_threshold > 0 && seq->rope_len > f->lm.info.long_threshold;
 
     for (int32_t t = 0; t < seq->n_tokens; t++) {
         const int32_t id = step->ids[seq->first + t];
@@ -213,7 +214,8 @@ static status fake_step(struct lm *lm, const struct lm_step *step, struct err *e
     if (f->hook) TRY(f->hook(f->hook_user, step, err));
     for (int32_t i = 0; i < step->n_seqs; i++) fake_feed(f, step, i);
     for (int32_t i = 0; i < step->n_seqs; i++)
-        for (; row < step->n_rows && step->rows[row] < step->seqs[i].first + step->seqs[i].n_tokens; row++)
+        for (; row < step->n_rows && step->rows[row] < step->seqs[i].first + step->seqs[i].n_tokens;
+             row++)
             fake_out(f, step, i, row);
     return ST_OK;
 }
@@ -222,12 +224,14 @@ static status fake_step(struct lm *lm, const struct lm_step *step, struct err *e
 
 static status fake_alloc(struct backend *be, size_t size, struct buffer *out, struct err *err)
 {
-    const struct fake_lm *f = (const struct fake_lm *)(const void *)((char *)be - offsetof(struct fake_lm, backend));
+    const struct fake_lm *f =
+        (const struct fake_lm *)(const void *)((char *)be - offsetof(struct fake_lm, backend));
     void *p = mem_alloc_aligned(64, size);
 
     if (!p) return FAIL(err, ST_NOMEM, "fake: out of memory");
     memset(p, 0xff, size); /* NaN: what was never written is seen */
-    *out = (struct buffer){ .handle = p, .host = f->options.device_memory ? NULL : p, .size = size };
+    *out =
+        (struct buffer){ .handle = p, .host = f->options.device_memory ? NULL : p, .size = size };
     return ST_OK;
 }
 
@@ -238,7 +242,8 @@ static void fake_free(struct backend *be, struct buffer *buf)
     *buf = (struct buffer){ 0 };
 }
 
-static status fake_write(struct backend *be, struct view dst, const void *src, size_t n, struct err *err)
+static status fake_write(struct backend *be, struct view dst, const void *src, size_t n,
+                         struct err *err)
 {
     (void)be;
     (void)err;
@@ -255,7 +260,11 @@ static status fake_read(struct backend *be, void *dst, struct view src, size_t n
 }
 
 static const struct backend_ops fake_backend_ops = {
-    .name = "fake", .alloc = fake_alloc, .free = fake_free, .write = fake_write, .read = fake_read,
+    .name = "fake",
+    .alloc = fake_alloc,
+    .free = fake_free,
+    .write = fake_write,
+    .read = fake_read,
 };
 
 /* ---- life ---- */
@@ -320,8 +329,8 @@ static bool fake_is_stop(const struct gen_request *req, int32_t id)
     return false;
 }
 
-int fake_expect(const struct fake_options *options, const struct gen_request *req, int index, int32_t *out,
-                int max)
+int fake_expect(const struct fake_options *options, const struct gen_request *req, int index,
+                int32_t *out, int max)
 {
     const int64_t threshold = options ? options->long_threshold : 0;
     struct sampler_scratch scratch;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* A toy language model behind lm_ops, for tests of scheduling without a model file.
  *
- * Its step writes every token into the KV pages and computes logits from what it reads back through the
- * page table, over all positions: a wrong page, a lost token, a wrong position or rotary class changes the answer.
- * fake_expect gives the same answer from the token ids alone. */
+ * Its step writes every token into the KV pages and computes logits from what it reads back through
+ * the page table, over all positions: a wrong page, a lost token, a wrong position or rotary class
+ * changes the answer. fake_expect gives the same answer from the token ids alone. */
 #pragma once
 #include "engine/runtime/engine_state.h"
 
 enum { FAKE_VOCAB = 61 };
 
 struct fake_options {
-    bool dense;             /* states instead of pages */
+    bool dense; /* states instead of pages */
     bool whole_prompt;
-    bool device_memory;     /* buffers without a host address */
+    bool device_memory; /* buffers without a host address */
     bool hidden_only;
     int64_t long_threshold;
     int tokens_max, seqs_max, rows_max; /* 0: 40, 16, 16 */
@@ -21,10 +21,10 @@ struct fake_options {
 /* What the model saw; read it while no step runs. */
 struct fake_stats {
     int steps;
-    int64_t tokens;       /* fed, all steps */
-    int seqs_most;        /* sequences in one step */
-    int mixed_steps;      /* steps with a decode token and a part of a prompt */
-    int states;           /* dense states alive */
+    int64_t tokens;  /* fed, all steps */
+    int seqs_most;   /* sequences in one step */
+    int mixed_steps; /* steps with a decode token and a part of a prompt */
+    int states;      /* dense states alive */
 };
 
 struct fake_lm;
@@ -40,7 +40,8 @@ void fake_lm_poison(struct lm *lm, int64_t length);
 
 /* Logits [FAKE_VOCAB] after ids[0..n). */
 void fake_logits(const int32_t *ids, int64_t n, bool rope_long, float *logits);
-/* The tokens a request must give: choice `index` of a request. Writes at most max tokens, returns their number. */
+/* The tokens a request must give: choice `index` of a request. Writes at most max tokens, returns
+ * their number. */
 int fake_expect(const struct fake_options *options, const struct gen_request *req, int index,
                 int32_t *out, int max);
 
@@ -56,7 +57,7 @@ struct collect {
     int n_after_finish; /* events that came too late */
     int32_t n_prompt, n_cached;
     char error[ERR_TEXT_MAX];
-    int refuse_every;   /* > 0: each k-th offer is refused */
+    int refuse_every; /* > 0: each k-th offer is refused */
     int offers, refused;
     struct generation *resume; /* resumed by the sink itself after a refusal */
 };

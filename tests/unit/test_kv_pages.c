@@ -11,8 +11,11 @@ static const struct lm_kv_shape shapes[] = { { 2, 5 }, { 1, 16 } };
 
 static struct kv_pages *make(struct lm *lm, int n_pages, bool prefix_cache)
 {
-    const struct kv_pages_config cfg = { .shapes = shapes, .n_layers = 2, .dtype = DT_F16,
-                                         .n_pages = n_pages, .prefix_cache = prefix_cache };
+    const struct kv_pages_config cfg = { .shapes = shapes,
+                                         .n_layers = 2,
+                                         .dtype = DT_F16,
+                                         .n_pages = n_pages,
+                                         .prefix_cache = prefix_cache };
     struct kv_pages *kv = NULL;
 
     assert_int_equal(kv_pages_create(&kv, lm->backend, &cfg, NULL), ST_OK);
@@ -94,7 +97,8 @@ static void a_shared_page_stays_until_its_last_reference(void **state)
 }
 
 /* Takes n pages, publishes them as the chain of ids, and gives them up. */
-static void publish_chain(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n, int32_t *pages)
+static void publish_chain(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n,
+                          int32_t *pages)
 {
     uint64_t serial = root;
 
@@ -160,7 +164,8 @@ static void evicts_the_least_recently_used_first(void **state)
         fill(ids[i], KV_PAGE_TOKENS, 1000 * i);
         publish_chain(kv, KV_SERIAL_ROOT, ids[i], 1, &page[i]);
     }
-    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[0], 1, found), 1); /* touched: 1 is the oldest now */
+    assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[0], 1, found),
+                     1); /* touched: 1 is the oldest now */
     assert_int_equal(kv_pages_take(kv), page[1]);
     assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[1], 1, found), 0);
     assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[2], 1, found), 1);
@@ -181,8 +186,8 @@ static void of_a_chain_the_tail_goes_first(void **state)
     kv_pages_destroy(kv);
 }
 
-/* The head of a chain is evicted while its tail lives, and its page is used for other tokens: the tail must not
- * become the continuation of those. */
+/* The head of a chain is evicted while its tail lives, and its page is used for other tokens: the
+ * tail must not become the continuation of those. */
 static void an_orphaned_tail_is_never_found(void **state)
 {
     struct kv_pages *kv = make(*state, 3, true);
@@ -206,8 +211,8 @@ static void an_orphaned_tail_is_never_found(void **state)
     kv_pages_destroy(kv);
 }
 
-/* Two timelines with the same tokens: the second one's pages stay private, and its chain goes on under the
- * first one's name. */
+/* Two timelines with the same tokens: the second one's pages stay private, and its chain goes on
+ * under the first one's name. */
 static void publishing_twice_keeps_the_first(void **state)
 {
     struct kv_pages *kv = make(*state, 4, true);
@@ -278,8 +283,9 @@ static void taking_and_giving_never_allocates(void **state)
 static void every_failed_allocation_is_reported(void **state)
 {
     struct lm *lm = *state;
-    const struct kv_pages_config cfg = { .shapes = shapes, .n_layers = 2, .dtype = DT_F32,
-                                         .n_pages = 4, .prefix_cache = true };
+    const struct kv_pages_config cfg = {
+        .shapes = shapes, .n_layers = 2, .dtype = DT_F32, .n_pages = 4, .prefix_cache = true
+    };
     int failures = 0;
 
     for (uint64_t n = 1;; n++) {

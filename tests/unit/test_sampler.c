@@ -21,7 +21,8 @@ static struct sampling greedy(void)
     return p;
 }
 
-static status pick(const float *x, int n, const struct sampling *p, struct rng *rng, int32_t *id, float *lp)
+static status pick(const float *x, int n, const struct sampling *p, struct rng *rng, int32_t *id,
+                   float *lp)
 {
     const struct sample_input in = { .logits = x, .params = p, .counts = &no_counts };
     struct rng own;
@@ -72,8 +73,10 @@ static double plain_sum(const struct plain *c, size_t n)
     return sum;
 }
 
-/* Kept candidates by id; their number. *margin: how far (relative) the cut by top_p was from falling elsewhere. */
-static size_t plain_chain(const float *x, int n, const struct sampling *p, struct plain *c, double *margin)
+/* Kept candidates by id; their number. *margin: how far (relative) the cut by top_p was from
+ * falling elsewhere. */
+static size_t plain_chain(const float *x, int n, const struct sampling *p, struct plain *c,
+                          double *margin)
 {
     size_t m = 0;
 
@@ -117,11 +120,12 @@ static int32_t plain_draw(const struct plain *c, size_t m, double u, double *mar
     return c[m - 1].id;
 }
 
-/* Weights are floats of float differences (6e-8 of at most 40 in the exponent), their sums double: a decision
- * nearer than this to a border may fall either way. */
+/* Weights are floats of float differences (6e-8 of at most 40 in the exponent), their sums double:
+ * a decision nearer than this to a border may fall either way. */
 static const double border = 3e-6;
 
-static void agrees_with_plain(const float *x, int n, const struct sampling *p, uint64_t seed, int *compared)
+static void agrees_with_plain(const float *x, int n, const struct sampling *p, uint64_t seed,
+                              int *compared)
 {
     static struct plain c[LARGE];
     double margin;
@@ -179,7 +183,8 @@ static void equal_logits_are_cut_in_order_of_id(void **state)
     for (int rep = 0; rep < 400; rep++) {
         struct sampling p = sampling_default();
         random_row(&r, x, SMALL, 1);
-        for (int i = 0; i < SMALL; i++) x[i] = roundf(x[i]) * 0.5F; /* a handful of values, -0 among them */
+        for (int i = 0; i < SMALL; i++)
+            x[i] = roundf(x[i]) * 0.5F; /* a handful of values, -0 among them */
         p.top_k = 1 + rep % SMALL;
         p.top_p = rep % 3 == 0 ? 0.8F : 1;
         if (p.top_k == 1) continue;
@@ -351,7 +356,8 @@ static void logprob_is_of_the_models_own_softmax(void **state)
 
 /* ---- bias, penalties, bans ---- */
 
-static int32_t pick_with(const float *x, const struct sampling *p, uint32_t *seen, const int32_t *banned, size_t n)
+static int32_t pick_with(const float *x, const struct sampling *p, uint32_t *seen,
+                         const int32_t *banned, size_t n)
 {
     const struct token_counts counts = { seen };
     const struct sample_input in = { x, p, &counts, banned, n };
@@ -450,8 +456,12 @@ static void banned_tokens_never_come(void **state)
 
 static void generator_is_xoshiro256starstar(void **state)
 {
-    static const uint64_t want[] = { 11520, 0, 1509978240, UINT64_C(1215971899390074240),
-                                     UINT64_C(1216172134540287360), UINT64_C(607988272756665600) };
+    static const uint64_t want[] = { 11520,
+                                     0,
+                                     1509978240,
+                                     UINT64_C(1215971899390074240),
+                                     UINT64_C(1216172134540287360),
+                                     UINT64_C(607988272756665600) };
     struct rng r = { { 1, 2, 3, 4 } };
 
     (void)state;
@@ -505,9 +515,15 @@ static void wrong_parameters_are_named(void **state)
         void (*change)(struct sampling *);
         const char *name;
     } cases[] = {
-        { nan_temperature, "temperature" }, { cold, "temperature" },    { wide, "top_p" },
-        { negative_k, "top_k" },            { minus_min, "min_p" },     { infinite, "presence_penalty" },
-        { no_repetition, "repetition_penalty" }, { foreign_id, "logit_bias" }, { nan_bias, "logit_bias" },
+        { nan_temperature, "temperature" },
+        { cold, "temperature" },
+        { wide, "top_p" },
+        { negative_k, "top_k" },
+        { minus_min, "min_p" },
+        { infinite, "presence_penalty" },
+        { no_repetition, "repetition_penalty" },
+        { foreign_id, "logit_bias" },
+        { nan_bias, "logit_bias" },
     };
 
     (void)state;

@@ -55,6 +55,22 @@ static int os_openat2(int dir_fd, const char *name)
 }
 #endif
 
+/* openat of one component, which may not be a link: then errno is ELOOP. */
+static int os_open_part(int dir_fd, const char *part, bool is_last)
+{
+    const int flags = is_last ? OPEN_FLAGS : O_RDONLY | O_CLOEXEC | O_DIRECTORY;
+    const int fd = openat(dir_fd, part, flags | O_NOFOLLOW);
+    const int error = errno;
+    struct stat info;
+
+    /* O_DIRECTORY answers ENOTDIR for a link as well. */
+    const bool is_link = fd < 0 && error == ENOTDIR &&
+                         fstatat(dir_fd, part, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                         S_ISLNK(info.st_mode);
+    errno = is_link ? ELOOP : error;
+    return fd;
+}
+
 int os_open_walk(int dir_fd, const char *name)
 {
     char *copy = mem_strdup(name), *part = copy;
@@ -68,9 +84,7 @@ int os_open_walk(int dir_fd, const char *name)
         part += strspn(part, "/");
         char *slash = strchr(part, '/');
         if (slash) *slash = '\0';
-        const int flags =
-            slash ? O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW : OPEN_FLAGS | O_NOFOLLOW;
-        const int next = openat(at, *part ? part : ".", flags);
+        const int next = os_open_part(at, *part ? part : ".", !slash);
         const int error = errno;
         if (at != dir_fd) (void)close(at);
         at = next;

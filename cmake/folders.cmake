@@ -79,6 +79,23 @@ foreach(folder IN LISTS CUPOLA_FOLDERS)
     list(APPEND CUPOLA_LIBRARIES cupola_${folder})
 endforeach()
 
+# ---- embedded files ----
+
+# FILE of FOLDER becomes generated/FILE.c: `const char NAME[]`, declared by HEADER.
+function(cupola_embed folder file name header)
+    set(out ${PROJECT_BINARY_DIR}/generated/${file}.c)
+    add_custom_command(OUTPUT ${out}
+        COMMAND ${CMAKE_COMMAND} -DFILE=${PROJECT_SOURCE_DIR}/${file} -DOUT=${out} -DNAME=${name}
+                -DHEADER=${header} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+        DEPENDS ${PROJECT_SOURCE_DIR}/${file} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+        COMMENT "embed ${file}" VERBATIM)
+    target_sources(cupola_${folder} PRIVATE ${out})
+endfunction()
+
+if(server IN_LIST CUPOLA_FOLDERS AND EXISTS ${PROJECT_SOURCE_DIR}/server/page.c)
+    cupola_embed(server server/page/chat.html page_chat_html server/page.h)
+endif()
+
 # ---- the program ----
 
 file(GLOB main_source CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/main.c)

@@ -59,6 +59,8 @@ foreach(source IN LISTS unit_sources)
     set(helpers ${unit_helpers})
     if(name MATCHES "^(base|ir|kernels|tokenizer|models)(_|$)")
         set(helpers "")
+    elseif(name MATCHES "^server(_|$)") # the engine is played by a script of tokens
+        set(helpers ${PROJECT_SOURCE_DIR}/tests/unit/fake_engine.c)
     endif()
     cupola_test_program(unit_${name} SOURCES ${source} ${helpers}
         LIBRARIES ${libraries} dep_cmocka)

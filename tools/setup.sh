@@ -15,7 +15,7 @@ libraries=(libprotobuf-c-dev libcjson-dev libmicrohttpd-dev libopenblas-dev libc
     libpcre2-dev libutf8proc-dev libssl-dev libcmocka-dev)
 packages=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler git curl ca-certificates python3
     "${libraries[@]}")
-dev_packages=(clang llvm clang-format-14 clang-tidy python3-venv)
+dev_packages=(clang llvm clang-tidy python3-venv)
 arm64_packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user "${libraries[@]/%/:arm64}")
 
 dev=0
@@ -96,7 +96,13 @@ if [ $dev -eq 1 ]; then
     # libFuzzer and the sanitizers' runtimes come in a package named after clang's version.
     version=$(clang -dumpversion | cut -d. -f1)
     runtime=$(first_available "libclang-rt-$version-dev" "libclang-common-$version-dev")
-    [ -n "$runtime" ] && install "clang runtimes" "$runtime"
+    [ -z "$runtime" ] || install "clang runtimes" "$runtime"
+    format=$(first_available clang-format-14)
+    if [ -n "$format" ]; then
+        install "formatter" "$format"
+    else
+        say "formatter: this system has no clang-format-14; lint.format stays off"
+    fi
     if [ "$(. /etc/os-release && echo "$ID")" = debian ] && [ "$(dpkg --print-architecture)" = amd64 ]; then
         if ! dpkg --print-foreign-architectures | grep -qx arm64; then
             missing=(arm64)

@@ -42,7 +42,13 @@ become_root() {
     fi
 }
 
-is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+# is_installed NAME[:ARCHITECTURE]
+is_installed() {
+    local architecture=${1#*:}
+    [ "$architecture" != "$1" ] || architecture=$(dpkg --print-architecture)
+    dpkg-query -W -f '${db:Status-Status} ${Architecture}\n' "${1%:*}" 2>/dev/null |
+        grep -qxE "installed ($architecture|all)"
+}
 
 find_missing() {
     missing=()

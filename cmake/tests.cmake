@@ -72,6 +72,11 @@ endfunction()
 
 # ---- unit ----
 
+# cmocka, and the choice of cases on the command line.
+add_library(cupola_cmocka OBJECT ${PROJECT_SOURCE_DIR}/tests/unit/case_filter.c)
+target_link_libraries(cupola_cmocka PUBLIC dep_cmocka)
+target_compile_options(cupola_cmocka PRIVATE ${CUPOLA_WARNINGS})
+
 file(GLOB unit_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/test_*.c)
 foreach(source IN LISTS unit_sources)
     get_filename_component(stem ${source} NAME_WE)
@@ -79,7 +84,7 @@ foreach(source IN LISTS unit_sources)
     cupola_test_libraries(${name} libraries)
     cupola_test_helpers(${source} helpers)
     cupola_test_program(unit_${name} SOURCES ${source} ${helpers}
-        LIBRARIES ${libraries} dep_cmocka)
+        LIBRARIES ${libraries} cupola_cmocka)
     cupola_test(unit.${name} unit COMMAND unit_${name})
 endforeach()
 
@@ -126,7 +131,7 @@ foreach(kind conformance golden e2e)
         if(extension STREQUAL .c)
             cupola_test_helpers(${source} helpers)
             cupola_test_program(${kind}_${name} SOURCES ${source} ${helpers}
-                LIBRARIES ${CUPOLA_LIBRARIES} dep_cmocka)
+                LIBRARIES ${CUPOLA_LIBRARIES} cupola_cmocka)
             cupola_test(${kind}.${name} ${kind} COMMAND ${kind}_${name} TIMEOUT 900)
         elseif(extension STREQUAL .py)
             cupola_test(${kind}.${name} ${kind} COMMAND ${Python3_EXECUTABLE} ${source} TIMEOUT 900)

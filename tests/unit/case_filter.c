@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linked into every cmocka test: `unit_kv_pages 'evicts*'` runs only the cases whose names match. */
+/* Linked into every cmocka test: `unit_kv_pages 'evicts*'` runs only the cases whose names match.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,18 +5,15 @@
 
 static bool value_ok(const struct graph *g, int value) { return value >= -1 && (value < 0 || (size_t)value < g->n_values); }
 
-/* Where the value comes from, seen from node `at`: before it, or from nowhere. */
-static status check_source(const struct graph *g, const char *who, int value, size_t at, struct err *err)
+/* Where the value comes from, seen from node `at`: before it, or from nowhere. is_input: [n_values]. */
+static status check_source(const struct graph *g, const bool *is_input, const char *who, int value, size_t at, struct err *err)
 {
     const struct graph_value *v = &g->values[value];
 
-    if (v->data || v->captured >= 0) return ST_OK;
+    if (v->data || v->captured >= 0 || is_input[value]) return ST_OK;
     if (v->producer >= 0) {
         if ((size_t)v->producer < at) return ST_OK;
         return FAIL(err, ST_FORMAT, "%s uses value '%s' before it is made", who, v->name);
-    }
-    for (size_t i = 0; i < g->n_inputs; i++) {
-        if (g->inputs[i] == value) return ST_OK;
     }
     return FAIL(err, ST_FORMAT, "%s uses value '%s', which nothing makes", who, v->name);
 }
@@ -63,7 +60,7 @@ static status check_inner(const struct graph *g, const struct graph_node *n, int
     return ST_OK;
 }
 
-static status check_node(const struct graph *g, size_t at, int depth, struct err *err)
+static status check_node(const struct graph *g, const bool *is_input, size_t at, int depth, struct err *err)
 {
     const struct graph_node *n = &g->nodes[at];
 
@@ -73,7 +70,7 @@ static status check_node(const struct graph *g, size_t at, int depth, struct err
         if (!value_ok(g, n->in[i])) return FAIL(err, ST_INTERNAL, "node '%s': input %d out of range", n->name, i);
     }
     for (int i = 0; i < n->n_uses; i++) {
-        if (n->uses[i].value >= 0) TRY(check_source(g, n->name, n->uses[i].value, at, err));
+        if (n->uses[i].value >= 0) TRY(check_source(g, is_input, n->name, n->uses[i].value, at, err));
     }
     for (int i = 0; i < n->n_out; i++) {
         if (!value_ok(g, n->out[i])) return FAIL(err, ST_INTERNAL, "node '%s': output %d out of range", n->name, i);
@@ -85,20 +82,30 @@ static status check_node(const struct graph *g, size_t at, int depth, struct err
     return check_inner(g, n, depth, err);
 }
 
+static status check_lists(const struct graph *g, const bool *is_input, int depth, struct err *err)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i].op != OP_NONE) TRY(check_node(g, is_input, i, depth, err));
+    }
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        if (g->outputs[i] < 0 || !value_ok(g, g->outputs[i])) return FAIL(err, ST_INTERNAL, "graph '%s': output %zu out of range", g->name, i);
+        TRY(check_source(g, is_input, "the list of outputs", g->outputs[i], g->n_nodes, err));
+    }
+    return ST_OK;
+}
+
 static status check_graph(const struct graph *g, int depth, struct err *err)
 {
     if (depth > GRAPH_DEPTH_MAX) return FAIL(err, ST_LIMIT, "subgraphs nest deeper than %d", GRAPH_DEPTH_MAX);
     for (size_t i = 0; i < g->n_inputs; i++) {
         if (g->inputs[i] < 0 || !value_ok(g, g->inputs[i])) return FAIL(err, ST_INTERNAL, "graph '%s': input %zu out of range", g->name, i);
     }
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i].op != OP_NONE) TRY(check_node(g, i, depth, err));
-    }
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        if (g->outputs[i] < 0 || !value_ok(g, g->outputs[i])) return FAIL(err, ST_INTERNAL, "graph '%s': output %zu out of range", g->name, i);
-        TRY(check_source(g, "the list of outputs", g->outputs[i], g->n_nodes, err));
-    }
-    return ST_OK;
+    bool *is_input = mem_calloc(g->n_values, sizeof *is_input);
+    if (!is_input) return FAIL(err, ST_NOMEM, "out of memory");
+    for (size_t i = 0; i < g->n_inputs; i++) is_input[g->inputs[i]] = true;
+    const status st = check_lists(g, is_input, depth, err);
+    mem_free(is_input);
+    return st;
 }
 
 status graph_check(const struct graph *g, struct err *err) { return check_graph(g, 0, err); }

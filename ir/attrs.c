@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The reader of attributes: attrs.def expanded into one function per stem, whose statements each fill one field. */
+/* The reader of attributes: attrs.def expanded into one function per stem, whose statements each
+ * fill one field. */
 #include "ir/ir.h"
 #include <string.h>
 
@@ -15,8 +16,9 @@ struct attr_reader {
 };
 
 static const char *const attr_type_names[] = {
-    [ATTR_INT] = "an int",   [ATTR_FLOAT] = "a float", [ATTR_STRING] = "a string",  [ATTR_TENSOR] = "a tensor",
-    [ATTR_GRAPH] = "a graph", [ATTR_INTS] = "ints",     [ATTR_FLOATS] = "floats",    [ATTR_STRINGS] = "strings",
+    [ATTR_INT] = "an int",      [ATTR_FLOAT] = "a float",   [ATTR_STRING] = "a string",
+    [ATTR_TENSOR] = "a tensor", [ATTR_GRAPH] = "a graph",   [ATTR_INTS] = "ints",
+    [ATTR_FLOATS] = "floats",   [ATTR_STRINGS] = "strings",
 };
 
 /* *out = the attribute of this name, NULL if the node has none. */
@@ -111,15 +113,16 @@ static status read_tensor(struct attr_reader *r, const char *name, const struct 
 #include "ir/attrs.def"
 // clang-format on
 
-/* Attributes that no field took: fine when they only document (a leading '_') or carry a subgraph of control flow. */
+/* Attributes that no field took: fine when they only document (a leading '_') or carry a subgraph
+ * of control flow. */
 static status reader_finish(const struct attr_reader *r, enum op_kind kind)
 {
     for (int i = 0; i < r->n; i++) {
         const struct attr *a = &r->attrs[i];
         if ((r->seen >> i & 1) || a->name[0] == '_' || !strcmp(a->name, "doc_string")) continue;
         if (kind == OP_IF && a->type == ATTR_GRAPH) continue;
-        return FAIL(r->err, ST_UNSUPPORTED, "%s: attribute '%s' is not known, or given twice", r->op,
-                    a->name);
+        return FAIL(r->err, ST_UNSUPPORTED, "%s: attribute '%s' is not known, or given twice",
+                    r->op, a->name);
     }
     return ST_OK;
 }
@@ -128,7 +131,8 @@ static status reader_dispatch(struct attr_reader *r, enum op_kind kind, union op
 {
     switch (kind) {
 #define OP(kind, domain, name, since, infer, attrs)                                                \
-    case OP_##kind: return attrs_read_##attrs(r, &out->attrs);
+    case OP_##kind:                                                                                \
+        return attrs_read_##attrs(r, &out->attrs);
 #define ALIAS(kind, domain, name, since)
 #include "ir/ops.def"
 #undef OP
@@ -146,7 +150,8 @@ status op_attrs_read(enum op_kind kind, const struct attr *attrs, int n_attrs, u
 
     memset(out, 0, sizeof *out);
     if (n_attrs > ATTRS_PER_NODE_MAX)
-        return FAIL(err, ST_LIMIT, "%s: %d attributes, at most %d", r.op, n_attrs, ATTRS_PER_NODE_MAX);
+        return FAIL(err, ST_LIMIT, "%s: %d attributes, at most %d", r.op, n_attrs,
+                    ATTRS_PER_NODE_MAX);
     TRY(reader_dispatch(&r, kind, out));
     return reader_finish(&r, kind);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ir/: the vocabulary that graph, passes and backends share: dtypes, tensor types, operators, attributes. Public header. */
+/* ir/: the vocabulary that graph, passes and backends share: dtypes, tensor types, operators,
+ * attributes. Public header. */
 #pragma once
 #include "base/base.h"
 
@@ -45,7 +46,8 @@ unsigned dtype_bits(enum dtype dt);
 bool dtype_is_float(enum dtype dt); /* f16 bf16 f32 f64 and the f8/f4 kinds */
 bool dtype_is_int(enum dtype dt);   /* signed or unsigned integers, not bool */
 
-/* An element of a DT_STRING tensor; s is NUL-terminated, n its length (it may hold NULs of its own). */
+/* An element of a DT_STRING tensor; s is NUL-terminated, n its length (it may hold NULs of its
+ * own). */
 struct ir_string {
     const char *s;
     size_t n;
@@ -55,11 +57,12 @@ struct ir_string {
 
 enum { IR_DIMS_MAX = 8 };
 
-/* A dimension >= 0 is known. Below zero: unknown, or a symbol. DIM_TOKENS and DIM_ROWS belong to the lowered form (leading dimension only);
- * symbols of an imported graph are DIM_SYMBOL(0), DIM_SYMBOL(1), … and their names are in the graph. */
-#define DIM_UNKNOWN ((int64_t)-1)
-#define DIM_TOKENS ((int64_t)-2) /* flattened tokens of a step */
-#define DIM_ROWS ((int64_t)-3)   /* rows whose logits are asked for */
+/* A dimension >= 0 is known. Below zero: unknown, or a symbol. DIM_TOKENS and DIM_ROWS belong to
+ * the lowered form (leading dimension only); symbols of an imported graph are DIM_SYMBOL(0),
+ * DIM_SYMBOL(1), … and their names are in the graph. */
+#define DIM_UNKNOWN   ((int64_t)-1)
+#define DIM_TOKENS    ((int64_t)-2) /* flattened tokens of a step */
+#define DIM_ROWS      ((int64_t)-3) /* rows whose logits are asked for */
 #define DIM_SYMBOL(i) ((int64_t)-16 - (int64_t)(i))
 
 struct tensor_type {
@@ -68,8 +71,8 @@ struct tensor_type {
     int64_t dim[IR_DIMS_MAX];
 };
 
-/* A type, and the elements where they are known (constants; run-time tensors of the dense form). Row-major, contiguous; 4-bit types
- * are packed two a byte, low nibble first. */
+/* A type, and the elements where they are known (constants; run-time tensors of the dense form).
+ * Row-major, contiguous; 4-bit types are packed two a byte, low nibble first. */
 struct tensor {
     struct tensor_type type;
     void *data; /* NULL: not known. Constants must not be written through it. */
@@ -77,7 +80,8 @@ struct tensor {
 
 /* Number of elements; false if a dimension is not known, or on overflow. A scalar has 1. */
 bool type_elements(const struct tensor_type *t, size_t *n);
-/* Bytes of the elements, types below 8 bits rounded up to a byte, strings as struct ir_string; same failures, and DT_NONE. */
+/* Bytes of the elements, types below 8 bits rounded up to a byte, strings as struct ir_string; same
+ * failures, and DT_NONE. */
 bool type_bytes(const struct tensor_type *t, size_t *bytes);
 bool type_known(const struct tensor_type *t);
 bool type_equal(const struct tensor_type *a, const struct tensor_type *b);
@@ -103,7 +107,16 @@ struct ir_strings {
     const char *const *v;
 };
 
-enum attr_type { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_INTS, ATTR_FLOATS, ATTR_STRINGS };
+enum attr_type {
+    ATTR_INT,
+    ATTR_FLOAT,
+    ATTR_STRING,
+    ATTR_TENSOR,
+    ATTR_GRAPH,
+    ATTR_INTS,
+    ATTR_FLOATS,
+    ATTR_STRINGS
+};
 
 struct graph; /* engine/graph; here only carried */
 
@@ -122,20 +135,23 @@ struct attr {
     struct ir_strings strings;
 };
 
-/* attrs.def expanded: one struct per stem, `struct attrs_<stem>`. INT becomes int64_t, FLOAT float, STR const char *, INTS/FLOATS/STRS the spans
- * above, TENSOR const struct tensor *. */
-#define ATTRS(stem) struct attrs_##stem {
-#define AT_INT(field, onnx, dflt) int64_t field;
+/* attrs.def expanded: one struct per stem, `struct attrs_<stem>`. INT becomes int64_t, FLOAT float,
+ * STR const char *, INTS/FLOATS/STRS the spans above, TENSOR const struct tensor *. */
+#define ATTRS(stem)                 struct attrs_##stem {
+#define AT_INT(field, onnx, dflt)   int64_t field;
 #define AT_FLOAT(field, onnx, dflt) float field;
-#define AT_STR(field, onnx, dflt) const char *field;
-#define AT_INTS(field, onnx) struct ir_ints field;
-#define AT_FLOATS(field, onnx) struct ir_floats field;
-#define AT_STRS(field, onnx) struct ir_strings field;
-#define AT_TENSOR(field, onnx) const struct tensor *field;
-#define AT_OPTIONAL_INT(field, onnx, dflt) int64_t field; bool has_##field;
+#define AT_STR(field, onnx, dflt)   const char *field;
+#define AT_INTS(field, onnx)        struct ir_ints field;
+#define AT_FLOATS(field, onnx)      struct ir_floats field;
+#define AT_STRS(field, onnx)        struct ir_strings field;
+#define AT_TENSOR(field, onnx)      const struct tensor *field;
+#define AT_OPTIONAL_INT(field, onnx, dflt)                                                         \
+    int64_t field;                                                                                 \
+    bool has_##field;
 #define ATTRS_END(stem)                                                                            \
     char end_; /* no empty structs */                                                              \
-    };
+    }                                                                                              \
+    ;
 #include "ir/attrs.def"
 #undef ATTRS
 #undef AT_INT
@@ -187,16 +203,17 @@ enum op_kind {
 /* One application of an operator, as inference, `supports` and `prepare` see it. */
 struct op_call {
     enum op_kind op;
-    int version;          /* of the operator's domain, from the model's opset imports */
-    const char *node;     /* node name for messages, never NULL */
-    union op_attrs attr;  /* the member named in the row of ops.def */
+    int version;         /* of the operator's domain, from the model's opset imports */
+    const char *node;    /* node name for messages, never NULL */
+    union op_attrs attr; /* the member named in the row of ops.def */
     int n_in, n_out;
-    struct tensor *in;    /* [n_in]; dtype DT_NONE = absent; data set where the value is known */
-    struct tensor *out;   /* [n_out]; inference fills the types */
+    struct tensor *in;  /* [n_in]; dtype DT_NONE = absent; data set where the value is known */
+    struct tensor *out; /* [n_out]; inference fills the types */
 };
 
-/* Fills out[].type from in[] and attr. Shapes that depend on values not known here get DIM_UNKNOWN (or ndim -1); ranks, dtypes, and every
- * dimension that is known are checked: ST_SHAPE / ST_UNSUPPORTED / ST_FORMAT with a text that names the field. */
+/* Fills out[].type from in[] and attr. Shapes that depend on values not known here get DIM_UNKNOWN
+ * (or ndim -1); ranks, dtypes, and every dimension that is known are checked: ST_SHAPE /
+ * ST_UNSUPPORTED / ST_FORMAT with a text that names the field. */
 typedef status op_infer_fn(struct op_call *call, struct err *err);
 
 struct op_row {
@@ -207,13 +224,17 @@ struct op_row {
     op_infer_fn *infer;
 };
 
-/* "Add", "com.microsoft.MatMulNBits": a kind's primary name with its domain, for messages and listings; "?" beyond the list. */
+/* "Add", "com.microsoft.MatMulNBits": a kind's primary name with its domain, for messages and
+ * listings; "?" beyond the list. */
 const char *op_name(enum op_kind kind);
-/* Row of a kind (its primary name), or NULL for OP_NONE. The infer functions live in engine/ops; ir only names them, so the table is
- * defined there (engine/ops/op_table.c). */
+/* Row of a kind (its primary name), or NULL for OP_NONE. The infer functions live in engine/ops; ir
+ * only names them, so the table is defined there (engine/ops/op_table.c). */
 const struct op_row *op_row(enum op_kind kind);
-/* Kind for domain ("" and "ai.onnx" are the same) and name at this opset version; OP_NONE if not known. */
+/* Kind for domain ("" and "ai.onnx" are the same) and name at this opset version; OP_NONE if not
+ * known. */
 enum op_kind op_find(const char *domain, const char *name, int version);
-/* Reads a node's attributes into the typed member of `kind`: defaults first, then each attribute; wrong type: ST_FORMAT naming it. Attributes the row does not list are
- * an error unless they start with '_' or carry documentation only. Pointers refer to attrs. */
-status op_attrs_read(enum op_kind kind, const struct attr *attrs, int n_attrs, union op_attrs *out, struct err *err);
+/* Reads a node's attributes into the typed member of `kind`: defaults first, then each attribute;
+ * wrong type: ST_FORMAT naming it. Attributes the row does not list are an error unless they start
+ * with '_' or carry documentation only. Pointers refer to attrs. */
+status op_attrs_read(enum op_kind kind, const struct attr *attrs, int n_attrs, union op_attrs *out,
+                     struct err *err);

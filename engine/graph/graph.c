@@ -9,7 +9,8 @@ status graph_no_memory(const struct graph *g, struct err *err)
     const struct arena *a = &g->storage->arena;
 
     if (a->limit_bytes && a->used_bytes > a->limit_bytes / 8 * 7)
-        return FAIL(err, ST_LIMIT, "graph '%s' takes more than its budget of %zu bytes", g->name, a->limit_bytes);
+        return FAIL(err, ST_LIMIT, "graph '%s' takes more than its budget of %zu bytes", g->name,
+                    a->limit_bytes);
     return FAIL(err, ST_NOMEM, "out of memory in graph '%s'", g->name);
 }
 
@@ -53,7 +54,8 @@ status graph_create(struct graph **out, const char *name, struct err *err)
     return FAIL(err, ST_NOMEM, "out of memory");
 }
 
-status graph_create_inner(struct graph *outer, const char *name, struct graph **out, struct err *err)
+status graph_create_inner(struct graph *outer, const char *name, struct graph **out,
+                          struct err *err)
 {
     *out = graph_new(outer->storage, name);
     if (!*out) return graph_no_memory(outer, err);
@@ -87,7 +89,8 @@ status graph_keep_mapping(struct graph *g, struct os_mapping *map, struct err *e
 
 static struct graph *clone_into(const struct graph *g, const struct graph *outer, int depth);
 
-/* A node's arrays become its own; subgraphs are cloned, since they hold indices into the enclosing graph. */
+/* A node's arrays become its own; subgraphs are cloned, since they hold indices into the enclosing
+ * graph. */
 static bool clone_node(struct graph *c, struct graph_node *n, int depth)
 {
     struct arena *a = &c->storage->arena;
@@ -160,7 +163,8 @@ int64_t graph_symbol(struct graph *g, const char *name)
     uint64_t i;
 
     if (map_get(&s->symbol_index, name, strlen(name), &i)) return DIM_SYMBOL(i);
-    const char **grown = arena_grow(&s->arena, s->symbols, &s->cap_symbols, s->n_symbols + 1, sizeof *grown);
+    const char **grown =
+        arena_grow(&s->arena, s->symbols, &s->cap_symbols, s->n_symbols + 1, sizeof *grown);
     if (!grown) return DIM_UNKNOWN;
     s->symbols = grown;
     const char *own = arena_strdup(&s->arena, name);
@@ -186,7 +190,8 @@ static const char *value_name(struct graph *g, const char *name)
     struct arena *a = &g->storage->arena;
     uint64_t other;
 
-    if (name && name[0] && !map_get(g->index, name, strlen(name), &other)) return arena_strdup(a, name);
+    if (name && name[0] && !map_get(g->index, name, strlen(name), &other))
+        return arena_strdup(a, name);
     for (;;) {
         char *fresh = arena_printf(a, "%s.%u", name && name[0] ? name : "v", g->fresh++);
         if (!fresh || !map_get(g->index, fresh, strlen(fresh), &other)) return fresh;
@@ -211,8 +216,8 @@ int graph_add_value(struct graph *g, const char *name, const struct tensor_type 
     return (int)g->n_values++;
 }
 
-int graph_add_constant(struct graph *g, const char *name, const struct tensor_type *type, const void *data,
-                       bool copy)
+int graph_add_constant(struct graph *g, const char *name, const struct tensor_type *type,
+                       const void *data, bool copy)
 {
     size_t bytes;
 
@@ -230,7 +235,8 @@ int graph_add_capture(struct graph *g, const char *name, int outer_value)
     const struct graph_value *from = &g->outer->values[outer_value];
     uint64_t there;
 
-    if (map_get(g->index, name, strlen(name), &there) && g->values[there].captured == outer_value) return (int)there;
+    if (map_get(g->index, name, strlen(name), &there) && g->values[there].captured == outer_value)
+        return (int)there;
     const int v = graph_add_value(g, name, &from->type);
     if (v < 0) return -1;
     g->values[v].captured = outer_value;
@@ -276,7 +282,8 @@ int graph_next_user(const struct graph *g, int value, int after)
 struct graph *graph_node_branch(const struct graph_node *n, const char *attr)
 {
     for (int i = 0; i < n->n_attrs; i++) {
-        if (n->attrs[i].type == ATTR_GRAPH && !strcmp(n->attrs[i].name, attr)) return n->attrs[i].graph;
+        if (n->attrs[i].type == ATTR_GRAPH && !strcmp(n->attrs[i].name, attr))
+            return n->attrs[i].graph;
     }
     return NULL;
 }

@@ -34,10 +34,22 @@ static bool read_integer(const uint8_t *p, enum dtype dt, int64_t *out)
     case DT_BOOL:
     case DT_U8: *out = *p; return true;
     case DT_I8: *out = (int8_t)*p; return true;
-    case DT_U16: memcpy(&u16, p, sizeof u16); *out = u16; return true;
-    case DT_I16: memcpy(&i16, p, sizeof i16); *out = i16; return true;
-    case DT_U32: memcpy(&u32, p, sizeof u32); *out = u32; return true;
-    case DT_I32: memcpy(&i32, p, sizeof i32); *out = i32; return true;
+    case DT_U16:
+        memcpy(&u16, p, sizeof u16);
+        *out = u16;
+        return true;
+    case DT_I16:
+        memcpy(&i16, p, sizeof i16);
+        *out = i16;
+        return true;
+    case DT_U32:
+        memcpy(&u32, p, sizeof u32);
+        *out = u32;
+        return true;
+    case DT_I32:
+        memcpy(&i32, p, sizeof i32);
+        *out = i32;
+        return true;
     case DT_U64:
     case DT_I64:
         memcpy(&wide, p, sizeof wide);
@@ -65,9 +77,18 @@ bool graph_constant_float(const struct graph *g, int value, size_t i, double *ou
     if (!p) return false;
     switch (dt) {
     case DT_F64: memcpy(out, p, sizeof *out); return true;
-    case DT_F32: memcpy(&f, p, sizeof f); *out = (double)f; return true;
-    case DT_F16: memcpy(&half, p, sizeof half); *out = (double)half_to_f32(half); return true;
-    case DT_BF16: memcpy(&half, p, sizeof half); *out = (double)bf16_to_f32(half); return true;
+    case DT_F32:
+        memcpy(&f, p, sizeof f);
+        *out = (double)f;
+        return true;
+    case DT_F16:
+        memcpy(&half, p, sizeof half);
+        *out = (double)half_to_f32(half);
+        return true;
+    case DT_BF16:
+        memcpy(&half, p, sizeof half);
+        *out = (double)bf16_to_f32(half);
+        return true;
     default: break;
     }
     if (!read_integer(p, dt, &whole)) return false;

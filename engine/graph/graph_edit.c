@@ -20,8 +20,10 @@ void graph_link_use(struct graph *g, struct graph_use *use)
 void graph_unlink_use(struct graph *g, struct graph_use *use)
 {
     if (use->value < 0) return;
-    if (use->prev) use->prev->next = use->next;
-    else g->values[use->value].uses = use->next;
+    if (use->prev)
+        use->prev->next = use->next;
+    else
+        g->values[use->value].uses = use->next;
     if (use->next) use->next->prev = use->prev;
     use->value = -1;
     use->prev = use->next = NULL;
@@ -48,7 +50,9 @@ static void link_captures(struct graph *g, struct graph_node *n, int node, struc
         inner->outer_node = node;
         for (size_t v = 0; v < inner->n_values; v++) {
             if (inner->values[v].captured < 0) continue;
-            *use = (struct graph_use){ .value = inner->values[v].captured, .node = node, .slot = (int)v, .inner = inner };
+            *use = (struct graph_use){
+                .value = inner->values[v].captured, .node = node, .slot = (int)v, .inner = inner
+            };
             graph_link_use(g, use++);
         }
     }
@@ -84,18 +88,26 @@ static bool node_fill(struct graph *g, struct graph_node *n, const char *name)
     n->in = arena_memdup(a, n->in, (size_t)n->n_in * sizeof *n->in);
     n->out = arena_memdup(a, n->out, (size_t)n->n_out * sizeof *n->out);
     n->attrs = arena_memdup(a, n->attrs, (size_t)n->n_attrs * sizeof *n->attrs);
-    n->name = name && name[0] ? arena_strdup(a, name) : arena_printf(a, "%s_%zu", op_name(n->op), g->n_nodes);
+    n->name = name && name[0] ? arena_strdup(a, name)
+                              : arena_printf(a, "%s_%zu", op_name(n->op), g->n_nodes);
     return n->in && n->out && n->attrs && n->name;
 }
 
-int graph_add_node(struct graph *g, enum op_kind op, int version, const char *name, const int *in, int n_in, const int *out,
-                   int n_out, const struct attr *attrs, int n_attrs)
+int graph_add_node(struct graph *g, enum op_kind op, int version, const char *name, const int *in,
+                   int n_in, const int *out, int n_out, const struct attr *attrs, int n_attrs)
 {
-    struct graph_node n = { .op = op, .version = version, .in = in, .n_in = n_in, .out = out, .n_out = n_out,
-                            .attrs = attrs, .n_attrs = n_attrs };
+    struct graph_node n = { .op = op,
+                            .version = version,
+                            .in = in,
+                            .n_in = n_in,
+                            .out = out,
+                            .n_out = n_out,
+                            .attrs = attrs,
+                            .n_attrs = n_attrs };
 
     if (g->n_nodes >= INT_MAX || !node_fill(g, &n, name)) return -1;
-    struct graph_node *grown = arena_grow(&g->storage->arena, g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *grown);
+    struct graph_node *grown =
+        arena_grow(&g->storage->arena, g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *grown);
     if (!grown) return -1;
     const int node = (int)g->n_nodes;
     g->nodes = grown;
@@ -117,17 +129,21 @@ void graph_remove_node(struct graph *g, int node)
     n->n_uses = 0;
     n->uses = NULL;
     for (int i = 0; i < n->n_out; i++) {
-        if (n->out[i] >= 0 && g->values[n->out[i]].producer == node) g->values[n->out[i]].producer = -1;
+        if (n->out[i] >= 0 && g->values[n->out[i]].producer == node)
+            g->values[n->out[i]].producer = -1;
     }
 }
 
-/* The node's input array is this graph's own; `const` in the struct keeps others from writing past the lists of uses. */
+/* The node's input array is this graph's own; `const` in the struct keeps others from writing past
+ * the lists of uses. */
 static void use_point_to(struct graph *g, struct graph_use *use, int value)
 {
     graph_unlink_use(g, use);
     use->value = value;
-    if (use->inner) use->inner->values[use->slot].captured = value;
-    else ((int *)(uintptr_t)g->nodes[use->node].in)[use->slot] = value;
+    if (use->inner)
+        use->inner->values[use->slot].captured = value;
+    else
+        ((int *)(uintptr_t)g->nodes[use->node].in)[use->slot] = value;
     graph_link_use(g, use);
 }
 
@@ -150,7 +166,8 @@ void graph_replace_uses(struct graph *g, int from, int to)
     }
 }
 
-static status set_list(struct graph *g, const int *values, size_t n, int **list, size_t *count, struct err *err)
+static status set_list(struct graph *g, const int *values, size_t n, int **list, size_t *count,
+                       struct err *err)
 {
     int *own = arena_memdup(&g->storage->arena, values, n * sizeof *values);
 
@@ -211,7 +228,8 @@ static status sorter_visit(struct sorter *s, int root, struct err *err)
             continue;
         }
         if (s->state[producer] == OPEN)
-            return FAIL(err, ST_FORMAT, "node '%s': its inputs depend on its own output", s->g->nodes[producer].name);
+            return FAIL(err, ST_FORMAT, "node '%s': its inputs depend on its own output",
+                        s->g->nodes[producer].name);
         s->state[producer] = OPEN;
         s->stack[s->n_stack++] = producer;
     }
@@ -250,7 +268,8 @@ status graph_compact(struct graph *g, struct err *err)
     s.next_use = mem_calloc(n, sizeof *s.next_use);
     s.stack = mem_calloc(n, sizeof *s.stack);
     s.order = mem_calloc(n, sizeof *s.order);
-    if (!scratch || !s.state || !s.next_use || !s.stack || !s.order) st = FAIL(err, ST_NOMEM, "out of memory");
+    if (!scratch || !s.state || !s.next_use || !s.stack || !s.order)
+        st = FAIL(err, ST_NOMEM, "out of memory");
     for (size_t i = 0; st == ST_OK && i < n; i++) {
         if (g->nodes[i].op != OP_NONE && s.state[i] == NEW) st = sorter_visit(&s, (int)i, err);
     }

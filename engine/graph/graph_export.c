@@ -14,7 +14,8 @@ static void put_type_text(const struct graph *g, const struct tensor_type *t, st
 
 /* ---- dot ---- */
 
-static void dot_value_node(const struct graph *g, const char *prefix, int value, const char *shape, struct str *out)
+static void dot_value_node(const struct graph *g, const char *prefix, int value, const char *shape,
+                           struct str *out)
 {
     struct str label = { 0 };
 
@@ -34,9 +35,12 @@ static void dot_edges(const struct graph *g, size_t node, struct str *out)
     for (int i = 0; i < n->n_in; i++) {
         if (n->in[i] < 0) continue;
         const struct graph_value *v = &g->values[n->in[i]];
-        if (v->producer >= 0) str_printf(out, "    n%d -> n%zu", v->producer, node);
-        else if (v->data) continue;
-        else str_printf(out, "    v%d -> n%zu", n->in[i], node);
+        if (v->producer >= 0)
+            str_printf(out, "    n%d -> n%zu", v->producer, node);
+        else if (v->data)
+            continue;
+        else
+            str_printf(out, "    v%d -> n%zu", n->in[i], node);
         str_put(out, " [label=");
         put_type_text(g, &v->type, out);
         str_put(out, "];\n");
@@ -61,11 +65,14 @@ status graph_print_dot(const struct graph *g, struct str *out, struct err *err)
     for (size_t i = 0; i < g->n_outputs; i++) {
         const int v = g->outputs[i];
         dot_value_node(g, "o", v, "ellipse", out);
-        if (g->values[v].producer >= 0) str_printf(out, "    n%d -> o%d;\n", g->values[v].producer, v);
-        else str_printf(out, "    v%d -> o%d;\n", v, v);
+        if (g->values[v].producer >= 0)
+            str_printf(out, "    n%d -> o%d;\n", g->values[v].producer, v);
+        else
+            str_printf(out, "    v%d -> o%d;\n", v, v);
     }
     str_put(out, "}\n");
-    return out->failed ? FAIL(err, ST_NOMEM, "out of memory while printing graph '%s'", g->name) : ST_OK;
+    return out->failed ? FAIL(err, ST_NOMEM, "out of memory while printing graph '%s'", g->name)
+                       : ST_OK;
 }
 
 /* ---- JSON ---- */
@@ -74,8 +81,10 @@ static void json_graph(const struct graph *g, struct str *out);
 
 static void json_name(const struct graph *g, int value, struct str *out)
 {
-    if (value < 0) str_put(out, "null");
-    else str_put_json(out, g->values[value].name, strlen(g->values[value].name));
+    if (value < 0)
+        str_put(out, "null");
+    else
+        str_put_json(out, g->values[value].name, strlen(g->values[value].name));
 }
 
 static void json_names(const struct graph *g, const int *values, int n, struct str *out)
@@ -103,7 +112,10 @@ static void json_typed(const struct graph *g, const int *values, size_t n, struc
 
 static void json_attr(const struct graph *g, const struct attr *a, struct str *out)
 {
-    const int n = a->type == ATTR_INTS ? a->ints.n : a->type == ATTR_FLOATS ? a->floats.n : a->type == ATTR_STRINGS ? a->strings.n : 0;
+    const int n = a->type == ATTR_INTS      ? a->ints.n
+                  : a->type == ATTR_FLOATS  ? a->floats.n
+                  : a->type == ATTR_STRINGS ? a->strings.n
+                                            : 0;
 
     switch (a->type) {
     case ATTR_INT: str_printf(out, "%lld", (long long)a->i); return;
@@ -116,9 +128,12 @@ static void json_attr(const struct graph *g, const struct attr *a, struct str *o
     str_put_char(out, '[');
     for (int i = 0; i < n; i++) {
         if (i > 0) str_put_char(out, ',');
-        if (a->type == ATTR_INTS) str_printf(out, "%lld", (long long)a->ints.v[i]);
-        else if (a->type == ATTR_FLOATS) str_put_json_double(out, (double)a->floats.v[i]);
-        else str_put_json(out, a->strings.v[i], strlen(a->strings.v[i]));
+        if (a->type == ATTR_INTS)
+            str_printf(out, "%lld", (long long)a->ints.v[i]);
+        else if (a->type == ATTR_FLOATS)
+            str_put_json_double(out, (double)a->floats.v[i]);
+        else
+            str_put_json(out, a->strings.v[i], strlen(a->strings.v[i]));
     }
     str_put_char(out, ']');
 }
@@ -155,7 +170,9 @@ static void json_values(const struct graph *g, struct str *out)
         str_put_json(out, v->name, strlen(v->name));
         str_put(out, ":{\"type\":");
         put_type_text(g, &v->type, out);
-        str_put(out, v->captured >= 0 ? ",\"captured\":true}" : v->data ? ",\"constant\":true}" : "}");
+        str_put(out, v->captured >= 0 ? ",\"captured\":true}"
+                     : v->data        ? ",\"constant\":true}"
+                                      : "}");
     }
     str_put_char(out, '}');
 }
@@ -186,5 +203,6 @@ status graph_print_json(const struct graph *g, struct str *out, struct err *err)
 {
     json_graph(g, out);
     str_put_char(out, '\n');
-    return out->failed ? FAIL(err, ST_NOMEM, "out of memory while printing graph '%s'", g->name) : ST_OK;
+    return out->failed ? FAIL(err, ST_NOMEM, "out of memory while printing graph '%s'", g->name)
+                       : ST_OK;
 }

@@ -7,11 +7,14 @@ enum { SHAPE_TEXT_MAX = 160 };
 
 static const struct tensor tensor_absent = { .type = { .dtype = DT_NONE } };
 
-status graph_node_call(const struct graph *g, int node, struct arena *a, struct op_call *call, struct err *err)
+status graph_node_call(const struct graph *g, int node, struct arena *a, struct op_call *call,
+                       struct err *err)
 {
     const struct graph_node *n = &g->nodes[node];
 
-    *call = (struct op_call){ .op = n->op, .version = n->version, .node = n->name, .n_in = n->n_in, .n_out = n->n_out };
+    *call = (struct op_call){
+        .op = n->op, .version = n->version, .node = n->name, .n_in = n->n_in, .n_out = n->n_out
+    };
     call->in = ARENA_ARRAY(a, (size_t)n->n_in, struct tensor);
     call->out = ARENA_ARRAY(a, (size_t)n->n_out, struct tensor);
     if (!call->in || !call->out) return FAIL(err, ST_NOMEM, "out of memory");
@@ -40,16 +43,20 @@ static bool merge_shape(struct tensor_type *inferred, const struct tensor_type *
     }
     if (inferred->ndim != declared->ndim) return false;
     for (int i = 0; i < inferred->ndim; i++) {
-        if (inferred->dim[i] >= 0 && declared->dim[i] >= 0 && inferred->dim[i] != declared->dim[i]) return false;
+        if (inferred->dim[i] >= 0 && declared->dim[i] >= 0 && inferred->dim[i] != declared->dim[i])
+            return false;
     }
     for (int i = 0; i < inferred->ndim; i++) {
-        if (inferred->dim[i] == DIM_UNKNOWN || (inferred->dim[i] < 0 && declared->dim[i] >= 0)) inferred->dim[i] = declared->dim[i];
+        if (inferred->dim[i] == DIM_UNKNOWN || (inferred->dim[i] < 0 && declared->dim[i] >= 0))
+            inferred->dim[i] = declared->dim[i];
     }
     return true;
 }
 
-/* Exporters declare wrong shapes now and then (a reduced axis kept, a scalar as [1]); what the operators say holds. A wrong dtype is an error. */
-static status store_type(struct graph *g, const struct graph_node *n, int value, const struct tensor_type *inferred, struct err *err)
+/* Exporters declare wrong shapes now and then (a reduced axis kept, a scalar as [1]); what the
+ * operators say holds. A wrong dtype is an error. */
+static status store_type(struct graph *g, const struct graph_node *n, int value,
+                         const struct tensor_type *inferred, struct err *err)
 {
     char have[SHAPE_TEXT_MAX], want[SHAPE_TEXT_MAX];
     struct graph_value *v = &g->values[value];
@@ -57,11 +64,14 @@ static status store_type(struct graph *g, const struct graph_node *n, int value,
 
     if (merged.dtype == DT_NONE) merged.dtype = v->type.dtype;
     if (v->type.dtype != DT_NONE && v->type.dtype != merged.dtype)
-        return FAIL(err, ST_SHAPE, "node '%s' (%s): value '%s' is %s, declared as %s", n->name, op_name(n->op), v->name,
-                    type_print(inferred, have, sizeof have), type_print(&v->type, want, sizeof want));
+        return FAIL(err, ST_SHAPE, "node '%s' (%s): value '%s' is %s, declared as %s", n->name,
+                    op_name(n->op), v->name, type_print(inferred, have, sizeof have),
+                    type_print(&v->type, want, sizeof want));
     if (!merge_shape(&merged, &v->type))
-        LOG(LOG_DEBUG, "event=declared_shape_wrong node=\"%s\" value=\"%s\" inferred=%s declared=%s", n->name, v->name,
-            type_print(inferred, have, sizeof have), type_print(&v->type, want, sizeof want));
+        LOG(LOG_DEBUG,
+            "event=declared_shape_wrong node=\"%s\" value=\"%s\" inferred=%s declared=%s", n->name,
+            v->name, type_print(inferred, have, sizeof have),
+            type_print(&v->type, want, sizeof want));
     v->type = merged;
     return ST_OK;
 }
@@ -81,7 +91,8 @@ static bool common_type(struct tensor_type *a, const struct tensor_type *b)
     return true;
 }
 
-static status infer_inner(struct graph *g, const struct graph_node *n, struct graph *inner, int depth, struct err *err)
+static status infer_inner(struct graph *g, const struct graph_node *n, struct graph *inner,
+                          int depth, struct err *err)
 {
     for (size_t i = 0; i < inner->n_values; i++) {
         struct graph_value *v = &inner->values[i];
@@ -94,24 +105,30 @@ static status infer_inner(struct graph *g, const struct graph_node *n, struct gr
     return st;
 }
 
-static status infer_if(struct graph *g, const struct graph_node *n, struct op_call *call, int depth, struct err *err)
+static status infer_if(struct graph *g, const struct graph_node *n, struct op_call *call, int depth,
+                       struct err *err)
 {
     static const char *const names[] = { "then_branch", "else_branch" };
 
     for (size_t b = 0; b < COUNT(names); b++) {
         struct graph *inner = graph_node_branch(n, names[b]);
 
-        if (!inner) return FAIL(err, ST_FORMAT, "node '%s' (If): attribute '%s' is missing", n->name, names[b]);
+        if (!inner)
+            return FAIL(err, ST_FORMAT, "node '%s' (If): attribute '%s' is missing", n->name,
+                        names[b]);
         if (inner->n_inputs != 0 || inner->n_outputs != (size_t)n->n_out)
-            return FAIL(err, ST_FORMAT, "node '%s' (If): %s has %zu inputs and %zu outputs, expected 0 and %d", n->name, names[b],
-                        inner->n_inputs, inner->n_outputs, n->n_out);
+            return FAIL(err, ST_FORMAT,
+                        "node '%s' (If): %s has %zu inputs and %zu outputs, expected 0 and %d",
+                        n->name, names[b], inner->n_inputs, inner->n_outputs, n->n_out);
         TRY(infer_inner(g, n, inner, depth, err));
         for (int i = 0; i < n->n_out; i++) {
             const struct tensor_type *t = &inner->values[inner->outputs[i]].type;
-            if (b == 0) call->out[i].type = *t;
+            if (b == 0)
+                call->out[i].type = *t;
             else if (!common_type(&call->out[i].type, t))
-                return FAIL(err, ST_SHAPE, "node '%s' (If): output %d is %s in one branch, %s in the other", n->name, i,
-                            dtype_name(call->out[i].type.dtype), dtype_name(t->dtype));
+                return FAIL(err, ST_SHAPE,
+                            "node '%s' (If): output %d is %s in one branch, %s in the other",
+                            n->name, i, dtype_name(call->out[i].type.dtype), dtype_name(t->dtype));
         }
     }
     return ST_OK;
@@ -119,7 +136,8 @@ static status infer_if(struct graph *g, const struct graph_node *n, struct op_ca
 
 /* ---- the walk ---- */
 
-static status infer_node(struct graph *g, int node, struct arena *scratch, int depth, struct err *err)
+static status infer_node(struct graph *g, int node, struct arena *scratch, int depth,
+                         struct err *err)
 {
     const struct graph_node *n = &g->nodes[node];
     const struct op_row *row = op_row(n->op);
@@ -129,7 +147,8 @@ static status infer_node(struct graph *g, int node, struct arena *scratch, int d
     if (!row) return FAIL(err, ST_INTERNAL, "node '%s': operator %d", n->name, (int)n->op);
     for (int i = 0; i < n->n_in; i++) {
         if (n->in[i] >= 0 && g->values[n->in[i]].type.dtype == DT_NONE)
-            return FAIL(err, ST_FORMAT, "node '%s' (%s): the type of input '%s' is not known", n->name, op_name(n->op), g->values[n->in[i]].name);
+            return FAIL(err, ST_FORMAT, "node '%s' (%s): the type of input '%s' is not known",
+                        n->name, op_name(n->op), g->values[n->in[i]].name);
     }
     TRY(graph_node_call(g, node, scratch, &call, err));
     TRY(row->infer(&call, err));
@@ -145,7 +164,8 @@ static status infer_graph(struct graph *g, int depth, struct err *err)
     struct arena scratch = { 0 };
     status st = ST_OK;
 
-    if (depth > GRAPH_DEPTH_MAX) return FAIL(err, ST_LIMIT, "subgraphs nest deeper than %d", GRAPH_DEPTH_MAX);
+    if (depth > GRAPH_DEPTH_MAX)
+        return FAIL(err, ST_LIMIT, "subgraphs nest deeper than %d", GRAPH_DEPTH_MAX);
     for (size_t i = 0; st == ST_OK && i < g->n_nodes; i++) {
         arena_reset(&scratch);
         st = infer_node(g, (int)i, &scratch, depth, err);

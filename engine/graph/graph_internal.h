@@ -26,7 +26,8 @@ struct graph_storage {
     size_t n_symbols, cap_symbols;
 };
 
-/* One use of a value: by input `slot` of `node`, or, when `inner` is set, by value `slot` of that subgraph of `node`. */
+/* One use of a value: by input `slot` of `node`, or, when `inner` is set, by value `slot` of that
+ * subgraph of `node`. */
 struct graph_use {
     struct graph_use *next, *prev;
     struct graph *inner;
@@ -36,7 +37,8 @@ struct graph_use {
 /* Puts a use at the head of its value's list / takes it out. value -1: nothing. */
 void graph_link_use(struct graph *g, struct graph_use *use);
 void graph_unlink_use(struct graph *g, struct graph_use *use);
-/* Makes the list of uses of a node anew (inputs, then captures of its subgraphs). false when memory runs out. */
+/* Makes the list of uses of a node anew (inputs, then captures of its subgraphs). false when memory
+ * runs out. */
 bool graph_relink_node(struct graph *g, int node);
 /* ST_LIMIT when the storage's budget is spent, else ST_NOMEM; names the graph. */
 status graph_no_memory(const struct graph *g, struct err *err);

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The text form back to a graph: statements, nodes, attributes, subgraphs. The form is described in graph_text.h. */
+/* The text form back to a graph: statements, nodes, attributes, subgraphs. The form is described in
+ * graph_text.h. */
 #include "engine/graph/graph_internal.h"
 #include "engine/graph/graph_reader.h"
 #include <string.h>
 
-enum { LIST_MAX = 4096, OPSETS_MAX = 16, NUMBER_TEXT_MAX = 64, DFLT_OPSET = 21, BUDGET_FACTOR = 64 };
+enum {
+    LIST_MAX = 4096,
+    OPSETS_MAX = 16,
+    NUMBER_TEXT_MAX = 64,
+    DFLT_OPSET = 21,
+    BUDGET_FACTOR = 64
+};
 #define BUDGET_BASE ((size_t)64 << 20)
 
 /* One graph being read; subgraphs have one of their own with `outer` set. */
@@ -60,9 +67,11 @@ static status parse_use(struct parser *p, int *value)
     return *value < 0 ? reader_fail(p->r, "value '%s' is not made before", name) : ST_OK;
 }
 
-static status new_value(struct parser *p, const char *name, const struct tensor_type *type, int *value)
+static status new_value(struct parser *p, const char *name, const struct tensor_type *type,
+                        int *value)
 {
-    if (graph_find_value(p->g, name) >= 0) return reader_fail(p->r, "value '%s' is made twice", name);
+    if (graph_find_value(p->g, name) >= 0)
+        return reader_fail(p->r, "value '%s' is made twice", name);
     *value = graph_add_value(p->g, name, type);
     return *value < 0 ? reader_no_memory(p->r) : ST_OK;
 }
@@ -88,17 +97,20 @@ static status list_attr_add(struct parser *p, struct attr *a, const struct attr 
     void *grown;
 
     if (a->type == ATTR_INTS && item->type == ATTR_INT) {
-        grown = arena_grow(arena, (void *)(uintptr_t)a->ints.v, cap, (size_t)a->ints.n + 1, sizeof *a->ints.v);
+        grown = arena_grow(arena, (void *)(uintptr_t)a->ints.v, cap, (size_t)a->ints.n + 1,
+                           sizeof *a->ints.v);
         if (!grown) return reader_no_memory(p->r);
         a->ints.v = grown;
         ((int64_t *)grown)[a->ints.n++] = item->i;
     } else if (a->type == ATTR_FLOATS && item->type == ATTR_FLOAT) {
-        grown = arena_grow(arena, (void *)(uintptr_t)a->floats.v, cap, (size_t)a->floats.n + 1, sizeof *a->floats.v);
+        grown = arena_grow(arena, (void *)(uintptr_t)a->floats.v, cap, (size_t)a->floats.n + 1,
+                           sizeof *a->floats.v);
         if (!grown) return reader_no_memory(p->r);
         a->floats.v = grown;
         ((float *)grown)[a->floats.n++] = item->f;
     } else if (a->type == ATTR_STRINGS && item->type == ATTR_STRING) {
-        grown = arena_grow(arena, (void *)(uintptr_t)a->strings.v, cap, (size_t)a->strings.n + 1, sizeof *a->strings.v);
+        grown = arena_grow(arena, (void *)(uintptr_t)a->strings.v, cap, (size_t)a->strings.n + 1,
+                           sizeof *a->strings.v);
         if (!grown) return reader_no_memory(p->r);
         a->strings.v = grown;
         ((const char **)grown)[a->strings.n++] = item->s;
@@ -126,22 +138,32 @@ static status parse_list_attr(struct parser *p, struct attr *a, bool typed)
 
         if (n > 0) TRY(reader_expect(p->r, ','));
         TRY(parse_item(p, &item));
-        if (n == 0 && !typed) a->type = item.type == ATTR_INT ? ATTR_INTS : item.type == ATTR_FLOAT ? ATTR_FLOATS : ATTR_STRINGS;
+        if (n == 0 && !typed)
+            a->type = item.type == ATTR_INT     ? ATTR_INTS
+                      : item.type == ATTR_FLOAT ? ATTR_FLOATS
+                                                : ATTR_STRINGS;
         TRY(list_attr_add(p, a, &item, &cap));
     }
-    if (n == 0 && !typed) return reader_fail(p->r, "an empty list is written ints[], floats[] or strings[]");
+    if (n == 0 && !typed)
+        return reader_fail(p->r, "an empty list is written ints[], floats[] or strings[]");
     if (n > 0) return ST_OK;
     void *empty = arena_alloc(graph_arena(p->g), sizeof(int64_t));
     if (!empty) return reader_no_memory(p->r);
-    if (a->type == ATTR_INTS) a->ints.v = empty;
-    else if (a->type == ATTR_FLOATS) a->floats.v = empty;
-    else a->strings.v = empty;
+    if (a->type == ATTR_INTS)
+        a->ints.v = empty;
+    else if (a->type == ATTR_FLOATS)
+        a->floats.v = empty;
+    else
+        a->strings.v = empty;
     return ST_OK;
 }
 
 static bool typed_list_word(struct parser *p, struct attr *a)
 {
-    static const struct { const char *word; enum attr_type type; } words[] = { { "ints", ATTR_INTS }, { "floats", ATTR_FLOATS }, { "strings", ATTR_STRINGS } };
+    static const struct {
+        const char *word;
+        enum attr_type type;
+    } words[] = { { "ints", ATTR_INTS }, { "floats", ATTR_FLOATS }, { "strings", ATTR_STRINGS } };
 
     for (size_t i = 0; i < COUNT(words); i++) {
         if (!reader_word(p->r, words[i].word)) continue;
@@ -154,7 +176,8 @@ static bool typed_list_word(struct parser *p, struct attr *a)
 static status parse_graph_attr(struct parser *p, struct attr *a)
 {
     a->type = ATTR_GRAPH;
-    if (p->depth >= GRAPH_DEPTH_MAX) return reader_fail(p->r, "subgraphs nest deeper than %d", GRAPH_DEPTH_MAX);
+    if (p->depth >= GRAPH_DEPTH_MAX)
+        return reader_fail(p->r, "subgraphs nest deeper than %d", GRAPH_DEPTH_MAX);
     TRY(graph_create_inner(p->g, "", &a->graph, p->r->err));
     return parse_graph(p->r, a->graph, p, p->depth + 1);
 }
@@ -193,7 +216,8 @@ static status parse_attrs(struct parser *p, struct attr **attrs, int *n)
     while (!reader_accept(p->r, '}')) {
         if (*n > 0) TRY(reader_expect(p->r, ','));
         if (*n == LIST_MAX) return reader_fail(p->r, "more than %d attributes", LIST_MAX);
-        struct attr *grown = arena_grow(graph_arena(p->g), *attrs, &cap, (size_t)*n + 1, sizeof *grown);
+        struct attr *grown =
+            arena_grow(graph_arena(p->g), *attrs, &cap, (size_t)*n + 1, sizeof *grown);
         if (!grown) return reader_no_memory(p->r);
         *attrs = grown;
         struct attr *a = &grown[(*n)++];
@@ -258,7 +282,8 @@ static status parse_constant(struct parser *p)
     TRY(reader_type(p->r, &type));
     TRY(reader_expect(p->r, '='));
     TRY(reader_data(p->r, &type, &data));
-    if (graph_find_value(p->g, name) >= 0) return reader_fail(p->r, "value '%s' is made twice", name);
+    if (graph_find_value(p->g, name) >= 0)
+        return reader_fail(p->r, "value '%s' is made twice", name);
     return graph_add_constant(p->g, name, &type, data, false) < 0 ? reader_no_memory(p->r) : ST_OK;
 }
 
@@ -272,7 +297,8 @@ static status parse_capture(struct parser *p)
     if (reader_accept(p->r, '=')) TRY(reader_name(p->r, &outer, NULL));
     const int v = find_value(p->outer, outer);
     if (v < 0) return reader_fail(p->r, "value '%s' is not made before", outer);
-    if (graph_find_value(p->g, name) >= 0) return reader_fail(p->r, "value '%s' is made twice", name);
+    if (graph_find_value(p->g, name) >= 0)
+        return reader_fail(p->r, "value '%s' is made twice", name);
     return graph_add_capture(p->g, name, v) < 0 ? reader_no_memory(p->r) : ST_OK;
 }
 
@@ -300,7 +326,8 @@ static status parse_operator(struct parser *p, enum op_kind *op, const char **do
     return *op == OP_NONE ? reader_fail(p->r, "operator '%s' is not known", full) : ST_OK;
 }
 
-static status parse_results(struct parser *p, const char *first, bool first_quoted, struct int_list *out)
+static status parse_results(struct parser *p, const char *first, bool first_quoted,
+                            struct int_list *out)
 {
     const char *name = first;
     bool quoted = first_quoted;
@@ -343,7 +370,8 @@ static status parse_node(struct parser *p, const char *first, bool first_quoted)
     if (reader_accept(p->r, '@')) TRY(reader_i64(p->r, &version));
     if (version < 0 || version > INT16_MAX) return reader_fail(p->r, "a version of that number");
     if (reader_word(p->r, "as")) TRY(reader_name(p->r, &name, NULL));
-    if (graph_add_node(p->g, op, (int)version, name, in.v, (int)in.n, out.v, (int)out.n, attrs, n_attrs) < 0)
+    if (graph_add_node(p->g, op, (int)version, name, in.v, (int)in.n, out.v, (int)out.n, attrs,
+                       n_attrs) < 0)
         return reader_no_memory(p->r);
     return ST_OK;
 }
@@ -396,7 +424,8 @@ status graph_parse(const char *text, size_t n, struct graph **out, struct err *e
     *out = NULL;
     TRY(graph_create(&r.root, "graph", err));
     struct arena *a = graph_arena(r.root);
-    if (checked_mul(n, BUDGET_FACTOR, &budget) && checked_add(budget, BUDGET_BASE, &budget)) a->limit_bytes = budget;
+    if (checked_mul(n, BUDGET_FACTOR, &budget) && checked_add(budget, BUDGET_BASE, &budget))
+        a->limit_bytes = budget;
     const status st = parse_text(&r);
     if (st != ST_OK) {
         graph_destroy(r.root);

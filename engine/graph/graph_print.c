@@ -20,7 +20,10 @@ struct opset_line {
 
 static void print_graph(const struct printer *p, const struct graph *g, int depth);
 
-static void print_indent(const struct printer *p, int depth) { str_printf(p->out, "%*s", depth * INDENT, ""); }
+static void print_indent(const struct printer *p, int depth)
+{
+    str_printf(p->out, "%*s", depth * INDENT, "");
+}
 
 static int *opset_find(struct opset_line *line, const char *domain)
 {
@@ -49,7 +52,8 @@ static void print_opsets(const struct printer *p, const struct opset_line *line,
     print_indent(p, depth);
     str_put(p->out, "opset ");
     for (int i = 0; i < line->n; i++)
-        str_printf(p->out, "%s%s%s%d", i ? ", " : "", line->domain[i], line->domain[i][0] ? " " : "", line->version[i]);
+        str_printf(p->out, "%s%s%s%d", i ? ", " : "", line->domain[i],
+                   line->domain[i][0] ? " " : "", line->version[i]);
     str_put_char(p->out, '\n');
 }
 
@@ -57,20 +61,29 @@ static void print_opsets(const struct printer *p, const struct opset_line *line,
 
 static void print_list(const struct printer *p, const struct attr *a)
 {
-    const int n = a->type == ATTR_INTS ? a->ints.n : a->type == ATTR_FLOATS ? a->floats.n : a->strings.n;
+    const int n = a->type == ATTR_INTS     ? a->ints.n
+                  : a->type == ATTR_FLOATS ? a->floats.n
+                                           : a->strings.n;
 
-    if (n == 0) str_put(p->out, a->type == ATTR_INTS ? "ints" : a->type == ATTR_FLOATS ? "floats" : "strings");
+    if (n == 0)
+        str_put(p->out, a->type == ATTR_INTS     ? "ints"
+                        : a->type == ATTR_FLOATS ? "floats"
+                                                 : "strings");
     str_put_char(p->out, '[');
     for (int i = 0; i < n; i++) {
         if (i > 0) str_put(p->out, ", ");
-        if (a->type == ATTR_INTS) str_printf(p->out, "%lld", (long long)a->ints.v[i]);
-        else if (a->type == ATTR_FLOATS) graph_text_put_float(p->out, a->floats.v[i]);
-        else graph_text_put_string(p->out, a->strings.v[i], strlen(a->strings.v[i]));
+        if (a->type == ATTR_INTS)
+            str_printf(p->out, "%lld", (long long)a->ints.v[i]);
+        else if (a->type == ATTR_FLOATS)
+            graph_text_put_float(p->out, a->floats.v[i]);
+        else
+            graph_text_put_string(p->out, a->strings.v[i], strlen(a->strings.v[i]));
     }
     str_put_char(p->out, ']');
 }
 
-static void print_attr(const struct printer *p, const struct graph *g, const struct attr *a, int depth)
+static void print_attr(const struct printer *p, const struct graph *g, const struct attr *a,
+                       int depth)
 {
     graph_text_put_name(p->out, a->name);
     str_put(p->out, ": ");
@@ -89,7 +102,8 @@ static void print_attr(const struct printer *p, const struct graph *g, const str
     }
 }
 
-static void print_attrs(const struct printer *p, const struct graph *g, const struct graph_node *n, int depth)
+static void print_attrs(const struct printer *p, const struct graph *g, const struct graph_node *n,
+                        int depth)
 {
     if (n->n_attrs == 0) return;
     str_put(p->out, " {");
@@ -118,12 +132,15 @@ static void print_names(const struct printer *p, const struct graph *g, const in
 {
     for (size_t i = 0; i < n; i++) {
         if (i > 0) str_put(p->out, ", ");
-        if (values[i] < 0) str_put_char(p->out, '_');
-        else graph_text_put_name(p->out, g->values[values[i]].name);
+        if (values[i] < 0)
+            str_put_char(p->out, '_');
+        else
+            graph_text_put_name(p->out, g->values[values[i]].name);
     }
 }
 
-static void print_node(const struct printer *p, const struct graph *g, size_t at, struct opset_line *opsets, int depth)
+static void print_node(const struct printer *p, const struct graph *g, size_t at,
+                       struct opset_line *opsets, int depth)
 {
     const struct graph_node *n = &g->nodes[at];
     const struct op_row *row = op_row(n->op);
@@ -200,12 +217,14 @@ static void print_graph(const struct printer *p, const struct graph *g, int dept
     str_put_char(p->out, '}');
 }
 
-status graph_print(const struct graph *g, const struct graph_print_options *opt, struct str *out, struct err *err)
+status graph_print(const struct graph *g, const struct graph_print_options *opt, struct str *out,
+                   struct err *err)
 {
     static const struct graph_print_options dflt = { .constant_elements_max = 16 };
     const struct printer p = { .opt = opt ? opt : &dflt, .out = out };
 
     print_graph(&p, g, 0);
     str_put_char(out, '\n');
-    return out->failed ? FAIL(err, ST_NOMEM, "out of memory while printing graph '%s'", g->name) : ST_OK;
+    return out->failed ? FAIL(err, ST_NOMEM, "out of memory while printing graph '%s'", g->name)
+                       : ST_OK;
 }

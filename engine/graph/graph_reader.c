@@ -24,7 +24,9 @@ status reader_fail(const struct graph_reader *r, const char *fmt, ...)
 
 status reader_no_memory(const struct graph_reader *r)
 {
-    return FAIL(r->err, ST_LIMIT, "line %d: the graph takes more memory than there is for a text of this size", r->line);
+    return FAIL(r->err, ST_LIMIT,
+                "line %d: the graph takes more memory than there is for a text of this size",
+                r->line);
 }
 
 /* ---- characters ---- */
@@ -36,8 +38,10 @@ char reader_peek(struct graph_reader *r)
             while (r->p < r->end && *r->p != '\n') r->p++;
             if (r->p == r->end) break;
         }
-        if (*r->p == '\n') r->line++;
-        else if (*r->p != ' ' && *r->p != '\t' && *r->p != '\r') return *r->p;
+        if (*r->p == '\n')
+            r->line++;
+        else if (*r->p != ' ' && *r->p != '\t' && *r->p != '\r')
+            return *r->p;
     }
     return 0;
 }
@@ -60,7 +64,8 @@ status reader_expect(struct graph_reader *r, char c)
 
 static bool name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != 0 && strchr("_./$+-", c));
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != 0 && strchr("_./$+-", c));
 }
 
 static size_t bare_length(struct graph_reader *r)
@@ -93,8 +98,10 @@ static status string_escape(struct graph_reader *r, char *out)
 {
     const char c = r->p < r->end ? *r->p++ : 0;
 
-    if (c == 'n') *out = '\n';
-    else if (c == '"' || c == '\\') *out = c;
+    if (c == 'n')
+        *out = '\n';
+    else if (c == '"' || c == '\\')
+        *out = c;
     else if (c == 'x' && r->end - r->p >= 2 && hex_digit(r->p[0]) >= 0 && hex_digit(r->p[1]) >= 0) {
         *out = (char)(hex_digit(r->p[0]) * 16 + hex_digit(r->p[1]));
         r->p += 2;
@@ -116,8 +123,10 @@ status reader_string(struct graph_reader *r, const char **s, size_t *n)
     while (r->p < close) {
         const char c = *r->p++;
         if (c == '\n') r->line++;
-        if (c == '\\') TRY(string_escape(r, &text[(*n)++]));
-        else text[(*n)++] = c;
+        if (c == '\\')
+            TRY(string_escape(r, &text[(*n)++]));
+        else
+            text[(*n)++] = c;
     }
     r->p = close + 1;
     *s = text;
@@ -132,7 +141,8 @@ status reader_name(struct graph_reader *r, const char **name, bool *quoted)
     if (quoted) *quoted = string;
     if (string) {
         TRY(reader_string(r, name, &n));
-        if (n == 0 || strlen(*name) != n || n > GRAPH_TEXT_NAME_MAX) return reader_fail(r, "a name that is empty, too long, or holds a NUL");
+        if (n == 0 || strlen(*name) != n || n > GRAPH_TEXT_NAME_MAX)
+            return reader_fail(r, "a name that is empty, too long, or holds a NUL");
         return ST_OK;
     }
     n = bare_length(r);
@@ -173,7 +183,8 @@ status reader_float_text(const struct graph_reader *r, const char *text, float *
     if (str_starts(text, "0x")) {
         const unsigned long bits = strtoul(text, &end, 16);
         const uint32_t low = (uint32_t)bits;
-        if (*end || bits > UINT32_MAX) return reader_fail(r, "'%s' is not the bits of a float", text);
+        if (*end || bits > UINT32_MAX)
+            return reader_fail(r, "'%s' is not the bits of a float", text);
         memcpy(f, &low, sizeof low);
         return ST_OK;
     }
@@ -199,10 +210,14 @@ static status reader_dim(struct graph_reader *r, int64_t *dim)
     }
     TRY(reader_name(r, &name, &quoted));
     if (!quoted && name[0] >= '0' && name[0] <= '9')
-        return str_to_i64(name, dim) && *dim >= 0 ? ST_OK : reader_fail(r, "'%s' is not a dimension", name);
-    if (!quoted && !strcmp(name, "tokens")) *dim = DIM_TOKENS;
-    else if (!quoted && !strcmp(name, "rows")) *dim = DIM_ROWS;
-    else *dim = graph_symbol(r->root, name);
+        return str_to_i64(name, dim) && *dim >= 0 ? ST_OK
+                                                  : reader_fail(r, "'%s' is not a dimension", name);
+    if (!quoted && !strcmp(name, "tokens"))
+        *dim = DIM_TOKENS;
+    else if (!quoted && !strcmp(name, "rows"))
+        *dim = DIM_ROWS;
+    else
+        *dim = graph_symbol(r->root, name);
     return *dim == DIM_UNKNOWN ? reader_no_memory(r) : ST_OK;
 }
 

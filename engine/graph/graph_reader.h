@@ -6,12 +6,13 @@
 struct graph_reader {
     const char *p, *end;
     int line;
-    struct graph *root;   /* symbols and the arena */
+    struct graph *root; /* symbols and the arena */
     struct err *err;
 };
 
 /* ST_FORMAT "line N: …". */
-status reader_fail(const struct graph_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+status reader_fail(const struct graph_reader *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 status reader_no_memory(const struct graph_reader *r);
 /* Next character after blanks and comments, not consumed; 0 at the end. */
 char reader_peek(struct graph_reader *r);

@@ -17,11 +17,13 @@ struct int_range {
 static struct int_range range_of(enum dtype dt)
 {
     const unsigned bits = dtype_bits(dt);
-    const bool sign = dt == DT_I8 || dt == DT_I16 || dt == DT_I32 || dt == DT_I64 || dt == DT_I4 || dt == DT_I2;
+    const bool sign =
+        dt == DT_I8 || dt == DT_I16 || dt == DT_I32 || dt == DT_I64 || dt == DT_I4 || dt == DT_I2;
 
     if (dt == DT_BOOL) return (struct int_range){ 0, 1 };
     if (bits == 64) return (struct int_range){ INT64_MIN, INT64_MAX };
-    if (sign) return (struct int_range){ -(INT64_C(1) << (bits - 1)), (INT64_C(1) << (bits - 1)) - 1 };
+    if (sign)
+        return (struct int_range){ -(INT64_C(1) << (bits - 1)), (INT64_C(1) << (bits - 1)) - 1 };
     return (struct int_range){ 0, (INT64_C(1) << bits) - 1 };
 }
 
@@ -33,11 +35,13 @@ static void store_int(enum dtype dt, uint8_t *base, size_t i, int64_t v)
         memcpy(base + i * (bits / 8), &v, bits / 8); /* little-endian: the low bytes */
         return;
     }
-    const unsigned per_byte = 8 / bits, shift = (unsigned)(i % per_byte) * bits, mask = (1U << bits) - 1;
+    const unsigned per_byte = 8 / bits, shift = (unsigned)(i % per_byte) * bits,
+                   mask = (1U << bits) - 1;
     base[i / per_byte] |= (uint8_t)(((unsigned)v & mask) << shift);
 }
 
-static status element_int(const struct graph_reader *r, enum dtype dt, const char *text, uint8_t *base, size_t i)
+static status element_int(const struct graph_reader *r, enum dtype dt, const char *text,
+                          uint8_t *base, size_t i)
 {
     const struct int_range range = range_of(dt);
     int64_t v;
@@ -55,18 +59,21 @@ static status element_int(const struct graph_reader *r, enum dtype dt, const cha
     return ST_OK;
 }
 
-static status element_bits(const struct graph_reader *r, enum dtype dt, const char *text, uint8_t *base, size_t i)
+static status element_bits(const struct graph_reader *r, enum dtype dt, const char *text,
+                           uint8_t *base, size_t i)
 {
     const unsigned width = dtype_bits(dt) / 8;
     char *end;
     const uint64_t bits = strtoull(text, &end, 16);
 
-    if (*end || strlen(text) != 2 + width * 2) return reader_fail(r, "'%s' is not the bits of %s", text, dtype_name(dt));
+    if (*end || strlen(text) != 2 + width * 2)
+        return reader_fail(r, "'%s' is not the bits of %s", text, dtype_name(dt));
     memcpy(base + i * width, &bits, width);
     return ST_OK;
 }
 
-static status element_float(const struct graph_reader *r, enum dtype dt, const char *text, uint8_t *base, size_t i)
+static status element_float(const struct graph_reader *r, enum dtype dt, const char *text,
+                            uint8_t *base, size_t i)
 {
     char *end;
     float f;
@@ -80,8 +87,10 @@ static status element_float(const struct graph_reader *r, enum dtype dt, const c
     }
     TRY(reader_float_text(r, text, &f));
     const uint16_t half = dt == DT_F16 ? half_from_f32(f) : bf16_from_f32(f);
-    if (dt == DT_F32) memcpy(base + i * sizeof f, &f, sizeof f);
-    else memcpy(base + i * sizeof half, &half, sizeof half);
+    if (dt == DT_F32)
+        memcpy(base + i * sizeof f, &f, sizeof f);
+    else
+        memcpy(base + i * sizeof half, &half, sizeof half);
     return ST_OK;
 }
 
@@ -96,7 +105,8 @@ static status read_element(struct graph_reader *r, enum dtype dt, uint8_t *base,
         return ST_OK;
     }
     TRY(reader_number(r, text, sizeof text));
-    if (dt == DT_F32 || dt == DT_F64 || dt == DT_F16 || dt == DT_BF16) return element_float(r, dt, text, base, i);
+    if (dt == DT_F32 || dt == DT_F64 || dt == DT_F16 || dt == DT_BF16)
+        return element_float(r, dt, text, base, i);
     if (dt == DT_BOOL || dtype_is_int(dt)) return element_int(r, dt, text, base, i);
     return reader_fail(r, "elements of %s are written as hex(\"...\")", dtype_name(dt));
 }
@@ -145,7 +155,8 @@ static status read_hex(struct graph_reader *r, uint8_t *base, size_t bytes)
     if (n != bytes * 2) return reader_fail(r, "%zu hex digits, expected %zu", n, bytes * 2);
     for (size_t i = 0; i < bytes; i++) {
         const int high = hex_nibble(s[2 * i]), low = hex_nibble(s[2 * i + 1]);
-        if (high < 0 || low < 0) return reader_fail(r, "'%c%c' is not a byte in hex", s[2 * i], s[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return reader_fail(r, "'%c%c' is not a byte in hex", s[2 * i], s[2 * i + 1]);
         base[i] = (uint8_t)(high * 16 + low);
     }
     return reader_expect(r, ')');
@@ -156,15 +167,19 @@ status reader_data(struct graph_reader *r, const struct tensor_type *t, void **d
     const bool braces = reader_peek(r) == '{';
     size_t n, bytes;
 
-    if (!type_known(t) || !type_elements(t, &n) || !type_bytes(t, &bytes)) return reader_fail(r, "elements of a type that is not known");
+    if (!type_known(t) || !type_elements(t, &n) || !type_bytes(t, &bytes))
+        return reader_fail(r, "elements of a type that is not known");
     /* a list has a character or more an element, fill() alone can be short and mean much */
-    if (braces ? n > (size_t)(r->end - r->p) : bytes > FILL_BYTES_MAX) return reader_fail(r, "%zu elements are too many for this text", n);
+    if (braces ? n > (size_t)(r->end - r->p) : bytes > FILL_BYTES_MAX)
+        return reader_fail(r, "%zu elements are too many for this text", n);
     uint8_t *base = arena_alloc(graph_arena(r->root), bytes);
     if (!base) return reader_no_memory(r);
     *data = base;
     if (reader_accept(r, '{')) return read_list(r, t->dtype, base, n);
     if (reader_word(r, "fill")) return read_fill(r, t->dtype, base, n);
-    if (reader_word(r, "hex")) return t->dtype == DT_STRING ? reader_fail(r, "strings as hex") : read_hex(r, base, bytes);
-    if (reader_word(r, "hash")) return reader_fail(r, "the elements of this constant were not printed");
+    if (reader_word(r, "hex"))
+        return t->dtype == DT_STRING ? reader_fail(r, "strings as hex") : read_hex(r, base, bytes);
+    if (reader_word(r, "hash"))
+        return reader_fail(r, "the elements of this constant were not printed");
     return reader_fail(r, "expected elements: {...}, fill(...) or hex(...)");
 }

@@ -9,11 +9,13 @@
 
 enum { FILL_MIN = 9, NUMBER_TEXT_MAX = 32 }; /* so many equal elements print as fill(x) */
 
-static const char *const keywords[] = { "_", "in", "out", "const", "capture", "opset", "graph", "tokens", "rows" };
+static const char *const keywords[] = { "_",     "in",    "out",    "const", "capture",
+                                        "opset", "graph", "tokens", "rows" };
 
 static bool bare_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != 0 && strchr("_./$+-", c));
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != 0 && strchr("_./$+-", c));
 }
 
 bool graph_text_is_bare(const char *name)
@@ -33,18 +35,24 @@ void graph_text_put_string(struct str *out, const char *s, size_t n)
     str_put_char(out, '"');
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\') str_printf(out, "\\%c", c);
-        else if (c == '\n') str_put(out, "\\n");
-        else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8)) str_printf(out, "\\x%02x", c);
-        else str_put_char(out, (char)c);
+        if (c == '"' || c == '\\')
+            str_printf(out, "\\%c", c);
+        else if (c == '\n')
+            str_put(out, "\\n");
+        else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
+            str_printf(out, "\\x%02x", c);
+        else
+            str_put_char(out, (char)c);
     }
     str_put_char(out, '"');
 }
 
 void graph_text_put_name(struct str *out, const char *name)
 {
-    if (graph_text_is_bare(name)) str_put(out, name);
-    else graph_text_put_string(out, name, strlen(name));
+    if (graph_text_is_bare(name))
+        str_put(out, name);
+    else
+        graph_text_put_string(out, name, strlen(name));
 }
 
 /* The shortest decimal that reads back as the same float. */
@@ -66,10 +74,14 @@ void graph_text_put_float(struct str *out, float f)
     const size_t at = out->len;
 
     memcpy(&bits, &f, sizeof bits);
-    if (isnan(f) && bits != 0x7fc00000) str_printf(out, "0x%08" PRIx32, bits);
-    else if (isnan(f)) str_put(out, "nan");
-    else if (isinf(f)) str_put(out, f < 0 ? "-inf" : "inf");
-    else put_shortest(out, f);
+    if (isnan(f) && bits != 0x7fc00000)
+        str_printf(out, "0x%08" PRIx32, bits);
+    else if (isnan(f))
+        str_put(out, "nan");
+    else if (isinf(f))
+        str_put(out, f < 0 ? "-inf" : "inf");
+    else
+        put_shortest(out, f);
     if (isfinite(f) && out->data && !strpbrk(out->data + at, ".e")) str_put(out, ".0");
 }
 
@@ -81,12 +93,18 @@ void graph_text_put_type(const struct graph *g, const struct tensor_type *t, str
         const bool number_like = symbol && symbol[0] >= '0' && symbol[0] <= '9';
 
         if (i > 0) str_put_char(out, ',');
-        if (t->dim[i] >= 0) str_printf(out, "%" PRId64, t->dim[i]);
-        else if (t->dim[i] == DIM_TOKENS) str_put(out, "tokens");
-        else if (t->dim[i] == DIM_ROWS) str_put(out, "rows");
-        else if (!symbol) str_put_char(out, '?');
-        else if (number_like) graph_text_put_string(out, symbol, strlen(symbol));
-        else graph_text_put_name(out, symbol);
+        if (t->dim[i] >= 0)
+            str_printf(out, "%" PRId64, t->dim[i]);
+        else if (t->dim[i] == DIM_TOKENS)
+            str_put(out, "tokens");
+        else if (t->dim[i] == DIM_ROWS)
+            str_put(out, "rows");
+        else if (!symbol)
+            str_put_char(out, '?');
+        else if (number_like)
+            graph_text_put_string(out, symbol, strlen(symbol));
+        else
+            graph_text_put_name(out, symbol);
     }
     str_put_char(out, ']');
 }
@@ -106,8 +124,10 @@ static void put_half(struct str *out, uint16_t bits, bool bf16)
 {
     const float f = bf16 ? bf16_to_f32(bits) : half_to_f32(bits);
 
-    if (isnan(f)) str_printf(out, "0x%04x", bits);
-    else graph_text_put_float(out, f);
+    if (isnan(f))
+        str_printf(out, "0x%04x", bits);
+    else
+        graph_text_put_float(out, f);
 }
 
 static void put_double(struct str *out, double d)
@@ -115,9 +135,12 @@ static void put_double(struct str *out, double d)
     uint64_t bits;
 
     memcpy(&bits, &d, sizeof bits);
-    if (isnan(d)) str_printf(out, "0x%016" PRIx64, bits);
-    else if (isinf(d)) str_put(out, d < 0 ? "-inf" : "inf");
-    else str_printf(out, "%.17g", d);
+    if (isnan(d))
+        str_printf(out, "0x%016" PRIx64, bits);
+    else if (isinf(d))
+        str_put(out, d < 0 ? "-inf" : "inf");
+    else
+        str_printf(out, "%.17g", d);
 }
 
 #define PUT_AS(type, fmt)                                                                          \
@@ -135,10 +158,19 @@ static void put_element(const struct tensor_type *t, const uint8_t *p, size_t i,
     struct ir_string s;
 
     switch (t->dtype) {
-    case DT_F32: memcpy(&f, p + i * sizeof f, sizeof f); graph_text_put_float(out, f); break;
-    case DT_F64: memcpy(&d, p + i * sizeof d, sizeof d); put_double(out, d); break;
+    case DT_F32:
+        memcpy(&f, p + i * sizeof f, sizeof f);
+        graph_text_put_float(out, f);
+        break;
+    case DT_F64:
+        memcpy(&d, p + i * sizeof d, sizeof d);
+        put_double(out, d);
+        break;
     case DT_F16:
-    case DT_BF16: memcpy(&half, p + i * sizeof half, sizeof half); put_half(out, half, t->dtype == DT_BF16); break;
+    case DT_BF16:
+        memcpy(&half, p + i * sizeof half, sizeof half);
+        put_half(out, half, t->dtype == DT_BF16);
+        break;
     case DT_BOOL:
     case DT_U8: str_printf(out, "%u", p[i]); break;
     case DT_I8: str_printf(out, "%d", (int8_t)p[i]); break;
@@ -148,7 +180,10 @@ static void put_element(const struct tensor_type *t, const uint8_t *p, size_t i,
     case DT_I32: PUT_AS(int32_t, "%" PRId32); break;
     case DT_U64: PUT_AS(uint64_t, "%" PRIu64); break;
     case DT_I64: PUT_AS(int64_t, "%" PRId64); break;
-    case DT_STRING: memcpy(&s, p + i * sizeof s, sizeof s); graph_text_put_string(out, s.s, s.n); break;
+    case DT_STRING:
+        memcpy(&s, p + i * sizeof s, sizeof s);
+        graph_text_put_string(out, s.s, s.n);
+        break;
     default: str_printf(out, "%" PRId64, packed_element(t, p, i)); break;
     }
 }
@@ -170,7 +205,8 @@ static bool all_equal(const struct tensor_type *t, const uint8_t *p, size_t n)
     return true;
 }
 
-void graph_text_put_data(const struct tensor_type *t, const void *data, size_t elements_max, struct str *out)
+void graph_text_put_data(const struct tensor_type *t, const void *data, size_t elements_max,
+                         struct str *out)
 {
     const uint8_t *p = data;
     size_t n = 0, bytes = 0;

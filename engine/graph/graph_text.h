@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The text form of a graph, as graph_print writes and graph_parse reads it. For engine/graph only. Example:
+/* The text form of a graph, as graph_print writes and graph_parse reads it. For engine/graph only.
+ * Example:
  *
  *     graph main {                                   # a comment
  *         opset 22, com.microsoft 1                  # versions of nodes that do not say @version
@@ -12,11 +13,12 @@
  *         out y, z
  *     }
  *
- * `_` is an absent input or output. Types of results may be left out. Names are bare when made of letters, digits and _ . / $ + -,
- * else in quotes. An attribute is an int (1), a float (1.0, 1e-6, nan, inf, 0x7fc00001 = its bits), a "string", a list of one of these
- * (ints[], floats[], strings[] when empty), a tensor (i64[2]{1, 2}) or a graph. Elements of types without a plain decimal form are
- * hex("…"), their bytes. hash(…) stands for elements that were not printed; such text does not parse. A subgraph names outer values freely, or says
- * `capture name = outer_name`. */
+ * `_` is an absent input or output. Types of results may be left out. Names are bare when made of
+ * letters, digits and _ . / $ + -, else in quotes. An attribute is an int (1), a float (1.0, 1e-6,
+ * nan, inf, 0x7fc00001 = its bits), a "string", a list of one of these (ints[], floats[], strings[]
+ * when empty), a tensor (i64[2]{1, 2}) or a graph. Elements of types without a plain decimal form
+ * are hex("…"), their bytes. hash(…) stands for elements that were not printed; such text does not
+ * parse. A subgraph names outer values freely, or says `capture name = outer_name`. */
 #pragma once
 #include "engine/graph/graph.h"
 
@@ -30,4 +32,5 @@ void graph_text_put_float(struct str *out, float f);
 /* "f32[2,batch]". */
 void graph_text_put_type(const struct graph *g, const struct tensor_type *t, struct str *out);
 /* "{1, 2}", "fill(0)", "hex(...)" or "hash(...)" (more than elements_max elements). */
-void graph_text_put_data(const struct tensor_type *t, const void *data, size_t elements_max, struct str *out);
+void graph_text_put_data(const struct tensor_type *t, const void *data, size_t elements_max,
+                         struct str *out);

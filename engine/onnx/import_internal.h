@@ -8,40 +8,53 @@ enum { DATA_EXTERNAL = 1 }; /* TensorProto.data_location */
 
 /* AttributeProto.type */
 enum {
-    PROTO_FLOAT = 1, PROTO_INT = 2, PROTO_STRING = 3, PROTO_TENSOR = 4, PROTO_GRAPH = 5, PROTO_FLOATS = 6, PROTO_INTS = 7,
-    PROTO_STRINGS = 8, PROTO_SPARSE_TENSOR = 11
+    PROTO_FLOAT = 1,
+    PROTO_INT = 2,
+    PROTO_STRING = 3,
+    PROTO_TENSOR = 4,
+    PROTO_GRAPH = 5,
+    PROTO_FLOATS = 6,
+    PROTO_INTS = 7,
+    PROTO_STRINGS = 8,
+    PROTO_SPARSE_TENSOR = 11
 };
 
 /* ---- unpacking (onnx_unpack.c) ---- */
 
-/* Scans, then unpacks `data` into the arena; nothing is to be freed. bytes_max: budget of the message, 0 = none. */
-status onnx_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n, unsigned depth_max, size_t bytes_max,
-                   struct arena *a, ProtobufCMessage **out, struct err *err);
+/* Scans, then unpacks `data` into the arena; nothing is to be freed. bytes_max: budget of the
+ * message, 0 = none. */
+status onnx_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n,
+                   unsigned depth_max, size_t bytes_max, struct arena *a, ProtobufCMessage **out,
+                   struct err *err);
 
 /* ---- tensors (onnx_tensor.c) ---- */
 
 struct external; /* onnx_external.c */
 
-/* TensorProto -> tensor. Data stays in the message's memory, in a mapped file, or goes to the arena. ext NULL: external data is refused.
- * Errors do not name the tensor: the caller does. */
-status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct external *ext, struct tensor *out, struct err *err);
+/* TensorProto -> tensor. Data stays in the message's memory, in a mapped file, or goes to the
+ * arena. ext NULL: external data is refused. Errors do not name the tensor: the caller does. */
+status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct external *ext,
+                         struct tensor *out, struct err *err);
 /* The dense form. */
-status tensor_from_sparse(const Onnx__SparseTensorProto *s, struct arena *a, struct external *ext, struct tensor *out, struct err *err);
+status tensor_from_sparse(const Onnx__SparseTensorProto *s, struct arena *a, struct external *ext,
+                          struct tensor *out, struct err *err);
 
 /* ---- external data (onnx_external.c) ---- */
 
 /* Files beneath the model's folder, each mapped once and kept by the graph's storage. */
 struct external {
     struct graph *graph;
-    const char *dir;      /* NULL: there is no folder */
-    struct map files;     /* location -> index */
+    const char *dir;         /* NULL: there is no folder */
+    struct map files;        /* location -> index */
     struct os_mapping *maps; /* views of what the storage owns */
     size_t n_maps, cap_maps;
-    size_t copied, copied_max; /* bytes that were copied because they lay misaligned, and their bound (the mapped bytes) */
+    size_t copied, copied_max; /* bytes that were copied because they lay misaligned, and their
+                                  bound (the mapped bytes) */
 };
 void external_fini(struct external *ext);
 /* Finds the `bytes` bytes of a tensor whose elements want `align`. */
-status external_find(struct external *ext, const Onnx__TensorProto *t, size_t bytes, size_t align, const void **data, struct err *err);
+status external_find(struct external *ext, const Onnx__TensorProto *t, size_t bytes, size_t align,
+                     const void **data, struct err *err);
 
 /* ---- the importer ---- */
 
@@ -58,25 +71,26 @@ struct opsets {
 /* Names seen by the nodes of a graph or of one call of a function. */
 struct scope {
     struct graph *g;
-    struct scope *outer;        /* names of the enclosing graph may be captured; NULL at the root and within a function */
-    struct map names;           /* -> value index + 1; 0: an absent argument of a function */
-    struct map types;           /* declared: -> Onnx__ValueInfoProto */
-    struct map results;         /* functions: formal output -> value index + 1 of the caller */
+    struct scope *outer; /* names of the enclosing graph may be captured; NULL at the root and
+                            within a function */
+    struct map names;    /* -> value index + 1; 0: an absent argument of a function */
+    struct map types;    /* declared: -> Onnx__ValueInfoProto */
+    struct map results;  /* functions: formal output -> value index + 1 of the caller */
     const struct opsets *opsets;
-    const struct attr *bound;   /* functions: the caller's attributes */
+    const struct attr *bound; /* functions: the caller's attributes */
     int n_bound;
-    const char *prefix;         /* functions: put before names; NULL elsewhere */
+    const char *prefix; /* functions: put before names; NULL elsewhere */
 };
 
 struct importer {
     const Onnx__ModelProto *model;
     struct graph *root;
-    struct arena *arena;        /* the graph's */
+    struct arena *arena; /* the graph's */
     struct external ext;
     struct opsets opsets;
-    struct map functions;       /* "domain\nname\noverload" -> index in the model */
+    struct map functions; /* "domain\nname\noverload" -> index in the model */
     size_t nodes_left;
-    int depth;                  /* graphs within graphs and functions within functions */
+    int depth; /* graphs within graphs and functions within functions */
     struct err *err;
 };
 
@@ -87,20 +101,25 @@ const char *proto_domain(const char *domain);
 
 status import_no_memory(const struct importer *im);
 /* opset_import of a model or function. */
-status import_opsets(struct importer *im, Onnx__OperatorSetIdProto **list, size_t n, struct opsets *out);
+status import_opsets(struct importer *im, Onnx__OperatorSetIdProto **list, size_t n,
+                     struct opsets *out);
 /* A declared type; *tensor false when it is no tensor. */
-status import_type(struct importer *im, const Onnx__TypeProto *type, struct tensor_type *out, bool *is_tensor);
+status import_type(struct importer *im, const Onnx__TypeProto *type, struct tensor_type *out,
+                   bool *is_tensor);
 /* Inputs, initializers, nodes and outputs of `proto` into sc->g, which is empty. */
 status import_graph(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto);
-/* Outputs are declared first, then nodes are made, so that their order in the file does not matter. */
+/* Outputs are declared first, then nodes are made, so that their order in the file does not matter.
+ */
 status import_nodes(struct importer *im, struct scope *sc, Onnx__NodeProto **nodes, size_t n);
-/* The value of a name, captured from the enclosing graphs if need be; -1 for the empty name and absent arguments. */
+/* The value of a name, captured from the enclosing graphs if need be; -1 for the empty name and
+ * absent arguments. */
 status import_resolve(struct importer *im, struct scope *sc, const char *name, int *value);
-status import_attrs(struct importer *im, struct scope *sc, Onnx__AttributeProto **list, size_t n, struct attr **out, int *n_out);
+status import_attrs(struct importer *im, struct scope *sc, Onnx__AttributeProto **list, size_t n,
+                    struct attr **out, int *n_out);
 /* The function that a node calls, or NULL. */
 const Onnx__FunctionProto *import_find_function(struct importer *im, const Onnx__NodeProto *node);
 status import_index_functions(struct importer *im);
 /* The body of f in place of `node`, whose inputs and outputs are these values. */
-status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionProto *f, const Onnx__NodeProto *node, const int *in,
-                   const int *out);
+status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionProto *f,
+                   const Onnx__NodeProto *node, const int *in, const int *out);
 void scope_fini(struct scope *sc);

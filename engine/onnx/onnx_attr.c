@@ -30,16 +30,20 @@ static status attr_strings(struct importer *im, const Onnx__AttributeProto *p, s
     if (!list) return import_no_memory(im);
     for (size_t i = 0; i < p->n_strings; i++) {
         TRY(attr_string(im, &p->strings[i], &list[i]));
-        if (strlen(list[i]) != p->strings[i].len) return FAIL(im->err, ST_FORMAT, "a NUL within a string");
+        if (strlen(list[i]) != p->strings[i].len)
+            return FAIL(im->err, ST_FORMAT, "a NUL within a string");
     }
     out->strings = (struct ir_strings){ (int)p->n_strings, list };
     return ST_OK;
 }
 
 /* A subgraph of the scope's graph; it may use every name of the scope. */
-static status attr_graph(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto, struct graph **out)
+static status attr_graph(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto,
+                         struct graph **out)
 {
-    struct scope inner = { .outer = sc, .opsets = sc->opsets, .bound = sc->bound, .n_bound = sc->n_bound };
+    struct scope inner = {
+        .outer = sc, .opsets = sc->opsets, .bound = sc->bound, .n_bound = sc->n_bound
+    };
 
     if (!proto) return FAIL(im->err, ST_FORMAT, "no graph");
     TRY(graph_create_inner(sc->g, proto_text(proto->name), &inner.g, im->err));
@@ -49,7 +53,8 @@ static status attr_graph(struct importer *im, struct scope *sc, const Onnx__Grap
     return st;
 }
 
-static status attr_tensor(struct importer *im, const Onnx__AttributeProto *p, int type, struct attr *out)
+static status attr_tensor(struct importer *im, const Onnx__AttributeProto *p, int type,
+                          struct attr *out)
 {
     out->type = ATTR_TENSOR;
     if (type == PROTO_SPARSE_TENSOR) {
@@ -60,28 +65,45 @@ static status attr_tensor(struct importer *im, const Onnx__AttributeProto *p, in
     return tensor_from_proto(p->t, im->arena, &im->ext, &out->tensor, im->err);
 }
 
-static status attr_value(struct importer *im, struct scope *sc, const Onnx__AttributeProto *p, struct attr *out)
+static status attr_value(struct importer *im, struct scope *sc, const Onnx__AttributeProto *p,
+                         struct attr *out)
 {
     const int type = attr_proto_type(p);
 
     if (p->n_ints > INT16_MAX * 64 || p->n_floats > INT16_MAX * 64 || p->n_strings > INT16_MAX * 64)
         return FAIL(im->err, ST_LIMIT, "a list of more than %d elements", INT16_MAX * 64);
     switch (type) {
-    case PROTO_FLOAT: out->type = ATTR_FLOAT; out->f = p->f; return ST_OK;
-    case PROTO_INT: out->type = ATTR_INT; out->i = p->i; return ST_OK;
-    case PROTO_STRING: out->type = ATTR_STRING; out->s_len = p->s.len; return attr_string(im, &p->s, &out->s);
+    case PROTO_FLOAT:
+        out->type = ATTR_FLOAT;
+        out->f = p->f;
+        return ST_OK;
+    case PROTO_INT:
+        out->type = ATTR_INT;
+        out->i = p->i;
+        return ST_OK;
+    case PROTO_STRING:
+        out->type = ATTR_STRING;
+        out->s_len = p->s.len;
+        return attr_string(im, &p->s, &out->s);
     case PROTO_TENSOR:
     case PROTO_SPARSE_TENSOR: return attr_tensor(im, p, type, out);
     case PROTO_GRAPH: out->type = ATTR_GRAPH; return attr_graph(im, sc, p->g, &out->graph);
-    case PROTO_FLOATS: out->type = ATTR_FLOATS; out->floats = (struct ir_floats){ (int)p->n_floats, p->floats }; break;
-    case PROTO_INTS: out->type = ATTR_INTS; out->ints = (struct ir_ints){ (int)p->n_ints, p->ints }; break;
+    case PROTO_FLOATS:
+        out->type = ATTR_FLOATS;
+        out->floats = (struct ir_floats){ (int)p->n_floats, p->floats };
+        break;
+    case PROTO_INTS:
+        out->type = ATTR_INTS;
+        out->ints = (struct ir_ints){ (int)p->n_ints, p->ints };
+        break;
     case PROTO_STRINGS: out->type = ATTR_STRINGS; return attr_strings(im, p, out);
     default: return FAIL(im->err, ST_UNSUPPORTED, "type %d", type);
     }
     return ST_OK;
 }
 
-/* An empty list is a list: its pointer is not NULL, which would mean that the attribute is absent. */
+/* An empty list is a list: its pointer is not NULL, which would mean that the attribute is absent.
+ */
 static status attr_fix_empty(struct importer *im, struct attr *a)
 {
     void *one = NULL;
@@ -96,12 +118,14 @@ static status attr_fix_empty(struct importer *im, struct attr *a)
 }
 
 /* The caller's attribute that `ref` names; *found false when the call does not give it. */
-static status attr_reference(struct importer *im, const struct scope *sc, const char *ref, struct attr *out, bool *found)
+static status attr_reference(struct importer *im, const struct scope *sc, const char *ref,
+                             struct attr *out, bool *found)
 {
     *found = false;
     for (int i = 0; i < sc->n_bound; i++) {
         if (strcmp(sc->bound[i].name, ref) != 0) continue;
-        if (sc->bound[i].type == ATTR_GRAPH) return FAIL(im->err, ST_UNSUPPORTED, "a graph as an argument of a function");
+        if (sc->bound[i].type == ATTR_GRAPH)
+            return FAIL(im->err, ST_UNSUPPORTED, "a graph as an argument of a function");
         const char *name = out->name;
         *out = sc->bound[i];
         out->name = name;
@@ -110,7 +134,8 @@ static status attr_reference(struct importer *im, const struct scope *sc, const 
     return ST_OK;
 }
 
-status import_attrs(struct importer *im, struct scope *sc, Onnx__AttributeProto **list, size_t n, struct attr **out, int *n_out)
+status import_attrs(struct importer *im, struct scope *sc, Onnx__AttributeProto **list, size_t n,
+                    struct attr **out, int *n_out)
 {
     *n_out = 0;
     *out = ARENA_ARRAY(im->arena, n, struct attr);
@@ -122,8 +147,10 @@ status import_attrs(struct importer *im, struct scope *sc, Onnx__AttributeProto 
         status st;
 
         a->name = proto_text(p->name);
-        if (p->ref_attr_name && p->ref_attr_name[0]) st = attr_reference(im, sc, p->ref_attr_name, a, &found);
-        else st = attr_value(im, sc, p, a);
+        if (p->ref_attr_name && p->ref_attr_name[0])
+            st = attr_reference(im, sc, p->ref_attr_name, a, &found);
+        else
+            st = attr_value(im, sc, p, a);
         if (st == ST_OK) st = attr_fix_empty(im, a);
         if (st != ST_OK) {
             err_prefix(im->err, "attribute '%s'", proto_text(p->name));

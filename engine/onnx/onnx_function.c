@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions of the model: found by domain, name and overload, and put in the place of the node that calls them. */
+/* Functions of the model: found by domain, name and overload, and put in the place of the node that
+ * calls them. */
 #include "engine/onnx/import_internal.h"
 #include <string.h>
 
 enum { CALL_DEPTH_MAX = 32 };
 
-static char *function_key(struct importer *im, const char *domain, const char *name, const char *overload)
+static char *function_key(struct importer *im, const char *domain, const char *name,
+                          const char *overload)
 {
-    return arena_printf(im->arena, "%s\n%s\n%s", proto_domain(domain), proto_text(name), proto_text(overload));
+    return arena_printf(im->arena, "%s\n%s\n%s", proto_domain(domain), proto_text(name),
+                        proto_text(overload));
 }
 
 status import_index_functions(struct importer *im)
@@ -18,7 +21,8 @@ status import_index_functions(struct importer *im)
         uint64_t there;
 
         if (!key) return import_no_memory(im);
-        if (map_get(&im->functions, key, strlen(key), &there)) return FAIL(im->err, ST_FORMAT, "function '%s' is given twice", proto_text(f->name));
+        if (map_get(&im->functions, key, strlen(key), &there))
+            return FAIL(im->err, ST_FORMAT, "function '%s' is given twice", proto_text(f->name));
         if (!map_set(&im->functions, key, strlen(key), i)) return import_no_memory(im);
     }
     return ST_OK;
@@ -36,8 +40,8 @@ const Onnx__FunctionProto *import_find_function(struct importer *im, const Onnx_
 /* ---- calls ---- */
 
 /* The attributes a body may refer to: the caller's, then defaults for those it leaves out. */
-static status call_attrs(struct importer *im, struct scope *caller, const Onnx__FunctionProto *f, const Onnx__NodeProto *node,
-                         struct scope *body)
+static status call_attrs(struct importer *im, struct scope *caller, const Onnx__FunctionProto *f,
+                         const Onnx__NodeProto *node, struct scope *body)
 {
     struct attr *given, *dflt, *all;
     int n_given, n_dflt, n;
@@ -57,22 +61,26 @@ static status call_attrs(struct importer *im, struct scope *caller, const Onnx__
     return ST_OK;
 }
 
-static status bind_names(struct importer *im, struct map *map, char **names, size_t n_names, const int *values, size_t n_values,
-                         bool absent_too)
+static status bind_names(struct importer *im, struct map *map, char **names, size_t n_names,
+                         const int *values, size_t n_values, bool absent_too)
 {
     for (size_t i = 0; i < n_names; i++) {
         const int v = i < n_values ? values[i] : -1;
         uint64_t there;
 
         if (v < 0 && !absent_too) continue;
-        if (map_get(map, names[i], strlen(names[i]), &there)) return FAIL(im->err, ST_FORMAT, "the function names '%s' twice", names[i]);
-        if (!map_set(map, names[i], strlen(names[i]), (uint64_t)(v + 1))) return import_no_memory(im);
+        if (map_get(map, names[i], strlen(names[i]), &there))
+            return FAIL(im->err, ST_FORMAT, "the function names '%s' twice", names[i]);
+        if (!map_set(map, names[i], strlen(names[i]), (uint64_t)(v + 1)))
+            return import_no_memory(im);
     }
     return ST_OK;
 }
 
-/* An output that the body does not make itself (a formal input, or a constant) reaches the caller through Identity. */
-static status return_values(struct importer *im, struct scope *body, const Onnx__FunctionProto *f, const int *out, size_t n_out)
+/* An output that the body does not make itself (a formal input, or a constant) reaches the caller
+ * through Identity. */
+static status return_values(struct importer *im, struct scope *body, const Onnx__FunctionProto *f,
+                            const int *out, size_t n_out)
 {
     for (size_t i = 0; i < f->n_output && i < n_out; i++) {
         int v;
@@ -80,22 +88,29 @@ static status return_values(struct importer *im, struct scope *body, const Onnx_
         if (out[i] < 0) continue;
         TRY(import_resolve(im, body, f->output[i], &v));
         if (v == out[i]) continue;
-        if (v < 0) return FAIL(im->err, ST_FORMAT, "output '%s' of the function is an argument that is not given", f->output[i]);
-        if (graph_add_node(body->g, OP_IDENTITY, 13, NULL, &v, 1, &out[i], 1, NULL, 0) < 0) return import_no_memory(im);
+        if (v < 0)
+            return FAIL(im->err, ST_FORMAT,
+                        "output '%s' of the function is an argument that is not given",
+                        f->output[i]);
+        if (graph_add_node(body->g, OP_IDENTITY, 13, NULL, &v, 1, &out[i], 1, NULL, 0) < 0)
+            return import_no_memory(im);
     }
     return ST_OK;
 }
 
-static status call_body(struct importer *im, struct scope *caller, struct scope *body, const Onnx__FunctionProto *f,
-                        const Onnx__NodeProto *node, const int *in, const int *out)
+static status call_body(struct importer *im, struct scope *caller, struct scope *body,
+                        const Onnx__FunctionProto *f, const Onnx__NodeProto *node, const int *in,
+                        const int *out)
 {
     struct opsets opsets;
 
     if (node->n_input > f->n_input || node->n_output > f->n_output)
-        return FAIL(im->err, ST_FORMAT, "%zu inputs and %zu outputs, the function has %zu and %zu", node->n_input, node->n_output, f->n_input, f->n_output);
+        return FAIL(im->err, ST_FORMAT, "%zu inputs and %zu outputs, the function has %zu and %zu",
+                    node->n_input, node->n_output, f->n_input, f->n_output);
     TRY(import_opsets(im, f->opset_import, f->n_opset_import, &opsets));
     body->opsets = &opsets;
-    body->prefix = arena_printf(im->arena, "%s/", proto_text(node->name)[0] ? node->name : proto_text(f->name));
+    body->prefix = arena_printf(im->arena, "%s/",
+                                proto_text(node->name)[0] ? node->name : proto_text(f->name));
     if (!body->prefix) return import_no_memory(im);
     TRY(call_attrs(im, caller, f, node, body));
     TRY(bind_names(im, &body->names, f->input, f->n_input, in, node->n_input, true));
@@ -104,12 +119,14 @@ static status call_body(struct importer *im, struct scope *caller, struct scope 
     return return_values(im, body, f, out, node->n_output);
 }
 
-status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionProto *f, const Onnx__NodeProto *node, const int *in,
-                   const int *out)
+status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionProto *f,
+                   const Onnx__NodeProto *node, const int *in, const int *out)
 {
     struct scope body = { .g = sc->g };
 
-    if (im->depth >= CALL_DEPTH_MAX) return FAIL(im->err, ST_LIMIT, "functions and graphs nest deeper than %d, or call themselves", CALL_DEPTH_MAX);
+    if (im->depth >= CALL_DEPTH_MAX)
+        return FAIL(im->err, ST_LIMIT,
+                    "functions and graphs nest deeper than %d, or call themselves", CALL_DEPTH_MAX);
     im->depth++;
     const status st = call_body(im, sc, &body, f, node, in, out);
     im->depth--;

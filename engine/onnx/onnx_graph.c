@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* GraphProto -> graph: declared types, inputs, initializers, nodes, outputs; names are resolved through enclosing graphs. */
+/* GraphProto -> graph: declared types, inputs, initializers, nodes, outputs; names are resolved
+ * through enclosing graphs. */
 #include "engine/onnx/import_internal.h"
 #include <inttypes.h>
 #include <string.h>
@@ -15,10 +16,13 @@ void scope_fini(struct scope *sc)
 
 /* ---- types ---- */
 
-static status import_shape(struct importer *im, const Onnx__TensorShapeProto *shape, struct tensor_type *out)
+static status import_shape(struct importer *im, const Onnx__TensorShapeProto *shape,
+                           struct tensor_type *out)
 {
     if (!shape) return ST_OK;
-    if (shape->n_dim > IR_DIMS_MAX) return FAIL(im->err, ST_UNSUPPORTED, "%zu dimensions, at most %d", shape->n_dim, IR_DIMS_MAX);
+    if (shape->n_dim > IR_DIMS_MAX)
+        return FAIL(im->err, ST_UNSUPPORTED, "%zu dimensions, at most %d", shape->n_dim,
+                    IR_DIMS_MAX);
     out->ndim = (int)shape->n_dim;
     for (int i = 0; i < out->ndim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
@@ -34,36 +38,46 @@ static status import_shape(struct importer *im, const Onnx__TensorShapeProto *sh
     return ST_OK;
 }
 
-status import_type(struct importer *im, const Onnx__TypeProto *type, struct tensor_type *out, bool *is_tensor)
+status import_type(struct importer *im, const Onnx__TypeProto *type, struct tensor_type *out,
+                   bool *is_tensor)
 {
     *out = (struct tensor_type){ .dtype = DT_NONE, .ndim = -1 };
-    *is_tensor = !type || !(type->sequence_type || type->map_type || type->optional_type || type->sparse_tensor_type);
+    *is_tensor = !type || !(type->sequence_type || type->map_type || type->optional_type ||
+                            type->sparse_tensor_type);
     if (!type || !type->tensor_type) return ST_OK;
     const int32_t dt = type->tensor_type->elem_type;
-    if (dt < DT_NONE || dt >= DT_COUNT) return FAIL(im->err, ST_UNSUPPORTED, "elem_type is %" PRId32, dt);
+    if (dt < DT_NONE || dt >= DT_COUNT)
+        return FAIL(im->err, ST_UNSUPPORTED, "elem_type is %" PRId32, dt);
     out->dtype = (enum dtype)dt;
     return import_shape(im, type->tensor_type->shape, out);
 }
 
 /* The type declared for a name (inputs, outputs, value_info), or none. */
-static status declared_type(struct importer *im, struct scope *sc, const char *name, struct tensor_type *out)
+static status declared_type(struct importer *im, struct scope *sc, const char *name,
+                            struct tensor_type *out)
 {
     uint64_t info;
     bool is_tensor;
 
     *out = (struct tensor_type){ .dtype = DT_NONE, .ndim = -1 };
     if (!map_get(&sc->types, name, strlen(name), &info)) return ST_OK;
-    const status st = import_type(im, ((const Onnx__ValueInfoProto *)(uintptr_t)info)->type, out, &is_tensor);
-    if (st != ST_OK) err_prefix(im->err, "value '%s'", name);
-    else if (!is_tensor) return FAIL(im->err, ST_UNSUPPORTED, "value '%s' is a sequence, optional, map or sparse tensor", name);
+    const status st =
+        import_type(im, ((const Onnx__ValueInfoProto *)(uintptr_t)info)->type, out, &is_tensor);
+    if (st != ST_OK)
+        err_prefix(im->err, "value '%s'", name);
+    else if (!is_tensor)
+        return FAIL(im->err, ST_UNSUPPORTED,
+                    "value '%s' is a sequence, optional, map or sparse tensor", name);
     return st;
 }
 
-static status index_types(struct importer *im, struct scope *sc, Onnx__ValueInfoProto **list, size_t n)
+static status index_types(struct importer *im, struct scope *sc, Onnx__ValueInfoProto **list,
+                          size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const char *name = proto_text(list[i]->name);
-        if (!map_set(&sc->types, name, strlen(name), (uint64_t)(uintptr_t)list[i])) return import_no_memory(im);
+        if (!map_set(&sc->types, name, strlen(name), (uint64_t)(uintptr_t)list[i]))
+            return import_no_memory(im);
     }
     return ST_OK;
 }
@@ -74,8 +88,10 @@ static status scope_bind(struct importer *im, struct scope *sc, const char *name
 {
     uint64_t there;
 
-    if (map_get(&sc->names, name, strlen(name), &there)) return FAIL(im->err, ST_FORMAT, "value '%s' is made twice", name);
-    if (value < 0 || !map_set(&sc->names, name, strlen(name), (uint64_t)value + 1)) return import_no_memory(im);
+    if (map_get(&sc->names, name, strlen(name), &there))
+        return FAIL(im->err, ST_FORMAT, "value '%s' is made twice", name);
+    if (value < 0 || !map_set(&sc->names, name, strlen(name), (uint64_t)value + 1))
+        return import_no_memory(im);
     return ST_OK;
 }
 
@@ -93,7 +109,8 @@ static status scope_find(struct importer *im, struct scope *sc, const char *name
     TRY(scope_find(im, sc->outer, name, value));
     if (*value < 0) return ST_OK;
     *value = graph_add_capture(sc->g, name, *value);
-    if (*value < 0 || !map_set(&sc->names, name, strlen(name), (uint64_t)*value + 1)) return import_no_memory(im);
+    if (*value < 0 || !map_set(&sc->names, name, strlen(name), (uint64_t)*value + 1))
+        return import_no_memory(im);
     return ST_OK;
 }
 
@@ -108,7 +125,8 @@ status import_resolve(struct importer *im, struct scope *sc, const char *name, i
 
 /* ---- inputs, initializers ---- */
 
-static status import_constant(struct importer *im, struct scope *sc, const char *name, const struct tensor *t)
+static status import_constant(struct importer *im, struct scope *sc, const char *name,
+                              const struct tensor *t)
 {
     const char *full = sc->prefix ? arena_printf(im->arena, "%s%s", sc->prefix, name) : name;
 
@@ -116,13 +134,15 @@ static status import_constant(struct importer *im, struct scope *sc, const char 
     return scope_bind(im, sc, name, graph_add_constant(sc->g, full, &t->type, t->data, false));
 }
 
-static status import_initializers(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto)
+static status import_initializers(struct importer *im, struct scope *sc,
+                                  const Onnx__GraphProto *proto)
 {
     struct tensor t;
 
     for (size_t i = 0; i < proto->n_initializer + proto->n_sparse_initializer; i++) {
         const bool dense = i < proto->n_initializer;
-        const Onnx__SparseTensorProto *sparse = dense ? NULL : proto->sparse_initializer[i - proto->n_initializer];
+        const Onnx__SparseTensorProto *sparse =
+            dense ? NULL : proto->sparse_initializer[i - proto->n_initializer];
         const Onnx__TensorProto *p = dense ? proto->initializer[i] : sparse->values;
         const char *name = p ? proto_text(p->name) : "";
 
@@ -150,7 +170,8 @@ static status import_inputs(struct importer *im, struct scope *sc, const Onnx__G
         const char *name = proto_text(proto->input[i]->name);
         const int v = graph_find_value(sc->g, name);
 
-        if (!name[0]) return FAIL(im->err, ST_FORMAT, "graph '%s': input %zu has no name", sc->g->name, i);
+        if (!name[0])
+            return FAIL(im->err, ST_FORMAT, "graph '%s': input %zu has no name", sc->g->name, i);
         if (v >= 0 && sc->g->values[v].data) continue;
         TRY(declared_type(im, sc, name, &type));
         if (type.dtype == DT_NONE) return FAIL(im->err, ST_FORMAT, "input '%s' has no type", name);
@@ -169,7 +190,8 @@ static status import_outputs(struct importer *im, struct scope *sc, const Onnx__
     for (size_t i = 0; i < proto->n_output; i++) {
         const char *name = proto_text(proto->output[i]->name);
 
-        if (!name[0]) return FAIL(im->err, ST_FORMAT, "graph '%s': output %zu has no name", sc->g->name, i);
+        if (!name[0])
+            return FAIL(im->err, ST_FORMAT, "graph '%s': output %zu has no name", sc->g->name, i);
         const status st = import_resolve(im, sc, name, &list[i]);
         if (st != ST_OK) {
             err_prefix(im->err, "graph '%s': output %zu", sc->g->name, i);
@@ -192,8 +214,14 @@ static status constant_value(struct importer *im, const struct attr *a, struct t
     t->type = (struct tensor_type){ 0 };
     switch (a->type) {
     case ATTR_TENSOR: *t = a->tensor; return ST_OK;
-    case ATTR_INT: t->type.dtype = DT_I64; t->data = arena_memdup(im->arena, &a->i, sizeof a->i); break;
-    case ATTR_FLOAT: t->type.dtype = DT_F32; t->data = arena_memdup(im->arena, &a->f, sizeof a->f); break;
+    case ATTR_INT:
+        t->type.dtype = DT_I64;
+        t->data = arena_memdup(im->arena, &a->i, sizeof a->i);
+        break;
+    case ATTR_FLOAT:
+        t->type.dtype = DT_F32;
+        t->data = arena_memdup(im->arena, &a->f, sizeof a->f);
+        break;
     case ATTR_INTS:
         t->type = (struct tensor_type){ .dtype = DT_I64, .ndim = 1, .dim = { a->ints.n } };
         t->data = (void *)(uintptr_t)a->ints.v;
@@ -210,7 +238,8 @@ static status constant_value(struct importer *im, const struct attr *a, struct t
     }
     case ATTR_STRINGS: {
         struct ir_string *list = ARENA_ARRAY(im->arena, (size_t)a->strings.n, struct ir_string);
-        for (int i = 0; list && i < a->strings.n; i++) list[i] = (struct ir_string){ a->strings.v[i], strlen(a->strings.v[i]) };
+        for (int i = 0; list && i < a->strings.n; i++)
+            list[i] = (struct ir_string){ a->strings.v[i], strlen(a->strings.v[i]) };
         t->type = (struct tensor_type){ .dtype = DT_STRING, .ndim = 1, .dim = { a->strings.n } };
         t->data = list;
         break;
@@ -226,10 +255,13 @@ static status import_constant_node(struct importer *im, struct scope *sc, const 
     struct tensor t;
     int n;
 
-    if (p->n_output != 1 || p->n_input != 0) return FAIL(im->err, ST_FORMAT, "%zu inputs and %zu outputs, expected 0 and 1", p->n_input, p->n_output);
+    if (p->n_output != 1 || p->n_input != 0)
+        return FAIL(im->err, ST_FORMAT, "%zu inputs and %zu outputs, expected 0 and 1", p->n_input,
+                    p->n_output);
     TRY(import_attrs(im, sc, p->attribute, p->n_attribute, &attrs, &n));
     for (int i = 0; i < n; i++) {
-        if (!str_starts(attrs[i].name, "value") && !str_equal(attrs[i].name, "sparse_value")) continue;
+        if (!str_starts(attrs[i].name, "value") && !str_equal(attrs[i].name, "sparse_value"))
+            continue;
         if (value) return FAIL(im->err, ST_FORMAT, "more than one value");
         value = &attrs[i];
     }
@@ -277,8 +309,9 @@ static status node_values(struct importer *im, struct scope *sc, char **names, s
     return ST_OK;
 }
 
-/* A known operator becomes a node; else a function of the model is put in its place. Operators win, as in onnxruntime: exporters ship functions
- * as fallback bodies of operators. The lowered form's own domain is not for files. */
+/* A known operator becomes a node; else a function of the model is put in its place. Operators win,
+ * as in onnxruntime: exporters ship functions as fallback bodies of operators. The lowered form's
+ * own domain is not for files. */
 static status import_node(struct importer *im, struct scope *sc, const Onnx__NodeProto *p)
 {
     const char *domain = proto_domain(p->domain), *op = proto_text(p->op_type);
@@ -288,18 +321,21 @@ static status import_node(struct importer *im, struct scope *sc, const Onnx__Nod
     struct attr *attrs;
     int *in, *out, n_attrs;
 
-    if (p->n_input > INT16_MAX || p->n_output > INT16_MAX || p->n_attribute > INT16_MAX) return FAIL(im->err, ST_LIMIT, "%zu inputs, %zu outputs", p->n_input, p->n_output);
+    if (p->n_input > INT16_MAX || p->n_output > INT16_MAX || p->n_attribute > INT16_MAX)
+        return FAIL(im->err, ST_LIMIT, "%zu inputs, %zu outputs", p->n_input, p->n_output);
     TRY(node_values(im, sc, p->input, p->n_input, &in));
     TRY(node_values(im, sc, p->output, p->n_output, &out));
     if (kind == OP_NONE) {
         const Onnx__FunctionProto *f = import_find_function(im, p);
         if (f) return import_call(im, sc, f, p, in, out);
-        return FAIL(im->err, ST_UNSUPPORTED, "operator %s%s%s (opset %d) is not known", domain, domain[0] ? "." : "", op, version);
+        return FAIL(im->err, ST_UNSUPPORTED, "operator %s%s%s (opset %d) is not known", domain,
+                    domain[0] ? "." : "", op, version);
     }
     TRY(import_attrs(im, sc, p->attribute, p->n_attribute, &attrs, &n_attrs));
     const char *name = proto_text(p->name);
     if (sc->prefix) name = arena_printf(im->arena, "%s%s", sc->prefix, name[0] ? name : op);
-    if (!name || graph_add_node(sc->g, kind, version, name, in, (int)p->n_input, out, (int)p->n_output, attrs, n_attrs) < 0)
+    if (!name || graph_add_node(sc->g, kind, version, name, in, (int)p->n_input, out,
+                                (int)p->n_output, attrs, n_attrs) < 0)
         return import_no_memory(im);
     return ST_OK;
 }
@@ -308,8 +344,10 @@ static status node_fail(struct importer *im, const Onnx__NodeProto *p, status st
 {
     const char *name = proto_text(p->name);
 
-    if (!name[0] && p->n_output > 0) err_prefix(im->err, "node of '%s' (%s)", p->output[0], proto_text(p->op_type));
-    else err_prefix(im->err, "node '%s' (%s)", name, proto_text(p->op_type));
+    if (!name[0] && p->n_output > 0)
+        err_prefix(im->err, "node of '%s' (%s)", p->output[0], proto_text(p->op_type));
+    else
+        err_prefix(im->err, "node '%s' (%s)", name, proto_text(p->op_type));
     return st;
 }
 
@@ -329,7 +367,8 @@ status import_nodes(struct importer *im, struct scope *sc, Onnx__NodeProto **nod
     return ST_OK;
 }
 
-static status import_graph_parts(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto)
+static status import_graph_parts(struct importer *im, struct scope *sc,
+                                 const Onnx__GraphProto *proto)
 {
     TRY(index_types(im, sc, proto->value_info, proto->n_value_info));
     TRY(index_types(im, sc, proto->output, proto->n_output));
@@ -343,7 +382,9 @@ static status import_graph_parts(struct importer *im, struct scope *sc, const On
 
 status import_graph(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto)
 {
-    if (im->depth >= IMPORT_DEPTH_MAX) return FAIL(im->err, ST_LIMIT, "graphs and functions nest deeper than %d", IMPORT_DEPTH_MAX);
+    if (im->depth >= IMPORT_DEPTH_MAX)
+        return FAIL(im->err, ST_LIMIT, "graphs and functions nest deeper than %d",
+                    IMPORT_DEPTH_MAX);
     im->depth++;
     const status st = import_graph_parts(im, sc, proto);
     im->depth--;

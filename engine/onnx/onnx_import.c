@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer's top: limits, file, model-level checks. The rest: onnx_unpack.c, onnx_graph.c, onnx_attr.c, onnx_function.c,
- * onnx_tensor.c, onnx_external.c. */
+/* The importer's top: limits, file, model-level checks. The rest: onnx_unpack.c, onnx_graph.c,
+ * onnx_attr.c, onnx_function.c, onnx_tensor.c, onnx_external.c. */
 #include "engine/onnx/import_internal.h"
 #include <inttypes.h>
 #include <string.h>
 
 enum {
-    IR_VERSION_MIN = 3, IR_VERSION_MAX = 13,
-    OPSET_MIN = 7, OPSET_MAX = 24,
-    DEPTH_DEFAULT = 64, NODES_DEFAULT = 2000000,
+    IR_VERSION_MIN = 3,
+    IR_VERSION_MAX = 13,
+    OPSET_MIN = 7,
+    OPSET_MAX = 24,
+    DEPTH_DEFAULT = 64,
+    NODES_DEFAULT = 2000000,
     BUDGET_FACTOR = 16
 };
 #define FILE_BYTES_DEFAULT (UINT64_C(4) << 30)
-#define BUDGET_BASE ((size_t)64 << 20)
+#define BUDGET_BASE        ((size_t)64 << 20)
 
-const char *proto_domain(const char *domain) { return !domain || !strcmp(domain, "ai.onnx") ? "" : domain; }
+const char *proto_domain(const char *domain)
+{
+    return !domain || !strcmp(domain, "ai.onnx") ? "" : domain;
+}
 
 status import_no_memory(const struct importer *im)
 {
     const struct arena *a = im->arena;
 
     if (a->limit_bytes && a->used_bytes > a->limit_bytes / 8 * 7)
-        return FAIL(im->err, ST_LIMIT, "the model takes more than its budget of %zu bytes", a->limit_bytes);
+        return FAIL(im->err, ST_LIMIT, "the model takes more than its budget of %zu bytes",
+                    a->limit_bytes);
     return FAIL(im->err, ST_NOMEM, "out of memory");
 }
 
@@ -33,7 +40,8 @@ static struct onnx_limits limits_fill(const struct onnx_limits *given, size_t n)
     if (l.depth_max == 0) l.depth_max = DEPTH_DEFAULT;
     if (l.nodes_max == 0) l.nodes_max = NODES_DEFAULT;
     if (l.unpack_bytes_max == 0) {
-        if (!checked_mul(n, BUDGET_FACTOR, &l.unpack_bytes_max) || !checked_add(l.unpack_bytes_max, BUDGET_BASE, &l.unpack_bytes_max))
+        if (!checked_mul(n, BUDGET_FACTOR, &l.unpack_bytes_max) ||
+            !checked_add(l.unpack_bytes_max, BUDGET_BASE, &l.unpack_bytes_max))
             l.unpack_bytes_max = SIZE_MAX / 4;
     }
     return l;
@@ -41,7 +49,8 @@ static struct onnx_limits limits_fill(const struct onnx_limits *given, size_t n)
 
 /* ---- model-level checks ---- */
 
-status import_opsets(struct importer *im, Onnx__OperatorSetIdProto **list, size_t n, struct opsets *out)
+status import_opsets(struct importer *im, Onnx__OperatorSetIdProto **list, size_t n,
+                     struct opsets *out)
 {
     struct opset *sets = ARENA_ARRAY(im->arena, n, struct opset);
 
@@ -52,11 +61,16 @@ status import_opsets(struct importer *im, Onnx__OperatorSetIdProto **list, size_
         const int64_t version = list[i]->version;
 
         if (!domain[0] && (version < OPSET_MIN || version > OPSET_MAX))
-            return FAIL(im->err, ST_UNSUPPORTED, "opset_import: ai.onnx %" PRId64 ", expected %d to %d", version, OPSET_MIN, OPSET_MAX);
-        if (version < 0 || version > INT16_MAX) return FAIL(im->err, ST_FORMAT, "opset_import: %s %" PRId64, domain, version);
+            return FAIL(im->err, ST_UNSUPPORTED,
+                        "opset_import: ai.onnx %" PRId64 ", expected %d to %d", version, OPSET_MIN,
+                        OPSET_MAX);
+        if (version < 0 || version > INT16_MAX)
+            return FAIL(im->err, ST_FORMAT, "opset_import: %s %" PRId64, domain, version);
         for (size_t k = 0; k < i && n <= 64; k++) {
             if (!strcmp(sets[k].domain, domain) && sets[k].version != version)
-                return FAIL(im->err, ST_FORMAT, "opset_import: %s is imported as %d and as %" PRId64, domain[0] ? domain : "ai.onnx", sets[k].version, version);
+                return FAIL(im->err, ST_FORMAT,
+                            "opset_import: %s is imported as %d and as %" PRId64,
+                            domain[0] ? domain : "ai.onnx", sets[k].version, version);
         }
         sets[i] = (struct opset){ domain, (int)version };
     }
@@ -70,7 +84,8 @@ static status check_model(struct importer *im)
 
     if (!m->graph) return FAIL(im->err, ST_FORMAT, "the model has no graph (ModelProto.graph)");
     if (m->ir_version < IR_VERSION_MIN || m->ir_version > IR_VERSION_MAX)
-        return FAIL(im->err, ST_UNSUPPORTED, "ir_version is %" PRId64 ", expected %d to %d", m->ir_version, IR_VERSION_MIN, IR_VERSION_MAX);
+        return FAIL(im->err, ST_UNSUPPORTED, "ir_version is %" PRId64 ", expected %d to %d",
+                    m->ir_version, IR_VERSION_MIN, IR_VERSION_MAX);
     if (m->n_opset_import == 0) return FAIL(im->err, ST_FORMAT, "the model has no opset_import");
     TRY(import_opsets(im, m->opset_import, m->n_opset_import, &im->opsets));
     return import_index_functions(im);
@@ -81,7 +96,8 @@ static status import_model(struct importer *im)
     struct scope root = { .g = im->root, .opsets = &im->opsets };
 
     TRY(check_model(im));
-    if (im->model->graph->name && im->model->graph->name[0]) im->root->name = im->model->graph->name;
+    if (im->model->graph->name && im->model->graph->name[0])
+        im->root->name = im->model->graph->name;
     const status st = import_graph(im, &root, im->model->graph);
     scope_fini(&root);
     TRY(st);
@@ -91,15 +107,23 @@ static status import_model(struct importer *im)
 
 /* ---- entry ---- */
 
-/* Unpacks into the graph's own arena: names and inline data stay there, and one budget bounds message and graph. */
-static status import_bytes(const void *data, size_t n, const char *dir, const struct onnx_limits *l, struct graph *g, struct err *err)
+/* Unpacks into the graph's own arena: names and inline data stay there, and one budget bounds
+ * message and graph. */
+static status import_bytes(const void *data, size_t n, const char *dir, const struct onnx_limits *l,
+                           struct graph *g, struct err *err)
 {
-    struct importer im = { .root = g, .arena = graph_arena(g), .ext = { .graph = g, .dir = dir }, .nodes_left = l->nodes_max, .err = err };
+    struct importer im = { .root = g,
+                           .arena = graph_arena(g),
+                           .ext = { .graph = g, .dir = dir },
+                           .nodes_left = l->nodes_max,
+                           .err = err };
     ProtobufCMessage *message;
 
-    TRY(onnx_unpack(&onnx__model_proto__descriptor, data, n, l->depth_max, l->unpack_bytes_max, im.arena, &message, err));
+    TRY(onnx_unpack(&onnx__model_proto__descriptor, data, n, l->depth_max, l->unpack_bytes_max,
+                    im.arena, &message, err));
     im.model = (const Onnx__ModelProto *)message;
-    if (!checked_add(im.arena->used_bytes, l->unpack_bytes_max, &im.arena->limit_bytes)) im.arena->limit_bytes = 0;
+    if (!checked_add(im.arena->used_bytes, l->unpack_bytes_max, &im.arena->limit_bytes))
+        im.arena->limit_bytes = 0;
     const status st = import_model(&im);
     im.arena->limit_bytes = 0;
     external_fini(&im.ext);
@@ -107,17 +131,20 @@ static status import_bytes(const void *data, size_t n, const char *dir, const st
     return st;
 }
 
-status onnx_import_memory(const void *data, size_t n, const char *name, const char *dir, const struct onnx_limits *limits,
-                          struct graph **out, struct err *err)
+status onnx_import_memory(const void *data, size_t n, const char *name, const char *dir,
+                          const struct onnx_limits *limits, struct graph **out, struct err *err)
 {
     const struct onnx_limits l = limits_fill(limits, n);
     struct graph *g = NULL;
     status st;
 
     *out = NULL;
-    if (n > l.file_bytes_max) st = FAIL(err, ST_LIMIT, "%zu bytes, at most %zu", n, l.file_bytes_max);
-    else if (n == 0) st = FAIL(err, ST_FORMAT, "the file is empty");
-    else st = graph_create(&g, "graph", err);
+    if (n > l.file_bytes_max)
+        st = FAIL(err, ST_LIMIT, "%zu bytes, at most %zu", n, l.file_bytes_max);
+    else if (n == 0)
+        st = FAIL(err, ST_FORMAT, "the file is empty");
+    else
+        st = graph_create(&g, "graph", err);
     if (st == ST_OK) st = import_bytes(data, n, dir, &l, g, err);
     if (st == ST_OK) {
         *out = g;
@@ -128,13 +155,15 @@ status onnx_import_memory(const void *data, size_t n, const char *name, const ch
     return st;
 }
 
-status onnx_import_file(const char *path, const struct onnx_limits *limits, struct graph **out, struct err *err)
+status onnx_import_file(const char *path, const struct onnx_limits *limits, struct graph **out,
+                        struct err *err)
 {
     const char *slash = strrchr(path, '/');
     struct os_mapping map;
 
     *out = NULL;
-    char *dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+    char *dir =
+        slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
     if (!dir) return FAIL(err, ST_NOMEM, "out of memory");
     status st = os_map_file(path, &map, err);
     if (st == ST_OK) {

@@ -6,12 +6,14 @@
 
 /* ---- type ---- */
 
-static status tensor_type_from_dims(int32_t data_type, const int64_t *dims, size_t n_dims, struct tensor_type *out, size_t *bytes,
-                                    struct err *err)
+static status tensor_type_from_dims(int32_t data_type, const int64_t *dims, size_t n_dims,
+                                    struct tensor_type *out, size_t *bytes, struct err *err)
 {
     *out = (struct tensor_type){ .dtype = (enum dtype)data_type, .ndim = (int)n_dims };
-    if (data_type <= DT_NONE || data_type >= DT_COUNT) return FAIL(err, ST_UNSUPPORTED, "data_type is %" PRId32, data_type);
-    if (n_dims > IR_DIMS_MAX) return FAIL(err, ST_UNSUPPORTED, "%zu dimensions, at most %d", n_dims, IR_DIMS_MAX);
+    if (data_type <= DT_NONE || data_type >= DT_COUNT)
+        return FAIL(err, ST_UNSUPPORTED, "data_type is %" PRId32, data_type);
+    if (n_dims > IR_DIMS_MAX)
+        return FAIL(err, ST_UNSUPPORTED, "%zu dimensions, at most %d", n_dims, IR_DIMS_MAX);
     for (size_t i = 0; i < n_dims; i++) {
         if (dims[i] < 0) return FAIL(err, ST_FORMAT, "dims[%zu] is %" PRId64, i, dims[i]);
         out->dim[i] = dims[i];
@@ -22,32 +24,57 @@ static status tensor_type_from_dims(int32_t data_type, const int64_t *dims, size
 
 /* ---- typed fields ---- */
 
-/* Copies the low `width` bytes of each element: numbers lie in wider fields than their type. Little-endian, as the format. */
+/* Copies the low `width` bytes of each element: numbers lie in wider fields than their type.
+ * Little-endian, as the format. */
 static void *narrow(struct arena *a, const void *src, size_t n, size_t src_width, size_t width)
 {
     unsigned char *dst = arena_alloc_array(a, n, width);
 
-    for (size_t i = 0; dst && i < n; i++) memcpy(dst + i * width, (const char *)src + i * src_width, width);
+    for (size_t i = 0; dst && i < n; i++)
+        memcpy(dst + i * width, (const char *)src + i * src_width, width);
     return dst;
 }
 
-/* The list that holds elements of this dtype: its address, length and width of a number; false for strings. */
-static bool typed_list(const Onnx__TensorProto *t, enum dtype dt, const void **src, size_t *n, size_t *width)
+/* The list that holds elements of this dtype: its address, length and width of a number; false for
+ * strings. */
+static bool typed_list(const Onnx__TensorProto *t, enum dtype dt, const void **src, size_t *n,
+                       size_t *width)
 {
     switch (dt) {
     case DT_F32:
-    case DT_C64: *src = t->float_data; *n = t->n_float_data; *width = 4; return true;
+    case DT_C64:
+        *src = t->float_data;
+        *n = t->n_float_data;
+        *width = 4;
+        return true;
     case DT_F64:
-    case DT_C128: *src = t->double_data; *n = t->n_double_data; *width = 8; return true;
-    case DT_I64: *src = t->int64_data; *n = t->n_int64_data; *width = 8; return true;
+    case DT_C128:
+        *src = t->double_data;
+        *n = t->n_double_data;
+        *width = 8;
+        return true;
+    case DT_I64:
+        *src = t->int64_data;
+        *n = t->n_int64_data;
+        *width = 8;
+        return true;
     case DT_U32:
-    case DT_U64: *src = t->uint64_data; *n = t->n_uint64_data; *width = 8; return true;
+    case DT_U64:
+        *src = t->uint64_data;
+        *n = t->n_uint64_data;
+        *width = 8;
+        return true;
     case DT_STRING: return false;
-    default: *src = t->int32_data; *n = t->n_int32_data; *width = 4; return true;
+    default:
+        *src = t->int32_data;
+        *n = t->n_int32_data;
+        *width = 4;
+        return true;
     }
 }
 
-static status tensor_strings(const Onnx__TensorProto *t, struct arena *a, struct tensor *out, struct err *err)
+static status tensor_strings(const Onnx__TensorProto *t, struct arena *a, struct tensor *out,
+                             struct err *err)
 {
     size_t n;
 
@@ -64,7 +91,8 @@ static status tensor_strings(const Onnx__TensorProto *t, struct arena *a, struct
     return ST_OK;
 }
 
-static status tensor_typed(const Onnx__TensorProto *t, struct arena *a, size_t bytes, struct tensor *out, struct err *err)
+static status tensor_typed(const Onnx__TensorProto *t, struct arena *a, size_t bytes,
+                           struct tensor *out, struct err *err)
 {
     const unsigned bits = dtype_bits(out->type.dtype);
     const void *src;
@@ -72,16 +100,22 @@ static status tensor_typed(const Onnx__TensorProto *t, struct arena *a, size_t b
 
     if (!typed_list(t, out->type.dtype, &src, &n, &width)) return tensor_strings(t, a, out, err);
     const bool complex = out->type.dtype == DT_C64 || out->type.dtype == DT_C128;
-    const size_t unit = bits < 8 ? 1 : complex ? bits / 16 : bits / 8; /* bytes that one number of the list gives */
-    if (n != bytes / unit) return FAIL(err, ST_FORMAT, "%zu numbers, expected %zu", n, bytes / unit);
-    out->data = bytes == 0 ? "" : unit == width ? (void *)(uintptr_t)src : narrow(a, src, n, width, unit);
+    const size_t unit = bits < 8  ? 1
+                        : complex ? bits / 16
+                                  : bits / 8; /* bytes that one number of the list gives */
+    if (n != bytes / unit)
+        return FAIL(err, ST_FORMAT, "%zu numbers, expected %zu", n, bytes / unit);
+    out->data = bytes == 0      ? ""
+                : unit == width ? (void *)(uintptr_t)src
+                                : narrow(a, src, n, width, unit);
     return out->data ? ST_OK : FAIL(err, ST_NOMEM, "out of memory for %zu bytes", bytes);
 }
 
 /* ---- proto -> tensor ---- */
 
 /* Booleans are bytes 0 and 1 to everyone after this. */
-static status tensor_normalise_bools(struct arena *a, size_t bytes, struct tensor *out, struct err *err)
+static status tensor_normalise_bools(struct arena *a, size_t bytes, struct tensor *out,
+                                     struct err *err)
 {
     const uint8_t *src = out->data;
     size_t i = 0;
@@ -102,7 +136,8 @@ static size_t element_align(enum dtype dt)
     return bits < 8 ? 1 : bits > 64 ? 8 : bits / 8;
 }
 
-status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct external *ext, struct tensor *out, struct err *err)
+status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct external *ext,
+                         struct tensor *out, struct err *err)
 {
     const void *data = NULL;
     size_t bytes;
@@ -110,7 +145,8 @@ status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct ext
     *out = (struct tensor){ 0 };
     TRY(tensor_type_from_dims(t->data_type, t->dims, t->n_dims, &out->type, &bytes, err));
     if (t->segment) return FAIL(err, ST_UNSUPPORTED, "a tensor in segments");
-    if (t->data_location != 0 && t->data_location != DATA_EXTERNAL) return FAIL(err, ST_FORMAT, "data_location is %" PRId32, t->data_location);
+    if (t->data_location != 0 && t->data_location != DATA_EXTERNAL)
+        return FAIL(err, ST_FORMAT, "data_location is %" PRId32, t->data_location);
     if (out->type.dtype == DT_STRING && (t->has_raw_data || t->data_location == DATA_EXTERNAL))
         return FAIL(err, ST_FORMAT, "strings as raw data");
     if (t->data_location == DATA_EXTERNAL) {
@@ -118,7 +154,9 @@ status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct ext
         TRY(external_find(ext, t, bytes, element_align(out->type.dtype), &data, err));
         out->data = (void *)(uintptr_t)data;
     } else if (t->has_raw_data) {
-        if (t->raw_data.len != bytes) return FAIL(err, ST_FORMAT, "%zu bytes of raw data, the type takes %zu", t->raw_data.len, bytes);
+        if (t->raw_data.len != bytes)
+            return FAIL(err, ST_FORMAT, "%zu bytes of raw data, the type takes %zu",
+                        t->raw_data.len, bytes);
         out->data = bytes ? (void *)t->raw_data.data : (void *)(uintptr_t) "";
     } else {
         TRY(tensor_typed(t, a, bytes, out, err));
@@ -129,7 +167,8 @@ status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct ext
 /* ---- sparse ---- */
 
 /* Index k of the dense form: indices are [nnz] (linear) or [nnz, rank]. */
-static bool sparse_index(const struct tensor *indices, const struct tensor_type *dense, size_t k, size_t *at)
+static bool sparse_index(const struct tensor *indices, const struct tensor_type *dense, size_t k,
+                         size_t *at)
 {
     const int64_t *v = indices->data;
     size_t total;
@@ -148,25 +187,32 @@ static bool sparse_index(const struct tensor *indices, const struct tensor_type 
     return true;
 }
 
-status tensor_from_sparse(const Onnx__SparseTensorProto *s, struct arena *a, struct external *ext, struct tensor *out, struct err *err)
+status tensor_from_sparse(const Onnx__SparseTensorProto *s, struct arena *a, struct external *ext,
+                          struct tensor *out, struct err *err)
 {
     struct tensor values, indices;
     size_t bytes, at;
 
-    if (!s->values || !s->indices) return FAIL(err, ST_FORMAT, "a sparse tensor without values or indices");
+    if (!s->values || !s->indices)
+        return FAIL(err, ST_FORMAT, "a sparse tensor without values or indices");
     TRY(tensor_from_proto(s->values, a, ext, &values, err));
     TRY(tensor_from_proto(s->indices, a, ext, &indices, err));
-    TRY(tensor_type_from_dims((int32_t)values.type.dtype, s->dims, s->n_dims, &out->type, &bytes, err));
+    TRY(tensor_type_from_dims((int32_t)values.type.dtype, s->dims, s->n_dims, &out->type, &bytes,
+                              err));
     const unsigned bits = dtype_bits(values.type.dtype);
-    const bool linear = indices.type.ndim == 1 && values.type.ndim == 1 && indices.type.dim[0] == values.type.dim[0];
-    const bool listed = indices.type.ndim == 2 && values.type.ndim == 1 && indices.type.dim[0] == values.type.dim[0] &&
+    const bool linear = indices.type.ndim == 1 && values.type.ndim == 1 &&
+                        indices.type.dim[0] == values.type.dim[0];
+    const bool listed = indices.type.ndim == 2 && values.type.ndim == 1 &&
+                        indices.type.dim[0] == values.type.dim[0] &&
                         indices.type.dim[1] == (int64_t)s->n_dims;
     if (bits < 8 || indices.type.dtype != DT_I64 || (!linear && !listed))
         return FAIL(err, ST_UNSUPPORTED, "a sparse tensor of this form");
     unsigned char *dense = arena_alloc(a, bytes);
-    if (!dense) return FAIL(err, ST_LIMIT, "a sparse tensor of %zu bytes does not fit the budget", bytes);
+    if (!dense)
+        return FAIL(err, ST_LIMIT, "a sparse tensor of %zu bytes does not fit the budget", bytes);
     for (size_t k = 0; k < (size_t)values.type.dim[0]; k++) {
-        if (!sparse_index(&indices, &out->type, k, &at)) return FAIL(err, ST_FORMAT, "a sparse tensor's index is out of range");
+        if (!sparse_index(&indices, &out->type, k, &at))
+            return FAIL(err, ST_FORMAT, "a sparse tensor's index is out of range");
         memcpy(dense + at * (bits / 8), (const char *)values.data + k * (bits / 8), bits / 8);
     }
     out->data = dense;
@@ -177,11 +223,13 @@ status tensor_from_sparse(const Onnx__SparseTensorProto *s, struct arena *a, str
 
 enum { TENSOR_DEPTH_MAX = 8 };
 
-status onnx_read_tensor(const void *data, size_t n, struct arena *a, struct tensor *out, const char **name, struct err *err)
+status onnx_read_tensor(const void *data, size_t n, struct arena *a, struct tensor *out,
+                        const char **name, struct err *err)
 {
     ProtobufCMessage *message;
 
-    TRY(onnx_unpack(&onnx__tensor_proto__descriptor, data, n, TENSOR_DEPTH_MAX, 0, a, &message, err));
+    TRY(onnx_unpack(&onnx__tensor_proto__descriptor, data, n, TENSOR_DEPTH_MAX, 0, a, &message,
+                    err));
     const Onnx__TensorProto *t = (const Onnx__TensorProto *)message;
     if (name) *name = t->name ? t->name : "";
     return tensor_from_proto(t, a, NULL, out, err);
@@ -205,7 +253,8 @@ status onnx_write_tensor(const struct tensor *t, const char *name, struct str *o
 {
     size_t bytes, n;
 
-    if (!type_known(&t->type) || !t->data || !type_bytes(&t->type, &bytes) || !type_elements(&t->type, &n))
+    if (!type_known(&t->type) || !t->data || !type_bytes(&t->type, &bytes) ||
+        !type_elements(&t->type, &n))
         return FAIL(err, ST_INVALID, "tensor '%s' has no known type or no data", name ? name : "");
     for (int i = 0; i < t->type.ndim; i++) {
         put_varint(out, 1 << 3);

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The walk keeps its own stack of messages; the descriptors that protoc-c generated say what each field is. */
+/* The walk keeps its own stack of messages; the descriptors that protoc-c generated say what each
+ * field is. */
 #include "engine/onnx/wire_scan.h"
 #include <string.h>
 
-enum { SCAN_DEPTH_MAX = 128, PATH_MAX_BYTES = 256, COST_POINTER = 8, COST_FIELD = 40, COST_UNKNOWN = 72 };
+enum {
+    SCAN_DEPTH_MAX = 128,
+    PATH_MAX_BYTES = 256,
+    COST_POINTER = 8,
+    COST_FIELD = 40,
+    COST_UNKNOWN = 72
+};
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
 
 struct scan_frame {
     const ProtobufCMessageDescriptor *desc;
-    const ProtobufCFieldDescriptor *field; /* of the parent, that this message is in; NULL at the root */
+    const ProtobufCFieldDescriptor
+        *field; /* of the parent, that this message is in; NULL at the root */
     const uint8_t *end;
-    uint32_t field_id; /* the last field seen in this message, */
+    uint32_t field_id;  /* the last field seen in this message, */
     size_t field_index; /* and how many of it in a row */
 };
 
@@ -23,7 +31,8 @@ struct scanner {
 };
 
 /* "ModelProto.graph.node[3]": the field being read, from the frames. */
-static const char *scan_path(const struct scanner *s, const ProtobufCFieldDescriptor *field, char path[PATH_MAX_BYTES])
+static const char *scan_path(const struct scanner *s, const ProtobufCFieldDescriptor *field,
+                             char path[PATH_MAX_BYTES])
 {
     struct str text;
 
@@ -43,7 +52,8 @@ static const char *scan_path(const struct scanner *s, const ProtobufCFieldDescri
     return path;
 }
 
-static status scan_fail(const struct scanner *s, const ProtobufCFieldDescriptor *field, const char *what)
+static status scan_fail(const struct scanner *s, const ProtobufCFieldDescriptor *field,
+                        const char *what)
 {
     char path[PATH_MAX_BYTES];
     return FAIL(s->err, ST_FORMAT, "%s: %s", scan_path(s, field, path), what);
@@ -85,7 +95,8 @@ static unsigned wire_of(ProtobufCType type)
 static status scan_cost(struct scanner *s, size_t bytes)
 {
     if (!checked_add(s->cost, bytes, &s->cost) || (s->cost_max && s->cost > s->cost_max))
-        return FAIL(s->err, ST_LIMIT, "%s: unpacking takes more than the budget of %zu bytes", s->frames[0].desc->short_name, s->cost_max);
+        return FAIL(s->err, ST_LIMIT, "%s: unpacking takes more than the budget of %zu bytes",
+                    s->frames[0].desc->short_name, s->cost_max);
     return ST_OK;
 }
 
@@ -95,7 +106,8 @@ static status scan_push(struct scanner *s, const ProtobufCFieldDescriptor *field
     char path[PATH_MAX_BYTES];
 
     if (s->depth >= s->depth_max)
-        return FAIL(s->err, ST_LIMIT, "%s: messages nest deeper than %u", scan_path(s, field, path), s->depth_max);
+        return FAIL(s->err, ST_LIMIT, "%s: messages nest deeper than %u", scan_path(s, field, path),
+                    s->depth_max);
     s->frames[s->depth++] = (struct scan_frame){ .desc = desc, .field = field, .end = s->p + len };
     return scan_cost(s, desc->sizeof_message + COST_POINTER);
 }
@@ -109,12 +121,14 @@ static status scan_packed(struct scanner *s, const ProtobufCFieldDescriptor *fie
     size_t count = 0;
 
     if (wire == WIRE_32 || wire == WIRE_64) {
-        if (len % (wire == WIRE_32 ? 4 : 8) != 0) return scan_fail(s, field, "a packed list ends within an element");
+        if (len % (wire == WIRE_32 ? 4 : 8) != 0)
+            return scan_fail(s, field, "a packed list ends within an element");
         s->p = end;
         return scan_cost(s, len);
     }
     for (; s->p < end; count++) {
-        if (!read_varint(&s->p, end, &v)) return scan_fail(s, field, "a malformed number in a packed list");
+        if (!read_varint(&s->p, end, &v))
+            return scan_fail(s, field, "a malformed number in a packed list");
     }
     return scan_cost(s, count * 8);
 }
@@ -125,13 +139,16 @@ static status scan_length_delimited(struct scanner *s, const ProtobufCFieldDescr
     uint64_t len;
 
     if (!read_varint(&s->p, end, &len)) return scan_fail(s, field, "a malformed length");
-    if (len > (size_t)(end - s->p)) return scan_fail(s, field, "the length goes beyond the end of the message");
+    if (len > (size_t)(end - s->p))
+        return scan_fail(s, field, "the length goes beyond the end of the message");
     const size_t n = (size_t)len;
     if (field && field->type == PROTOBUF_C_TYPE_MESSAGE) return scan_push(s, field, n);
-    if (field && field->label == PROTOBUF_C_LABEL_REPEATED && wire_of(field->type) != WIRE_LEN) return scan_packed(s, field, n);
+    if (field && field->label == PROTOBUF_C_LABEL_REPEATED && wire_of(field->type) != WIRE_LEN)
+        return scan_packed(s, field, n);
     if (field && field->type == PROTOBUF_C_TYPE_STRING) {
         if (memchr(s->p, 0, n)) return scan_fail(s, field, "a NUL within text");
-        if (!utf8_valid((const char *)s->p, n)) return scan_fail(s, field, "text that is not UTF-8");
+        if (!utf8_valid((const char *)s->p, n))
+            return scan_fail(s, field, "text that is not UTF-8");
     }
     s->p += n;
     return scan_cost(s, n + COST_POINTER * 2);
@@ -149,7 +166,8 @@ static status scan_value(struct scanner *s, const ProtobufCFieldDescriptor *fiel
     case WIRE_32:
     case WIRE_64: {
         const size_t n = wire == WIRE_32 ? 4 : 8;
-        if ((size_t)(end - s->p) < n) return scan_fail(s, field, "the message ends within a number");
+        if ((size_t)(end - s->p) < n)
+            return scan_fail(s, field, "the message ends within a number");
         s->p += n;
         return scan_cost(s, COST_POINTER);
     }
@@ -171,23 +189,29 @@ static status scan_field(struct scanner *s)
     f->field_index = id == f->field_id ? f->field_index + 1 : 0;
     f->field_id = id;
     if (field && wire != wire_of(field->type)) {
-        const bool packable = field->label == PROTOBUF_C_LABEL_REPEATED && wire_of(field->type) != WIRE_LEN;
-        if (wire != WIRE_LEN || !packable) return scan_fail(s, field, "a wire type other than the field's");
+        const bool packable =
+            field->label == PROTOBUF_C_LABEL_REPEATED && wire_of(field->type) != WIRE_LEN;
+        if (wire != WIRE_LEN || !packable)
+            return scan_fail(s, field, "a wire type other than the field's");
     }
     TRY(scan_cost(s, field ? COST_FIELD : COST_UNKNOWN));
     return scan_value(s, field, wire);
 }
 
-status wire_scan(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n, unsigned depth_max, size_t bytes_max,
-                 struct err *err)
+status wire_scan(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n,
+                 unsigned depth_max, size_t bytes_max, struct err *err)
 {
-    struct scanner s = { .depth = 1, .p = data, .cost = desc->sizeof_message, .cost_max = bytes_max, .err = err };
+    struct scanner s = {
+        .depth = 1, .p = data, .cost = desc->sizeof_message, .cost_max = bytes_max, .err = err
+    };
 
     s.depth_max = depth_max < SCAN_DEPTH_MAX ? depth_max : SCAN_DEPTH_MAX;
     s.frames[0] = (struct scan_frame){ .desc = desc, .end = data + n };
     while (s.depth > 0) {
-        if (s.p == s.frames[s.depth - 1].end) s.depth--;
-        else TRY(scan_field(&s));
+        if (s.p == s.frames[s.depth - 1].end)
+            s.depth--;
+        else
+            TRY(scan_field(&s));
     }
     return ST_OK;
 }

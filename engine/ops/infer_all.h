@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Prototypes of every infer_<stem>, from ops.def. (Stems repeat; repeated prototypes are the same.) */
+/* Prototypes of every infer_<stem>, from ops.def. (Stems repeat; repeated prototypes are the same.)
+ */
 #pragma once
 #include "ir/ir.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What inference functions share: messages, arity, dtypes, dimensions with symbols, known values. */
+/* What inference functions share: messages, arity, dtypes, dimensions with symbols, known values.
+ */
 #include "engine/ops/infer.h"
 #include "engine/ops/op_arity.h"
 #include <inttypes.h>
@@ -32,15 +33,19 @@ status infer_begin(struct op_call *call, struct err *err)
     const struct op_arity *a = op_arity(call->op);
 
     if (call->n_in < a->in_min || call->n_in > a->in_max)
-        return infer_fail(call, err, ST_FORMAT, "%d inputs, expected %d to %d", call->n_in, a->in_min, a->in_max);
+        return infer_fail(call, err, ST_FORMAT, "%d inputs, expected %d to %d", call->n_in,
+                          a->in_min, a->in_max);
     if (call->n_out < a->out_min || call->n_out > a->out_max)
-        return infer_fail(call, err, ST_FORMAT, "%d outputs, expected %d to %d", call->n_out, a->out_min, a->out_max);
+        return infer_fail(call, err, ST_FORMAT, "%d outputs, expected %d to %d", call->n_out,
+                          a->out_min, a->out_max);
     for (int i = 0; i < a->in_min; i++) {
-        if (!infer_has_in(call, i)) return infer_fail(call, err, ST_FORMAT, "input %d is required", i);
+        if (!infer_has_in(call, i))
+            return infer_fail(call, err, ST_FORMAT, "input %d is required", i);
     }
     for (int i = 0; i < call->n_in; i++) {
         if (call->in[i].type.ndim > IR_DIMS_MAX)
-            return infer_fail(call, err, ST_UNSUPPORTED, "input %d has %d dimensions", i, call->in[i].type.ndim);
+            return infer_fail(call, err, ST_UNSUPPORTED, "input %d has %d dimensions", i,
+                              call->in[i].type.ndim);
     }
     return ST_OK;
 }
@@ -80,14 +85,15 @@ status infer_dtype_in(const struct op_call *call, int i, unsigned set, struct er
     const enum dtype dt = call->in[i].type.dtype;
 
     if (dtype_in_set(dt, set)) return ST_OK;
-    return infer_fail(call, err, ST_UNSUPPORTED, "input %d is %s, expected %s", i, dtype_name(dt), set_text(set));
+    return infer_fail(call, err, ST_UNSUPPORTED, "input %d is %s, expected %s", i, dtype_name(dt),
+                      set_text(set));
 }
 
 status infer_dtype_is(const struct op_call *call, int i, enum dtype dt, struct err *err)
 {
     if (call->in[i].type.dtype == dt) return ST_OK;
-    return infer_fail(call, err, ST_SHAPE, "input %d is %s, expected %s", i, dtype_name(call->in[i].type.dtype),
-                      dtype_name(dt));
+    return infer_fail(call, err, ST_SHAPE, "input %d is %s, expected %s", i,
+                      dtype_name(call->in[i].type.dtype), dtype_name(dt));
 }
 
 status infer_same_dtype(const struct op_call *call, int i, int j, struct err *err)
@@ -95,16 +101,21 @@ status infer_same_dtype(const struct op_call *call, int i, int j, struct err *er
     const enum dtype a = call->in[i].type.dtype, b = call->in[j].type.dtype;
 
     if (a == b) return ST_OK;
-    return infer_fail(call, err, ST_SHAPE, "inputs %d and %d are %s and %s, expected one type", i, j, dtype_name(a),
-                      dtype_name(b));
+    return infer_fail(call, err, ST_SHAPE, "inputs %d and %d are %s and %s, expected one type", i,
+                      j, dtype_name(a), dtype_name(b));
 }
 
 /* ---- shapes ---- */
 
 static const char *dim_text(int64_t dim, char buf[DIM_TEXT_MAX])
 {
-    if (dim >= 0) (void)snprintf(buf, DIM_TEXT_MAX, "%" PRId64, dim);
-    else (void)snprintf(buf, DIM_TEXT_MAX, "%s", dim == DIM_TOKENS ? "tokens" : dim == DIM_ROWS ? "rows" : "a symbol");
+    if (dim >= 0)
+        (void)snprintf(buf, DIM_TEXT_MAX, "%" PRId64, dim);
+    else
+        (void)snprintf(buf, DIM_TEXT_MAX, "%s",
+                       dim == DIM_TOKENS ? "tokens"
+                       : dim == DIM_ROWS ? "rows"
+                                         : "a symbol");
     return buf;
 }
 
@@ -114,11 +125,14 @@ status infer_rank(const struct op_call *call, int i, int min, int max, struct er
 
     if (ndim < 0 || (ndim >= min && ndim <= max)) return ST_OK;
     if (min == max)
-        return infer_fail(call, err, ST_SHAPE, "input %d has %d dimensions, expected %d", i, ndim, min);
-    return infer_fail(call, err, ST_SHAPE, "input %d has %d dimensions, expected %d to %d", i, ndim, min, max);
+        return infer_fail(call, err, ST_SHAPE, "input %d has %d dimensions, expected %d", i, ndim,
+                          min);
+    return infer_fail(call, err, ST_SHAPE, "input %d has %d dimensions, expected %d to %d", i, ndim,
+                      min, max);
 }
 
-/* The leading dimensions of the lowered form are never a number, so they differ from each other; other symbols may turn out equal. */
+/* The leading dimensions of the lowered form are never a number, so they differ from each other;
+ * other symbols may turn out equal. */
 int infer_dim_compare(int64_t a, int64_t b)
 {
     const bool step_a = a == DIM_TOKENS || a == DIM_ROWS, step_b = b == DIM_TOKENS || b == DIM_ROWS;
@@ -142,28 +156,36 @@ status infer_dim_is(const struct op_call *call, int i, int d, int64_t want, stru
 
     if (t->ndim < 0) return ST_OK;
     const int at = d < 0 ? d + t->ndim : d;
-    if (at < 0 || at >= t->ndim) return infer_fail(call, err, ST_SHAPE, "input %d has no dimension %d", i, d);
+    if (at < 0 || at >= t->ndim)
+        return infer_fail(call, err, ST_SHAPE, "input %d has no dimension %d", i, d);
     if (infer_dim_compare(t->dim[at], want) >= 0) return ST_OK;
     return infer_fail(call, err, ST_SHAPE, "input %d: dimension %d is %s, expected %s", i, at,
                       dim_text(t->dim[at], have_text), dim_text(want, want_text));
 }
 
-status infer_dim_mul(const struct op_call *call, int64_t a, int64_t b, int64_t *out, struct err *err)
+status infer_dim_mul(const struct op_call *call, int64_t a, int64_t b, int64_t *out,
+                     struct err *err)
 {
     *out = DIM_UNKNOWN;
-    if (a == 0 || b == 0) *out = 0;
-    else if (a == 1) *out = b;
-    else if (b == 1) *out = a;
+    if (a == 0 || b == 0)
+        *out = 0;
+    else if (a == 1)
+        *out = b;
+    else if (b == 1)
+        *out = a;
     else if (a > 0 && b > 0 && !checked_mul_i64(a, b, out))
         return infer_fail(call, err, ST_LIMIT, "a dimension of %" PRId64 " x %" PRId64, a, b);
     return ST_OK;
 }
 
-status infer_dim_add(const struct op_call *call, int64_t a, int64_t b, int64_t *out, struct err *err)
+status infer_dim_add(const struct op_call *call, int64_t a, int64_t b, int64_t *out,
+                     struct err *err)
 {
     *out = DIM_UNKNOWN;
-    if (a == 0) *out = b;
-    else if (b == 0) *out = a;
+    if (a == 0)
+        *out = b;
+    else if (b == 0)
+        *out = a;
     else if (a > 0 && b > 0 && !checked_add_i64(a, b, out))
         return infer_fail(call, err, ST_LIMIT, "a dimension of %" PRId64 " + %" PRId64, a, b);
     return ST_OK;
@@ -174,15 +196,21 @@ static bool broadcast_dim(int64_t a, int64_t b, int64_t *out)
 {
     const int same = infer_dim_compare(a, b);
 
-    if (same > 0 || b == 1) *out = a;
-    else if (a == 1) *out = b;
-    else if (same < 0) return false;
-    else *out = a >= 0 ? a : b >= 0 ? b : DIM_UNKNOWN; /* the known one is not 1, so it is the result */
+    if (same > 0 || b == 1)
+        *out = a;
+    else if (a == 1)
+        *out = b;
+    else if (same < 0)
+        return false;
+    else
+        *out = a >= 0   ? a
+               : b >= 0 ? b
+                        : DIM_UNKNOWN; /* the known one is not 1, so it is the result */
     return true;
 }
 
-status infer_broadcast(const struct op_call *call, const struct tensor_type *a, const struct tensor_type *b,
-                       struct tensor_type *out, struct err *err)
+status infer_broadcast(const struct op_call *call, const struct tensor_type *a,
+                       const struct tensor_type *b, struct tensor_type *out, struct err *err)
 {
     char a_text[128], b_text[128];
 
@@ -192,16 +220,19 @@ status infer_broadcast(const struct op_call *call, const struct tensor_type *a, 
     }
     struct tensor_type r = { .dtype = out->dtype, .ndim = a->ndim > b->ndim ? a->ndim : b->ndim };
     for (int i = 1; i <= r.ndim; i++) {
-        const int64_t da = i <= a->ndim ? a->dim[a->ndim - i] : 1, db = i <= b->ndim ? b->dim[b->ndim - i] : 1;
+        const int64_t da = i <= a->ndim ? a->dim[a->ndim - i] : 1,
+                      db = i <= b->ndim ? b->dim[b->ndim - i] : 1;
         if (!broadcast_dim(da, db, &r.dim[r.ndim - i]))
-            return infer_fail(call, err, ST_SHAPE, "%s and %s do not broadcast", type_print(a, a_text, sizeof a_text),
+            return infer_fail(call, err, ST_SHAPE, "%s and %s do not broadcast",
+                              type_print(a, a_text, sizeof a_text),
                               type_print(b, b_text, sizeof b_text));
     }
     *out = r;
     return ST_OK;
 }
 
-status infer_broadcasts_to(const struct op_call *call, int i, const struct tensor_type *b, struct err *err)
+status infer_broadcasts_to(const struct op_call *call, int i, const struct tensor_type *b,
+                           struct err *err)
 {
     const struct tensor_type *a = &call->in[i].type;
     char a_text[128], b_text[128];
@@ -213,8 +244,8 @@ status infer_broadcasts_to(const struct op_call *call, int i, const struct tenso
         fits = da == 1 || infer_dim_compare(da, db) >= 0;
     }
     if (fits) return ST_OK;
-    return infer_fail(call, err, ST_SHAPE, "input %d, %s, does not broadcast to %s", i, type_print(a, a_text, sizeof a_text),
-                      type_print(b, b_text, sizeof b_text));
+    return infer_fail(call, err, ST_SHAPE, "input %d, %s, does not broadcast to %s", i,
+                      type_print(a, a_text, sizeof a_text), type_print(b, b_text, sizeof b_text));
 }
 
 status infer_size_check(const struct op_call *call, int out, struct err *err)
@@ -224,13 +255,16 @@ status infer_size_check(const struct op_call *call, int out, struct err *err)
     size_t bytes;
 
     if (!type_known(t) || (type_bytes(t, &bytes) && bytes <= PTRDIFF_MAX)) return ST_OK;
-    return infer_fail(call, err, ST_LIMIT, "output %d would be %s", out, type_print(t, text, sizeof text));
+    return infer_fail(call, err, ST_LIMIT, "output %d would be %s", out,
+                      type_print(t, text, sizeof text));
 }
 
-status infer_axis(const struct op_call *call, const char *what, int64_t axis, int ndim, int *out, struct err *err)
+status infer_axis(const struct op_call *call, const char *what, int64_t axis, int ndim, int *out,
+                  struct err *err)
 {
     if (axis < -ndim || axis >= ndim)
-        return infer_fail(call, err, ST_SHAPE, "%s is %" PRId64 ", expected -%d to %d", what, axis, ndim, ndim - 1);
+        return infer_fail(call, err, ST_SHAPE, "%s is %" PRId64 ", expected -%d to %d", what, axis,
+                          ndim, ndim - 1);
     *out = (int)(axis < 0 ? axis + ndim : axis);
     return ST_OK;
 }
@@ -242,7 +276,10 @@ struct tensor_type infer_typed(enum dtype dtype, const struct tensor_type *shape
     return t;
 }
 
-struct tensor_type infer_unranked(enum dtype dtype) { return (struct tensor_type){ .dtype = dtype, .ndim = -1 }; }
+struct tensor_type infer_unranked(enum dtype dtype)
+{
+    return (struct tensor_type){ .dtype = dtype, .ndim = -1 };
+}
 
 bool infer_push_dim(struct tensor_type *t, int64_t dim)
 {
@@ -270,14 +307,16 @@ bool infer_int_at(const struct op_call *call, int i, size_t k, int64_t *out)
     return true;
 }
 
-status infer_ints(const struct op_call *call, int i, int64_t v[IR_DIMS_MAX], int *n, struct err *err)
+status infer_ints(const struct op_call *call, int i, int64_t v[IR_DIMS_MAX], int *n,
+                  struct err *err)
 {
     size_t count;
 
     *n = -1;
     if (!type_elements(&call->in[i].type, &count)) return ST_OK;
     if (count > IR_DIMS_MAX)
-        return infer_fail(call, err, ST_UNSUPPORTED, "input %d lists %zu numbers, at most %d", i, count, IR_DIMS_MAX);
+        return infer_fail(call, err, ST_UNSUPPORTED, "input %d lists %zu numbers, at most %d", i,
+                          count, IR_DIMS_MAX);
     if (!call->in[i].data) return ST_OK;
     for (size_t k = 0; k < count; k++) {
         if (!infer_int_at(call, i, k, &v[k])) return ST_OK;
@@ -286,7 +325,8 @@ status infer_ints(const struct op_call *call, int i, int64_t v[IR_DIMS_MAX], int
     return ST_OK;
 }
 
-status infer_index_list(const struct op_call *call, int i, bool scalar_ok, int64_t *count, struct err *err)
+status infer_index_list(const struct op_call *call, int i, bool scalar_ok, int64_t *count,
+                        struct err *err)
 {
     const struct tensor_type *t = &call->in[i].type;
 

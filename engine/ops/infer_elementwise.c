@@ -11,7 +11,8 @@ static status infer_bound(const struct op_call *call, int i, struct err *err)
     if (!infer_has_in(call, i)) return ST_OK;
     TRY(infer_same_dtype(call, 0, i, err));
     if (type_elements(&call->in[i].type, &n) && n != 1)
-        return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected a scalar", i, n);
+        return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected a scalar", i,
+                          n);
     return ST_OK;
 }
 
@@ -23,14 +24,16 @@ static status infer_scalar_index(const struct op_call *call, int i, struct err *
     TRY(infer_dtype_in(call, i, SET_INDEX, err));
     TRY(infer_rank(call, i, 0, 1, err));
     if (type_elements(&call->in[i].type, &n) && n != 1)
-        return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected a scalar", i, n);
+        return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected a scalar", i,
+                          n);
     return ST_OK;
 }
 
 static status check_clip(const struct op_call *call, struct err *err)
 {
     if (call->n_in > 1 && call->version < 11)
-        return infer_fail(call, err, ST_FORMAT, "bounds as inputs need opset 11, the model has %d", call->version);
+        return infer_fail(call, err, ST_FORMAT, "bounds as inputs need opset 11, the model has %d",
+                          call->version);
     TRY(infer_bound(call, 1, err));
     return infer_bound(call, 2, err);
 }
@@ -46,7 +49,8 @@ static status check_cumsum(const struct op_call *call, struct err *err)
     return infer_axis(call, "the axis", axis, call->in[0].type.ndim, &at, err);
 }
 
-/* Before opset 13 the default axis is 1 and the kernel works on the shape coerced to two dimensions. */
+/* Before opset 13 the default axis is 1 and the kernel works on the shape coerced to two
+ * dimensions. */
 static status check_softmax(const struct op_call *call, struct err *err)
 {
     const struct attrs_softmax *a = &call->attr.softmax;
@@ -150,7 +154,8 @@ status infer_arith(struct op_call *call, struct err *err)
     TRY(infer_same_dtype(call, 0, 1, err));
     if (call->op == OP_MOD) {
         const int64_t fmod_attr = call->attr.mod.fmod;
-        if (fmod_attr != 0 && fmod_attr != 1) return infer_fail(call, err, ST_FORMAT, "fmod is neither 0 nor 1");
+        if (fmod_attr != 0 && fmod_attr != 1)
+            return infer_fail(call, err, ST_FORMAT, "fmod is neither 0 nor 1");
         if (fmod_attr == 0 && dtype_is_float(call->in[0].type.dtype))
             return infer_fail(call, err, ST_FORMAT, "fmod is 0 with floats, expected 1");
     }
@@ -209,13 +214,18 @@ status infer_where(struct op_call *call, struct err *err)
     return infer_size_check(call, 0, err);
 }
 
-static bool dtype_casts(enum dtype dt) { return dt > DT_NONE && dt < DT_COUNT && dt != DT_STRING && dt != DT_C64 && dt != DT_C128; }
+static bool dtype_casts(enum dtype dt)
+{
+    return dt > DT_NONE && dt < DT_COUNT && dt != DT_STRING && dt != DT_C64 && dt != DT_C128;
+}
 
 static status infer_cast_to(struct op_call *call, int64_t to, struct err *err)
 {
-    if (to < 0 || to >= DT_COUNT || !dtype_casts((enum dtype)to) || !dtype_casts(call->in[0].type.dtype))
-        return infer_fail(call, err, ST_UNSUPPORTED, "a cast from %s to %s", dtype_name(call->in[0].type.dtype),
-                          to >= 0 && to < DT_COUNT ? dtype_name((enum dtype)to) : "an unknown type");
+    if (to < 0 || to >= DT_COUNT || !dtype_casts((enum dtype)to) ||
+        !dtype_casts(call->in[0].type.dtype))
+        return infer_fail(
+            call, err, ST_UNSUPPORTED, "a cast from %s to %s", dtype_name(call->in[0].type.dtype),
+            to >= 0 && to < DT_COUNT ? dtype_name((enum dtype)to) : "an unknown type");
     call->out[0].type = infer_typed((enum dtype)to, &call->in[0].type);
     return ST_OK;
 }

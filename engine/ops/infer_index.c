@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inference of operators that join, cut and pick: Concat, Split, Slice, Gather, and reductions along axes. */
+/* Inference of operators that join, cut and pick: Concat, Split, Slice, Gather, and reductions
+ * along axes. */
 #include "engine/ops/infer.h"
 #include <inttypes.h>
 #include <string.h>
@@ -15,7 +16,8 @@ status infer_concat(struct op_call *call, struct err *err)
     for (int i = 0; i < call->n_in; i++) {
         const struct tensor_type *x = &call->in[i].type;
 
-        if (!infer_has_in(call, i)) return infer_fail(call, err, ST_FORMAT, "input %d is missing", i);
+        if (!infer_has_in(call, i))
+            return infer_fail(call, err, ST_FORMAT, "input %d is missing", i);
         TRY(infer_same_dtype(call, 0, i, err));
         TRY(infer_rank(call, i, 1, IR_DIMS_MAX, err));
         if (x->ndim < 0) {
@@ -41,7 +43,8 @@ status infer_concat(struct op_call *call, struct err *err)
     return infer_size_check(call, 0, err);
 }
 
-/* Sizes given as a list: element i, or DIM_UNKNOWN. The list, where its length is known, has one entry an output. */
+/* Sizes given as a list: element i, or DIM_UNKNOWN. The list, where its length is known, has one
+ * entry an output. */
 static status split_listed(const struct op_call *call, int i, int64_t *size, struct err *err)
 {
     const struct ir_ints *attr = &call->attr.split.split;
@@ -56,7 +59,8 @@ static status split_listed(const struct op_call *call, int i, int64_t *size, str
 }
 
 /* Equal parts; since opset 18 the last may be smaller. */
-static status split_even(const struct op_call *call, int64_t dim, int i, int64_t *size, struct err *err)
+static status split_even(const struct op_call *call, int64_t dim, int i, int64_t *size,
+                         struct err *err)
 {
     const int64_t n = call->n_out;
 
@@ -64,7 +68,8 @@ static status split_even(const struct op_call *call, int64_t dim, int i, int64_t
     if (dim < 0 || n == 1) return ST_OK;
     const int64_t part = dim / n + (dim % n != 0);
     if (call->version < 18 && dim % n != 0)
-        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " elements into %" PRId64 " equal parts", dim, n);
+        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " elements into %" PRId64 " equal parts",
+                          dim, n);
     *size = i < n - 1 ? part : dim - part * (n - 1);
     if (*size >= 0) return ST_OK;
     return infer_fail(call, err, ST_SHAPE, "%" PRId64 " elements into %" PRId64 " parts", dim, n);
@@ -83,9 +88,11 @@ static status split_check_list(const struct op_call *call, bool *listed, struct 
         TRY(infer_index_list(call, 1, false, &count, err));
     }
     if (*listed && count >= 0 && count != call->n_out)
-        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " sizes for %d outputs", count, call->n_out);
+        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " sizes for %d outputs", count,
+                          call->n_out);
     if (a->has_num_outputs && (*listed || a->num_outputs != call->n_out))
-        return infer_fail(call, err, ST_FORMAT, "num_outputs is %" PRId64 " with %d outputs", a->num_outputs, call->n_out);
+        return infer_fail(call, err, ST_FORMAT, "num_outputs is %" PRId64 " with %d outputs",
+                          a->num_outputs, call->n_out);
     return ST_OK;
 }
 
@@ -103,14 +110,19 @@ status infer_split(struct op_call *call, struct err *err)
         int64_t size = DIM_UNKNOWN;
 
         call->out[i].type = *x;
-        if (listed) TRY(split_listed(call, i, &size, err));
-        else if (x->ndim >= 0) TRY(split_even(call, x->dim[axis], i, &size, err));
+        if (listed)
+            TRY(split_listed(call, i, &size, err));
+        else if (x->ndim >= 0)
+            TRY(split_even(call, x->dim[axis], i, &size, err));
         if (x->ndim >= 0) call->out[i].type.dim[axis] = size;
-        if (size < 0 || sum < 0) sum = -1;
-        else if (!checked_add_i64(sum, size, &sum)) return infer_fail(call, err, ST_SHAPE, "the sizes overflow");
+        if (size < 0 || sum < 0)
+            sum = -1;
+        else if (!checked_add_i64(sum, size, &sum))
+            return infer_fail(call, err, ST_SHAPE, "the sizes overflow");
     }
     if (x->ndim < 0 || sum < 0 || infer_dim_compare(sum, x->dim[axis]) >= 0) return ST_OK;
-    return infer_fail(call, err, ST_SHAPE, "the parts have %" PRId64 " elements, the input %" PRId64, sum, x->dim[axis]);
+    return infer_fail(call, err, ST_SHAPE,
+                      "the parts have %" PRId64 " elements, the input %" PRId64, sum, x->dim[axis]);
 }
 
 /* ---- slice ---- */
@@ -120,15 +132,18 @@ struct slice_lists {
     int n_starts, n_ends, n_axes, n_steps; /* -1: not known */
 };
 
-static status slice_attr(const struct op_call *call, const struct ir_ints *list, int64_t v[IR_DIMS_MAX], int *n, struct err *err)
+static status slice_attr(const struct op_call *call, const struct ir_ints *list,
+                         int64_t v[IR_DIMS_MAX], int *n, struct err *err)
 {
-    if (list->n > IR_DIMS_MAX) return infer_fail(call, err, ST_UNSUPPORTED, "a list of %d axes", list->n);
+    if (list->n > IR_DIMS_MAX)
+        return infer_fail(call, err, ST_UNSUPPORTED, "a list of %d axes", list->n);
     if (list->n > 0) memcpy(v, list->v, (size_t)list->n * sizeof *v);
     *n = list->n;
     return ST_OK;
 }
 
-static status slice_input(const struct op_call *call, int i, int64_t v[IR_DIMS_MAX], int *n, struct err *err)
+static status slice_input(const struct op_call *call, int i, int64_t v[IR_DIMS_MAX], int *n,
+                          struct err *err)
 {
     int64_t count;
 
@@ -153,7 +168,8 @@ static status slice_read(const struct op_call *call, struct slice_lists *s, stru
 
     if (call->version < 10) {
         if (call->n_in > 1 || !a->starts.v || !a->ends.v)
-            return infer_fail(call, err, ST_FORMAT, "starts and ends are attributes before opset 10");
+            return infer_fail(call, err, ST_FORMAT,
+                              "starts and ends are attributes before opset 10");
         TRY(slice_attr(call, &a->starts, s->starts, &s->n_starts, err));
         TRY(slice_attr(call, &a->ends, s->ends, &s->n_ends, err));
         TRY(slice_attr(call, &a->axes, s->axes, &s->n_axes, err));
@@ -161,7 +177,8 @@ static status slice_read(const struct op_call *call, struct slice_lists *s, stru
         return ST_OK;
     }
     if (!infer_has_in(call, 1) || !infer_has_in(call, 2) || a->starts.v || a->ends.v)
-        return infer_fail(call, err, ST_FORMAT, "starts and ends are inputs 1 and 2 since opset 10");
+        return infer_fail(call, err, ST_FORMAT,
+                          "starts and ends are inputs 1 and 2 since opset 10");
     TRY(slice_input(call, 1, s->starts, &s->n_starts, err));
     TRY(slice_input(call, 2, s->ends, &s->n_ends, err));
     if (infer_has_in(call, 3)) TRY(slice_input(call, 3, s->axes, &s->n_axes, err));
@@ -190,7 +207,8 @@ static int64_t slice_length(int64_t dim, int64_t start, int64_t end, int64_t ste
     return start > end ? (int64_t)(((uint64_t)(start - end) - 1) / stride) + 1 : 0;
 }
 
-static status slice_dims(const struct op_call *call, const struct slice_lists *s, struct tensor_type *out, struct err *err)
+static status slice_dims(const struct op_call *call, const struct slice_lists *s,
+                         struct tensor_type *out, struct err *err)
 {
     bool seen[IR_DIMS_MAX] = { false };
     const bool values = s->n_starts >= 0 && s->n_ends >= 0 && s->n_steps >= 0;
@@ -202,8 +220,10 @@ static status slice_dims(const struct op_call *call, const struct slice_lists *s
         seen[at] = true;
         const int64_t dim = out->dim[at];
         if (values && s->steps[i] == 0) return infer_fail(call, err, ST_SHAPE, "a step is 0");
-        if (values && dim >= 0) out->dim[at] = slice_length(dim, s->starts[i], s->ends[i], s->steps[i]);
-        else if (!values || s->starts[i] != 0 || s->ends[i] < INT32_MAX || s->steps[i] != 1) out->dim[at] = DIM_UNKNOWN;
+        if (values && dim >= 0)
+            out->dim[at] = slice_length(dim, s->starts[i], s->ends[i], s->steps[i]);
+        else if (!values || s->starts[i] != 0 || s->ends[i] < INT32_MAX || s->steps[i] != 1)
+            out->dim[at] = DIM_UNKNOWN;
     }
     return ST_OK;
 }
@@ -249,21 +269,28 @@ status infer_gather(struct op_call *call, struct err *err)
     for (int i = 0; i < axis; i++) fits = fits && infer_push_dim(&out, x->dim[i]);
     for (int i = 0; i < ids->ndim; i++) fits = fits && infer_push_dim(&out, ids->dim[i]);
     for (int i = axis + 1; i < x->ndim; i++) fits = fits && infer_push_dim(&out, x->dim[i]);
-    if (!fits) return infer_fail(call, err, ST_UNSUPPORTED, "the result has more than %d dimensions", IR_DIMS_MAX);
+    if (!fits)
+        return infer_fail(call, err, ST_UNSUPPORTED, "the result has more than %d dimensions",
+                          IR_DIMS_MAX);
     call->out[0].type = out;
     return infer_size_check(call, 0, err);
 }
 
 /* ---- reductions ---- */
 
-/* Which axes go: *n = -1 when not known; an empty list means all, or none with noop_with_empty_axes. */
-static status reduce_axes(const struct op_call *call, int64_t v[IR_DIMS_MAX], int *n, int64_t *count, struct err *err)
+/* Which axes go: *n = -1 when not known; an empty list means all, or none with
+ * noop_with_empty_axes. */
+static status reduce_axes(const struct op_call *call, int64_t v[IR_DIMS_MAX], int *n,
+                          int64_t *count, struct err *err)
 {
     const struct attrs_reduce *a = &call->attr.reduce;
     const int since = call->op == OP_REDUCESUM ? 13 : 18;
 
     if (infer_has_in(call, 1)) {
-        if (call->version < since) return infer_fail(call, err, ST_FORMAT, "axes as an input need opset %d, the model has %d", since, call->version);
+        if (call->version < since)
+            return infer_fail(call, err, ST_FORMAT,
+                              "axes as an input need opset %d, the model has %d", since,
+                              call->version);
         TRY(infer_dtype_is(call, 1, DT_I64, err));
         TRY(infer_index_list(call, 1, true, count, err));
         return infer_ints(call, 1, v, n, err);
@@ -291,8 +318,10 @@ static status reduce_known(struct op_call *call, const int64_t *v, int n, struct
     }
     const bool all = n == 0 && !a->noop_with_empty_axes;
     for (int i = 0; i < x->ndim; i++) {
-        if (!gone[i] && !all) (void)infer_push_dim(&out, x->dim[i]);
-        else if (a->keepdims) (void)infer_push_dim(&out, 1);
+        if (!gone[i] && !all)
+            (void)infer_push_dim(&out, x->dim[i]);
+        else if (a->keepdims)
+            (void)infer_push_dim(&out, 1);
     }
     call->out[0].type = out;
     return ST_OK;
@@ -310,8 +339,10 @@ status infer_reduce(struct op_call *call, struct err *err)
     TRY(reduce_axes(call, v, &n, &count, err));
     if (x->ndim >= 0 && n >= 0) return reduce_known(call, v, n, err);
     struct tensor_type out = infer_unranked(x->dtype);
-    if (x->ndim >= 0 && call->attr.reduce.keepdims) out.ndim = x->ndim;
-    else if (x->ndim >= 0 && count > 0 && count <= x->ndim) out.ndim = x->ndim - (int)count;
+    if (x->ndim >= 0 && call->attr.reduce.keepdims)
+        out.ndim = x->ndim;
+    else if (x->ndim >= 0 && count > 0 && count <= x->ndim)
+        out.ndim = x->ndim - (int)count;
     for (int i = 0; i < out.ndim; i++) out.dim[i] = DIM_UNKNOWN;
     call->out[0].type = out;
     return ST_OK;
@@ -332,8 +363,10 @@ status infer_arg(struct op_call *call, struct err *err)
     TRY(infer_axis(call, "axis", call->attr.arg.axis, x->ndim, &axis, err));
     if (x->dim[axis] == 0) return infer_fail(call, err, ST_SHAPE, "the axis is empty");
     for (int i = 0; i < x->ndim; i++) {
-        if (i != axis) (void)infer_push_dim(&out, x->dim[i]);
-        else if (call->attr.arg.keepdims) (void)infer_push_dim(&out, 1);
+        if (i != axis)
+            (void)infer_push_dim(&out, x->dim[i]);
+        else if (call->attr.arg.keepdims)
+            (void)infer_push_dim(&out, 1);
     }
     call->out[0].type = out;
     return ST_OK;

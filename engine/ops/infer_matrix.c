@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inference of matrix products and of quantised tensors: MatMul, Gemm, MatMulNBits, Linear, DequantizeLinear, GatherBlockQuantized. */
+/* Inference of matrix products and of quantised tensors: MatMul, Gemm, MatMulNBits, Linear,
+ * DequantizeLinear, GatherBlockQuantized. */
 #include "engine/ops/infer.h"
 #include <inttypes.h>
 
@@ -17,7 +18,8 @@ static struct tensor_type as_matrix(const struct tensor_type *t, bool row)
     return m;
 }
 
-/* The leading dimensions of both broadcast; the last two are M and N; those of a vector fall away. */
+/* The leading dimensions of both broadcast; the last two are M and N; those of a vector fall away.
+ */
 static status matmul_shape(struct op_call *call, struct err *err)
 {
     const struct tensor_type *x = &call->in[0].type, *y = &call->in[1].type;
@@ -62,7 +64,8 @@ status infer_gemm(struct op_call *call, struct err *err)
     TRY(infer_rank(call, 1, 2, 2, err));
     if (a->ndim == 2) out.dim[0] = a->dim[at->trans_a ? 1 : 0];
     if (b->ndim == 2) out.dim[1] = b->dim[at->trans_b ? 0 : 1];
-    if (a->ndim == 2) TRY(infer_dim_is(call, 1, at->trans_b ? 1 : 0, a->dim[at->trans_a ? 0 : 1], err));
+    if (a->ndim == 2)
+        TRY(infer_dim_is(call, 1, at->trans_b ? 1 : 0, a->dim[at->trans_a ? 0 : 1], err));
     if (infer_has_in(call, 2)) {
         TRY(infer_same_dtype(call, 0, 2, err));
         TRY(infer_broadcasts_to(call, 2, &out, err));
@@ -75,31 +78,42 @@ status infer_gemm(struct op_call *call, struct err *err)
 
 /* ---- block-quantised weights ---- */
 
-/* Sizes of a weight matrix [N, K] in blocks of block_size along K: blob bytes a block, kb blocks a row. */
+/* Sizes of a weight matrix [N, K] in blocks of block_size along K: blob bytes a block, kb blocks a
+ * row. */
 struct blocks {
     int64_t n, k, kb, blob, bits;
 };
 
 static bool power_of_two(int64_t v) { return v > 0 && (v & (v - 1)) == 0; }
 
-static status blocks_make(const struct op_call *call, int64_t n, int64_t k, int64_t bits, int64_t block_size, struct blocks *b,
-                          struct err *err)
+static status blocks_make(const struct op_call *call, int64_t n, int64_t k, int64_t bits,
+                          int64_t block_size, struct blocks *b, struct err *err)
 {
     int64_t total;
 
     if (n <= 0 || k <= 0 || n > INT32_MAX || k > INT32_MAX)
-        return infer_fail(call, err, ST_FORMAT, "N is %" PRId64 ", K is %" PRId64 ", expected 1 to 2^31-1", n, k);
-    if (bits != 2 && bits != 4 && bits != 8) return infer_fail(call, err, ST_UNSUPPORTED, "bits is %" PRId64 ", expected 2, 4 or 8", bits);
+        return infer_fail(call, err, ST_FORMAT,
+                          "N is %" PRId64 ", K is %" PRId64 ", expected 1 to 2^31-1", n, k);
+    if (bits != 2 && bits != 4 && bits != 8)
+        return infer_fail(call, err, ST_UNSUPPORTED, "bits is %" PRId64 ", expected 2, 4 or 8",
+                          bits);
     if (block_size < 16 || block_size > 1 << 16 || !power_of_two(block_size))
-        return infer_fail(call, err, ST_UNSUPPORTED, "block_size is %" PRId64 ", expected a power of two from 16", block_size);
-    *b = (struct blocks){ .n = n, .k = k, .bits = bits, .kb = (k + block_size - 1) / block_size, .blob = block_size * bits / 8 };
+        return infer_fail(call, err, ST_UNSUPPORTED,
+                          "block_size is %" PRId64 ", expected a power of two from 16", block_size);
+    *b = (struct blocks){ .n = n,
+                          .k = k,
+                          .bits = bits,
+                          .kb = (k + block_size - 1) / block_size,
+                          .blob = block_size * bits / 8 };
     if (!checked_mul_i64(b->kb, b->blob, &total) || !checked_mul_i64(total, n, &total))
         return infer_fail(call, err, ST_LIMIT, "N x K overflows");
     return ST_OK;
 }
 
-/* Input i holds `want` elements, in rows of N when it has more than one dimension. Files write the same bytes flat, [N, x] and [N, kb, x]. */
-static status blocks_input(const struct op_call *call, int i, int64_t n, int64_t row, const char *what, struct err *err)
+/* Input i holds `want` elements, in rows of N when it has more than one dimension. Files write the
+ * same bytes flat, [N, x] and [N, kb, x]. */
+static status blocks_input(const struct op_call *call, int i, int64_t n, int64_t row,
+                           const char *what, struct err *err)
 {
     const struct tensor_type *t = &call->in[i].type;
     size_t have;
@@ -107,18 +121,23 @@ static status blocks_input(const struct op_call *call, int i, int64_t n, int64_t
     TRY(infer_rank(call, i, 1, 3, err));
     if (t->ndim > 1) TRY(infer_dim_is(call, i, 0, n, err));
     if (!type_elements(t, &have) || have == (size_t)n * (size_t)row) return ST_OK;
-    return infer_fail(call, err, ST_SHAPE, "input %d (%s) has %zu elements, expected %" PRId64 " x %" PRId64, i, what, have, n, row);
+    return infer_fail(call, err, ST_SHAPE,
+                      "input %d (%s) has %zu elements, expected %" PRId64 " x %" PRId64, i, what,
+                      have, n, row);
 }
 
-static status blocks_zero_points(const struct op_call *call, int i, const struct blocks *b, struct err *err)
+static status blocks_zero_points(const struct op_call *call, int i, const struct blocks *b,
+                                 struct err *err)
 {
     if (!infer_has_in(call, i)) return ST_OK;
-    if (call->in[i].type.dtype == DT_U8) return blocks_input(call, i, b->n, (b->kb * b->bits + 7) / 8, "zero_points", err);
+    if (call->in[i].type.dtype == DT_U8)
+        return blocks_input(call, i, b->n, (b->kb * b->bits + 7) / 8, "zero_points", err);
     TRY(infer_dtype_in(call, i, SET_F32_F16, err));
     return blocks_input(call, i, b->n, b->kb, "zero_points", err);
 }
 
-static status blocks_weights(const struct op_call *call, const struct blocks *b, int zero_points, struct err *err)
+static status blocks_weights(const struct op_call *call, const struct blocks *b, int zero_points,
+                             struct err *err)
 {
     TRY(infer_dtype_is(call, 1, DT_U8, err));
     TRY(infer_dtype_in(call, 2, SET_F32_F16, err));
@@ -139,9 +158,13 @@ static status check_g_idx(const struct op_call *call, const struct blocks *b, st
     const int64_t padded = b->kb * (b->blob * 8 / b->bits);
     if (!type_elements(&call->in[4].type, &n)) return ST_OK;
     if ((int64_t)n != b->k && (int64_t)n != padded)
-        return infer_fail(call, err, ST_SHAPE, "input 4 (g_idx) has %zu elements, expected %" PRId64, n, b->k);
+        return infer_fail(call, err, ST_SHAPE,
+                          "input 4 (g_idx) has %zu elements, expected %" PRId64, n, b->k);
     for (size_t i = 0; i < n && infer_int_at(call, 4, i, &v); i++) {
-        if (v < 0 || v >= b->kb) return infer_fail(call, err, ST_SHAPE, "input 4 (g_idx) holds %" PRId64 " with %" PRId64 " blocks", v, b->kb);
+        if (v < 0 || v >= b->kb)
+            return infer_fail(call, err, ST_SHAPE,
+                              "input 4 (g_idx) holds %" PRId64 " with %" PRId64 " blocks", v,
+                              b->kb);
     }
     return ST_OK;
 }
@@ -171,9 +194,13 @@ status infer_matmulnbits(struct op_call *call, struct err *err)
     struct blocks b;
 
     if (a->weight_prepacked != 0)
-        return infer_fail(call, err, ST_UNSUPPORTED, "weight_prepacked is %" PRId64 ": the layout belongs to one GPU; export without it", a->weight_prepacked);
+        return infer_fail(call, err, ST_UNSUPPORTED,
+                          "weight_prepacked is %" PRId64
+                          ": the layout belongs to one GPU; export without it",
+                          a->weight_prepacked);
     if (a->accuracy_level < 0 || a->accuracy_level > 4)
-        return infer_fail(call, err, ST_FORMAT, "accuracy_level is %" PRId64 ", expected 0 to 4", a->accuracy_level);
+        return infer_fail(call, err, ST_FORMAT, "accuracy_level is %" PRId64 ", expected 0 to 4",
+                          a->accuracy_level);
     TRY(blocks_make(call, a->n, a->k, a->bits, a->block_size, &b, err));
     TRY(blocks_weights(call, &b, 3, err));
     TRY(check_g_idx(call, &b, err));
@@ -191,13 +218,16 @@ status infer_linear(struct op_call *call, struct err *err)
 
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     if (a->bits != 0) {
-        if (!infer_has_in(call, 2)) return infer_fail(call, err, ST_FORMAT, "input 2 (scales) is required");
+        if (!infer_has_in(call, 2))
+            return infer_fail(call, err, ST_FORMAT, "input 2 (scales) is required");
         TRY(blocks_make(call, a->n, a->k, a->bits, a->block_size, &b, err));
         TRY(blocks_weights(call, &b, 3, err));
         return linear_output(call, b.k, b.n, 4, err);
     }
-    if (a->k <= 0 || a->n <= 0) return infer_fail(call, err, ST_FORMAT, "K is %" PRId64 ", N is %" PRId64, a->k, a->n);
-    if (infer_has_in(call, 2) || infer_has_in(call, 3)) return infer_fail(call, err, ST_FORMAT, "scales with float weights");
+    if (a->k <= 0 || a->n <= 0)
+        return infer_fail(call, err, ST_FORMAT, "K is %" PRId64 ", N is %" PRId64, a->k, a->n);
+    if (infer_has_in(call, 2) || infer_has_in(call, 3))
+        return infer_fail(call, err, ST_FORMAT, "scales with float weights");
     TRY(infer_dtype_in(call, 1, SET_F32_F16, err));
     TRY(infer_rank(call, 1, 2, 2, err));
     TRY(infer_dim_is(call, 1, 0, a->trans_b ? a->n : a->k, err));
@@ -209,7 +239,8 @@ status infer_linear(struct op_call *call, struct err *err)
 
 static bool dtype_quantised(enum dtype dt)
 {
-    return dtype_is_int(dt) ? dtype_bits(dt) <= 32 && dt != DT_U32 : dtype_is_float(dt) && dtype_bits(dt) <= 8;
+    return dtype_is_int(dt) ? dtype_bits(dt) <= 32 && dt != DT_U32
+                            : dtype_is_float(dt) && dtype_bits(dt) <= 8;
 }
 
 /* scale [ceil(D / block_size)] along the axis, elsewhere as x. */
@@ -219,12 +250,15 @@ static status dequant_blocked(const struct op_call *call, int64_t block, struct 
     int axis;
 
     if (call->version < 21 && call->op == OP_DEQUANTIZELINEAR)
-        return infer_fail(call, err, ST_FORMAT, "block_size needs opset 21, the model has %d", call->version);
+        return infer_fail(call, err, ST_FORMAT, "block_size needs opset 21, the model has %d",
+                          call->version);
     if (x->ndim < 0) return ST_OK;
     TRY(infer_axis(call, "axis", call->attr.dequant.axis, x->ndim, &axis, err));
     TRY(infer_rank(call, 1, x->ndim, x->ndim, err));
     for (int d = 0; d < x->ndim; d++) {
-        const int64_t want = d != axis ? x->dim[d] : x->dim[d] < 0 ? DIM_UNKNOWN : x->dim[d] / block + (x->dim[d] % block != 0);
+        const int64_t want = d != axis       ? x->dim[d]
+                             : x->dim[d] < 0 ? DIM_UNKNOWN
+                                             : x->dim[d] / block + (x->dim[d] % block != 0);
         TRY(infer_dim_is(call, 1, d, want, err));
     }
     return ST_OK;
@@ -237,7 +271,8 @@ static status dequant_scale(const struct op_call *call, struct err *err)
     size_t n;
     int axis;
 
-    if (a->block_size < 0) return infer_fail(call, err, ST_FORMAT, "block_size is %" PRId64, a->block_size);
+    if (a->block_size < 0)
+        return infer_fail(call, err, ST_FORMAT, "block_size is %" PRId64, a->block_size);
     if (a->block_size > 0) return dequant_blocked(call, a->block_size, err);
     TRY(infer_rank(call, 1, 0, 1, err));
     if (scale->ndim == 0 || (type_elements(scale, &n) && n == 1) || x->ndim < 0) return ST_OK;
@@ -253,19 +288,22 @@ status infer_dequant(struct op_call *call, struct err *err)
 
     out = call->in[1].type.dtype;
     if (!dtype_quantised(call->in[0].type.dtype))
-        return infer_fail(call, err, ST_UNSUPPORTED, "input 0 is %s, expected a quantised type", dtype_name(call->in[0].type.dtype));
+        return infer_fail(call, err, ST_UNSUPPORTED, "input 0 is %s, expected a quantised type",
+                          dtype_name(call->in[0].type.dtype));
     TRY(infer_dtype_in(call, 1, SET_F32_F16, err));
     TRY(dequant_scale(call, err));
     if (infer_has_in(call, 2)) {
         TRY(infer_same_dtype(call, 0, 2, err));
         if (call->in[1].type.ndim >= 0) {
             TRY(infer_rank(call, 2, call->in[1].type.ndim, call->in[1].type.ndim, err));
-            for (int d = 0; d < call->in[1].type.ndim; d++) TRY(infer_dim_is(call, 2, d, call->in[1].type.dim[d], err));
+            for (int d = 0; d < call->in[1].type.ndim; d++)
+                TRY(infer_dim_is(call, 2, d, call->in[1].type.dim[d], err));
         }
     }
     if (wanted != 0) out = (enum dtype)wanted;
     if (wanted != 0 && wanted != DT_F32 && wanted != DT_F16 && wanted != DT_BF16)
-        return infer_fail(call, err, ST_UNSUPPORTED, "output_dtype is %" PRId64 ", expected f32, f16 or bf16", wanted);
+        return infer_fail(call, err, ST_UNSUPPORTED,
+                          "output_dtype is %" PRId64 ", expected f32, f16 or bf16", wanted);
     call->out[0].type = infer_typed(out, &call->in[0].type);
     return infer_size_check(call, 0, err);
 }
@@ -273,7 +311,8 @@ status infer_dequant(struct op_call *call, struct err *err)
 /* ---- gather from a quantised table ---- */
 
 /* Axes, bits and block size; *pack = table elements a byte. */
-static status gatherq_attrs(const struct op_call *call, int *gather, int *quant, int64_t *bits, int64_t *pack, struct err *err)
+static status gatherq_attrs(const struct op_call *call, int *gather, int *quant, int64_t *bits,
+                            int64_t *pack, struct err *err)
 {
     const struct attrs_gatherq *a = &call->attr.gatherq;
     const struct tensor_type *x = &call->in[0].type;
@@ -281,21 +320,29 @@ static status gatherq_attrs(const struct op_call *call, int *gather, int *quant,
 
     *bits = bytes ? a->bits : 4;
     if (!bytes && x->dtype != DT_U4 && x->dtype != DT_I4)
-        return infer_fail(call, err, ST_UNSUPPORTED, "input 0 is %s, expected u8, u4 or i4", dtype_name(x->dtype));
-    if ((bytes && a->bits != 2 && a->bits != 4 && a->bits != 8) || (!bytes && a->has_bits && a->bits != 4))
-        return infer_fail(call, err, ST_UNSUPPORTED, "bits is %" PRId64 " with %s", a->bits, dtype_name(x->dtype));
+        return infer_fail(call, err, ST_UNSUPPORTED, "input 0 is %s, expected u8, u4 or i4",
+                          dtype_name(x->dtype));
+    if ((bytes && a->bits != 2 && a->bits != 4 && a->bits != 8) ||
+        (!bytes && a->has_bits && a->bits != 4))
+        return infer_fail(call, err, ST_UNSUPPORTED, "bits is %" PRId64 " with %s", a->bits,
+                          dtype_name(x->dtype));
     *pack = bytes ? 8 / *bits : 1;
     if (a->block_size < 16 || a->block_size > 1 << 16 || !power_of_two(a->block_size))
-        return infer_fail(call, err, ST_UNSUPPORTED, "block_size is %" PRId64 ", expected a power of two from 16", a->block_size);
+        return infer_fail(call, err, ST_UNSUPPORTED,
+                          "block_size is %" PRId64 ", expected a power of two from 16",
+                          a->block_size);
     TRY(infer_axis(call, "gather_axis", a->gather_axis, x->ndim, gather, err));
     TRY(infer_axis(call, "quantize_axis", a->quantize_axis, x->ndim, quant, err));
     if (*gather == *quant || (bytes && (*gather != 0 || *quant != x->ndim - 1)))
-        return infer_fail(call, err, ST_UNSUPPORTED, "gather_axis %d with quantize_axis %d", *gather, *quant);
+        return infer_fail(call, err, ST_UNSUPPORTED, "gather_axis %d with quantize_axis %d",
+                          *gather, *quant);
     return ST_OK;
 }
 
-/* scales: as the table, ceil(D / block_size) along the quantised axis; zero points likewise, packed when the table is. */
-static status gatherq_scales(const struct op_call *call, int quant, int64_t bits, int64_t pack, struct err *err)
+/* scales: as the table, ceil(D / block_size) along the quantised axis; zero points likewise, packed
+ * when the table is. */
+static status gatherq_scales(const struct op_call *call, int quant, int64_t bits, int64_t pack,
+                             struct err *err)
 {
     const struct tensor_type *x = &call->in[0].type;
     const int64_t block = call->attr.gatherq.block_size;
@@ -339,9 +386,12 @@ status infer_gatherq(struct op_call *call, struct err *err)
         int64_t dim = x->dim[d];
         if (d == quant) TRY(infer_dim_mul(call, dim, pack, &dim, err));
         if (d != gather) fits = fits && infer_push_dim(&out, dim);
-        for (int i = 0; d == gather && i < ids->ndim; i++) fits = fits && infer_push_dim(&out, ids->dim[i]);
+        for (int i = 0; d == gather && i < ids->ndim; i++)
+            fits = fits && infer_push_dim(&out, ids->dim[i]);
     }
-    if (!fits) return infer_fail(call, err, ST_UNSUPPORTED, "the result has more than %d dimensions", IR_DIMS_MAX);
+    if (!fits)
+        return infer_fail(call, err, ST_UNSUPPORTED, "the result has more than %d dimensions",
+                          IR_DIMS_MAX);
     call->out[0].type = out;
     return infer_size_check(call, 0, err);
 }

@@ -5,14 +5,16 @@
 #include <math.h>
 #include <string.h>
 
-/* Kernels want contiguous rows: the normalised axis is the last one, anything else is refused here rather than handled slowly everywhere. */
+/* Kernels want contiguous rows: the normalised axis is the last one, anything else is refused here
+ * rather than handled slowly everywhere. */
 static status norm_axis(const struct op_call *call, int64_t axis, struct err *err)
 {
     const int ndim = call->in[0].type.ndim;
 
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     if (axis == -1 || (ndim > 0 && axis == ndim - 1)) return ST_OK;
-    return infer_fail(call, err, ST_UNSUPPORTED, "axis is %" PRId64 ", expected the last one", axis);
+    return infer_fail(call, err, ST_UNSUPPORTED, "axis is %" PRId64 ", expected the last one",
+                      axis);
 }
 
 static status norm_epsilon(const struct op_call *call, float epsilon, struct err *err)
@@ -78,7 +80,8 @@ static status skip_shape(const struct op_call *call, struct err *err)
     TRY(infer_rank(call, 0, 2, 3, err));
     TRY(infer_rank(call, 1, 2, 3, err));
     if (x->ndim < 0 || skip->ndim < 0) return ST_OK;
-    if (skip->ndim > x->ndim) return infer_fail(call, err, ST_SHAPE, "skip has more dimensions than the input");
+    if (skip->ndim > x->ndim)
+        return infer_fail(call, err, ST_SHAPE, "skip has more dimensions than the input");
     for (int i = 1; i <= skip->ndim; i++) {
         if (i == 3 && skip->dim[0] == 1) continue;
         TRY(infer_dim_is(call, 1, -i, x->dim[x->ndim - i], err));
@@ -103,9 +106,15 @@ static status infer_skipnorm(struct op_call *call, int vectors, struct err *err)
     return ST_OK;
 }
 
-status infer_skiprmsnorm(struct op_call *call, struct err *err) { return infer_skipnorm(call, 2, err); }
+status infer_skiprmsnorm(struct op_call *call, struct err *err)
+{
+    return infer_skipnorm(call, 2, err);
+}
 
-status infer_skiplayernorm(struct op_call *call, struct err *err) { return infer_skipnorm(call, 3, err); }
+status infer_skiplayernorm(struct op_call *call, struct err *err)
+{
+    return infer_skipnorm(call, 3, err);
+}
 
 /* ---- lowered form ---- */
 
@@ -120,10 +129,13 @@ status infer_headnorm(struct op_call *call, struct err *err)
     TRY(norm_epsilon(call, a->epsilon, err));
     TRY(infer_rank(call, 0, 2, 2, err));
     TRY(infer_rank(call, 1, 1, 1, err));
-    if (a->head_dim <= 0) return infer_fail(call, err, ST_FORMAT, "head_dim is %" PRId64, a->head_dim);
+    if (a->head_dim <= 0)
+        return infer_fail(call, err, ST_FORMAT, "head_dim is %" PRId64, a->head_dim);
     TRY(infer_dim_is(call, 1, 0, a->head_dim, err));
     if (x->ndim == 2 && x->dim[1] >= 0 && x->dim[1] % a->head_dim != 0)
-        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " columns are no multiple of head_dim %" PRId64, x->dim[1], a->head_dim);
+        return infer_fail(call, err, ST_SHAPE,
+                          "%" PRId64 " columns are no multiple of head_dim %" PRId64, x->dim[1],
+                          a->head_dim);
     call->out[0].type = *x;
     return ST_OK;
 }
@@ -131,12 +143,15 @@ status infer_headnorm(struct op_call *call, struct err *err)
 status infer_gatedact(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
-    static const char *const acts[] = { "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "sigmoid" };
+    static const char *const acts[] = {
+        "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "sigmoid"
+    };
     struct tensor_type out = call->in[0].type;
     size_t i = 0;
 
     while (i < COUNT(acts) && strcmp(acts[i], call->attr.gated.act) != 0) i++;
-    if (i == COUNT(acts)) return infer_fail(call, err, ST_UNSUPPORTED, "act is '%s'", call->attr.gated.act);
+    if (i == COUNT(acts))
+        return infer_fail(call, err, ST_UNSUPPORTED, "act is '%s'", call->attr.gated.act);
     TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     if (infer_has_in(call, 1)) {
@@ -145,7 +160,8 @@ status infer_gatedact(struct op_call *call, struct err *err)
         for (int d = 0; d < out.ndim; d++) TRY(infer_dim_is(call, 1, d, out.dim[d], err));
     } else if (out.ndim >= 1 && out.dim[out.ndim - 1] >= 0) {
         if (out.dim[out.ndim - 1] % 2 != 0)
-            return infer_fail(call, err, ST_SHAPE, "%" PRId64 " columns do not halve", out.dim[out.ndim - 1]);
+            return infer_fail(call, err, ST_SHAPE, "%" PRId64 " columns do not halve",
+                              out.dim[out.ndim - 1]);
         out.dim[out.ndim - 1] /= 2;
     }
     call->out[0].type = out;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inference of operators that make or ask shapes: constants, Shape, Size, Reshape, Flatten, Transpose, Squeeze, Unsqueeze, Expand, Tile, Range. */
+/* Inference of operators that make or ask shapes: constants, Shape, Size, Reshape, Flatten,
+ * Transpose, Squeeze, Unsqueeze, Expand, Tile, Range. */
 #include "engine/ops/infer.h"
 #include <inttypes.h>
 #include <math.h>
@@ -18,16 +19,24 @@ status infer_constant(struct op_call *call, struct err *err)
     const struct attrs_constant *a = &call->attr.constant;
     struct tensor_type *out = &call->out[0].type;
 
-    if (a->value) *out = a->value->type;
-    else if (a->value_ints.v) constant_list(call, DT_I64, a->value_ints.n);
-    else if (a->value_floats.v) constant_list(call, DT_F32, a->value_floats.n);
-    else if (a->value_strings.v) constant_list(call, DT_STRING, a->value_strings.n);
-    else *out = (struct tensor_type){ .dtype = a->has_value_int ? DT_I64 : a->value_string ? DT_STRING : DT_F32 };
+    if (a->value)
+        *out = a->value->type;
+    else if (a->value_ints.v)
+        constant_list(call, DT_I64, a->value_ints.n);
+    else if (a->value_floats.v)
+        constant_list(call, DT_F32, a->value_floats.n);
+    else if (a->value_strings.v)
+        constant_list(call, DT_STRING, a->value_strings.n);
+    else
+        *out = (struct tensor_type){ .dtype = a->has_value_int  ? DT_I64
+                                              : a->value_string ? DT_STRING
+                                                                : DT_F32 };
     return ST_OK;
 }
 
 /* A shape given as a value: known dims into *out, or as many unknown ones as the list is long. */
-static status shape_from_input(struct op_call *call, int i, struct tensor_type *out, struct err *err)
+static status shape_from_input(struct op_call *call, int i, struct tensor_type *out,
+                               struct err *err)
 {
     int64_t v[IR_DIMS_MAX], count;
     int n;
@@ -38,7 +47,8 @@ static status shape_from_input(struct op_call *call, int i, struct tensor_type *
     out->ndim = n >= 0 ? n : count >= 0 ? (int)count : -1;
     for (int k = 0; k < out->ndim; k++) {
         out->dim[k] = n >= 0 ? v[k] : DIM_UNKNOWN;
-        if (n >= 0 && v[k] < 0) return infer_fail(call, err, ST_SHAPE, "dimension %d would be %" PRId64, k, v[k]);
+        if (n >= 0 && v[k] < 0)
+            return infer_fail(call, err, ST_SHAPE, "dimension %d would be %" PRId64, k, v[k]);
     }
     return ST_OK;
 }
@@ -61,7 +71,10 @@ status infer_fill(struct op_call *call, struct err *err)
     return infer_size_check(call, 0, err);
 }
 
-static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+static int64_t clamp(int64_t v, int64_t low, int64_t high)
+{
+    return v < low ? low : v > high ? high : v;
+}
 
 status infer_shape(struct op_call *call, struct err *err)
 {
@@ -72,7 +85,8 @@ status infer_shape(struct op_call *call, struct err *err)
     const int64_t ndim = call->in[0].type.ndim;
     if (ndim >= 0) {
         const int64_t end = a->has_end ? a->end : ndim;
-        const int64_t from = clamp(a->start < 0 ? clamp(a->start, -ndim, 0) + ndim : a->start, 0, ndim);
+        const int64_t from =
+            clamp(a->start < 0 ? clamp(a->start, -ndim, 0) + ndim : a->start, 0, ndim);
         const int64_t to = clamp(end < 0 ? clamp(end, -ndim - 1, 0) + ndim : end, 0, ndim);
         out.dim[0] = to > from ? to - from : 0;
     }
@@ -89,7 +103,8 @@ status infer_size(struct op_call *call, struct err *err)
 
 /* ---- range ---- */
 
-static status range_ints(const struct op_call *call, int64_t start, int64_t limit, int64_t delta, int64_t *n, struct err *err)
+static status range_ints(const struct op_call *call, int64_t start, int64_t limit, int64_t delta,
+                         int64_t *n, struct err *err)
 {
     uint64_t span, step;
 
@@ -99,7 +114,8 @@ static status range_ints(const struct op_call *call, int64_t start, int64_t limi
     span = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     const uint64_t count = (span - 1) / step + 1;
-    if (count > INT64_MAX) return infer_fail(call, err, ST_LIMIT, "a range of %" PRIu64 " elements", count);
+    if (count > INT64_MAX)
+        return infer_fail(call, err, ST_LIMIT, "a range of %" PRIu64 " elements", count);
     *n = (int64_t)count;
     return ST_OK;
 }
@@ -128,7 +144,8 @@ static status range_floats(const struct op_call *call, int64_t *n, struct err *e
     const bool single = call->in[0].type.dtype == DT_F32;
     const double span = single ? (double)((float)v[1] - (float)v[0]) : v[1] - v[0];
     const double count = ceil(span / v[2]);
-    if (v[2] == 0.0 || !isfinite(count)) return infer_fail(call, err, ST_SHAPE, "the range is not finite");
+    if (v[2] == 0.0 || !isfinite(count))
+        return infer_fail(call, err, ST_SHAPE, "the range is not finite");
     if (count > 9e15) return infer_fail(call, err, ST_LIMIT, "a range of %g elements", count);
     *n = count > 0 ? (int64_t)count : 0;
     return ST_OK;
@@ -141,8 +158,14 @@ static bool range_int_at(const struct tensor *t, int64_t *out)
 
     if (!t->data) return false;
     switch (t->type.dtype) {
-    case DT_I16: memcpy(&i16, t->data, sizeof i16); *out = i16; return true;
-    case DT_I32: memcpy(&i32, t->data, sizeof i32); *out = i32; return true;
+    case DT_I16:
+        memcpy(&i16, t->data, sizeof i16);
+        *out = i16;
+        return true;
+    case DT_I32:
+        memcpy(&i32, t->data, sizeof i32);
+        *out = i32;
+        return true;
     default: memcpy(out, t->data, sizeof *out); return true;
     }
 }
@@ -160,10 +183,13 @@ status infer_range(struct op_call *call, struct err *err)
         TRY(infer_same_dtype(call, 0, i, err));
         TRY(infer_rank(call, i, 0, 1, err));
         if (type_elements(&call->in[i].type, &count) && count != 1)
-            return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected a scalar", i, count);
+            return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected a scalar",
+                              i, count);
     }
-    if (dtype_is_float(dt)) TRY(range_floats(call, &n, err));
-    else if (range_int_at(&call->in[0], &v[0]) && range_int_at(&call->in[1], &v[1]) && range_int_at(&call->in[2], &v[2]))
+    if (dtype_is_float(dt))
+        TRY(range_floats(call, &n, err));
+    else if (range_int_at(&call->in[0], &v[0]) && range_int_at(&call->in[1], &v[1]) &&
+             range_int_at(&call->in[2], &v[2]))
         TRY(range_ints(call, v[0], v[1], v[2], &n, err));
     call->out[0].type = (struct tensor_type){ .dtype = dt, .ndim = 1, .dim = { n } };
     return infer_size_check(call, 0, err);
@@ -171,14 +197,16 @@ status infer_range(struct op_call *call, struct err *err)
 
 /* ---- reshape ---- */
 
-/* The product of an input's dimensions with those that the target copies taken out: numbers, and how many symbols (the last of them kept). */
+/* The product of an input's dimensions with those that the target copies taken out: numbers, and
+ * how many symbols (the last of them kept). */
 struct reshape_rest {
     size_t product;
     int symbols;
     int64_t symbol;
 };
 
-static status rest_add(const struct op_call *call, struct reshape_rest *r, int64_t dim, struct err *err)
+static status rest_add(const struct op_call *call, struct reshape_rest *r, int64_t dim,
+                       struct err *err)
 {
     if (dim < 0) {
         r->symbols++;
@@ -190,8 +218,9 @@ static status rest_add(const struct op_call *call, struct reshape_rest *r, int64
 }
 
 /* Dimensions that stand in both shapes cancel out, symbols included. */
-static status reshape_rests(const struct op_call *call, const struct tensor_type *x, const struct tensor_type *y, int wild,
-                            struct reshape_rest *rx, struct reshape_rest *ry, struct err *err)
+static status reshape_rests(const struct op_call *call, const struct tensor_type *x,
+                            const struct tensor_type *y, int wild, struct reshape_rest *rx,
+                            struct reshape_rest *ry, struct err *err)
 {
     bool taken[IR_DIMS_MAX] = { false };
 
@@ -199,9 +228,13 @@ static status reshape_rests(const struct op_call *call, const struct tensor_type
     for (int i = 0; i < y->ndim; i++) {
         int k = 0;
         if (i == wild) continue;
-        while (k < x->ndim && (taken[k] || y->dim[i] >= 0 || y->dim[i] == DIM_UNKNOWN || x->dim[k] != y->dim[i])) k++;
-        if (k < x->ndim) taken[k] = true;
-        else TRY(rest_add(call, ry, y->dim[i], err));
+        while (k < x->ndim &&
+               (taken[k] || y->dim[i] >= 0 || y->dim[i] == DIM_UNKNOWN || x->dim[k] != y->dim[i]))
+            k++;
+        if (k < x->ndim)
+            taken[k] = true;
+        else
+            TRY(rest_add(call, ry, y->dim[i], err));
     }
     for (int k = 0; k < x->ndim; k++) {
         if (!taken[k]) TRY(rest_add(call, rx, x->dim[k], err));
@@ -209,9 +242,10 @@ static status reshape_rests(const struct op_call *call, const struct tensor_type
     return ST_OK;
 }
 
-/* Fills the dimension `wild` (-1: there is none) of y so that it has as many elements as x, and compares. */
-static status reshape_solve(const struct op_call *call, const struct tensor_type *x, struct tensor_type *y, int wild,
-                            struct err *err)
+/* Fills the dimension `wild` (-1: there is none) of y so that it has as many elements as x, and
+ * compares. */
+static status reshape_solve(const struct op_call *call, const struct tensor_type *x,
+                            struct tensor_type *y, int wild, struct err *err)
 {
     char x_text[128], y_text[128];
     struct reshape_rest rx, ry;
@@ -225,11 +259,12 @@ static status reshape_solve(const struct op_call *call, const struct tensor_type
             return ST_OK;
         }
     } else {
-        if (rx.symbols == 1 && ry.symbols == 0 && rx.product == ry.product) y->dim[wild] = rx.symbol;
+        if (rx.symbols == 1 && ry.symbols == 0 && rx.product == ry.product)
+            y->dim[wild] = rx.symbol;
         return ST_OK;
     }
-    return infer_fail(call, err, ST_SHAPE, "%s cannot become %s", type_print(x, x_text, sizeof x_text),
-                      type_print(y, y_text, sizeof y_text));
+    return infer_fail(call, err, ST_SHAPE, "%s cannot become %s",
+                      type_print(x, x_text, sizeof x_text), type_print(y, y_text, sizeof y_text));
 }
 
 /* The list of Reshape: 0 copies (unless allowzero), -1 is computed. */
@@ -249,7 +284,8 @@ static status reshape_to(struct op_call *call, const int64_t *v, int n, struct e
             return infer_fail(call, err, ST_SHAPE, "the shape holds %" PRId64, v[i]);
         } else if (v[i] == 0 && !allow_zero) {
             if (x->ndim >= 0 && i >= x->ndim)
-                return infer_fail(call, err, ST_SHAPE, "dimension %d is to be copied, the input has %d", i, x->ndim);
+                return infer_fail(call, err, ST_SHAPE,
+                                  "dimension %d is to be copied, the input has %d", i, x->ndim);
             y.dim[i] = x->ndim >= 0 ? x->dim[i] : DIM_UNKNOWN;
         }
     }
@@ -267,7 +303,8 @@ status infer_reshape(struct op_call *call, struct err *err)
 
     if (!infer_has_in(call, 1)) {
         if (!attr->v) return infer_fail(call, err, ST_FORMAT, "input 1 is required");
-        if (attr->n > IR_DIMS_MAX) return infer_fail(call, err, ST_UNSUPPORTED, "%d dimensions", attr->n);
+        if (attr->n > IR_DIMS_MAX)
+            return infer_fail(call, err, ST_UNSUPPORTED, "%d dimensions", attr->n);
         return reshape_to(call, attr->v, attr->n, err);
     }
     TRY(infer_dtype_is(call, 1, DT_I64, err));
@@ -281,7 +318,8 @@ status infer_reshape(struct op_call *call, struct err *err)
     return ST_OK;
 }
 
-static status span_product(const struct op_call *call, const struct tensor_type *t, int from, int to, int64_t *out, struct err *err)
+static status span_product(const struct op_call *call, const struct tensor_type *t, int from,
+                           int to, int64_t *out, struct err *err)
 {
     *out = 1;
     for (int i = from; i < to; i++) TRY(infer_dim_mul(call, *out, t->dim[i], out, err));
@@ -296,7 +334,9 @@ status infer_flatten(struct op_call *call, struct err *err)
     const int64_t axis = call->attr.flatten.axis;
 
     if (x->ndim >= 0) {
-        if (axis < -x->ndim || axis > x->ndim) return infer_fail(call, err, ST_SHAPE, "axis %" PRId64 " with %d dimensions", axis, x->ndim);
+        if (axis < -x->ndim || axis > x->ndim)
+            return infer_fail(call, err, ST_SHAPE, "axis %" PRId64 " with %d dimensions", axis,
+                              x->ndim);
         const int at = (int)(axis < 0 ? axis + x->ndim : axis);
         TRY(span_product(call, x, 0, at, &out.dim[0], err));
         TRY(span_product(call, x, at, x->ndim, &out.dim[1], err));
@@ -313,16 +353,19 @@ status infer_transpose(struct op_call *call, struct err *err)
     struct tensor_type out = *x;
     bool seen[IR_DIMS_MAX] = { false };
 
-    if (perm->v && perm->n > IR_DIMS_MAX) return infer_fail(call, err, ST_UNSUPPORTED, "perm has %d entries", perm->n);
+    if (perm->v && perm->n > IR_DIMS_MAX)
+        return infer_fail(call, err, ST_UNSUPPORTED, "perm has %d entries", perm->n);
     if (x->ndim < 0) {
         call->out[0].type = out;
         return ST_OK;
     }
     if (perm->v && perm->n != x->ndim)
-        return infer_fail(call, err, ST_SHAPE, "perm has %d entries, the input %d dimensions", perm->n, x->ndim);
+        return infer_fail(call, err, ST_SHAPE, "perm has %d entries, the input %d dimensions",
+                          perm->n, x->ndim);
     for (int i = 0; i < x->ndim; i++) {
         const int64_t from = perm->v ? perm->v[i] : x->ndim - 1 - i;
-        if (from < 0 || from >= x->ndim || seen[from]) return infer_fail(call, err, ST_FORMAT, "perm is no permutation");
+        if (from < 0 || from >= x->ndim || seen[from])
+            return infer_fail(call, err, ST_FORMAT, "perm is no permutation");
         seen[from] = true;
         out.dim[i] = x->dim[from];
     }
@@ -332,13 +375,17 @@ status infer_transpose(struct op_call *call, struct err *err)
 
 /* ---- axes that come and go ---- */
 
-/* Axes of Squeeze and Unsqueeze: attribute before opset 13, input since. *n = -1: not known; -2: not given. */
-static status axes_of(const struct op_call *call, int64_t v[IR_DIMS_MAX], int *n, int64_t *count, struct err *err)
+/* Axes of Squeeze and Unsqueeze: attribute before opset 13, input since. *n = -1: not known; -2:
+ * not given. */
+static status axes_of(const struct op_call *call, int64_t v[IR_DIMS_MAX], int *n, int64_t *count,
+                      struct err *err)
 {
     const struct ir_ints *attr = &call->attr.axes.axes;
 
     if (infer_has_in(call, 1)) {
-        if (call->version < 13) return infer_fail(call, err, ST_FORMAT, "axes as an input need opset 13, the model has %d", call->version);
+        if (call->version < 13)
+            return infer_fail(call, err, ST_FORMAT,
+                              "axes as an input need opset 13, the model has %d", call->version);
         TRY(infer_index_list(call, 1, true, count, err));
         return infer_ints(call, 1, v, n, err);
     }
@@ -351,8 +398,10 @@ static status axes_of(const struct op_call *call, int64_t v[IR_DIMS_MAX], int *n
     return ST_OK;
 }
 
-/* Marks the axes in `set`; negative ones count from the end of `ndim`; twice the same is an error. */
-static status axes_mark(const struct op_call *call, const int64_t *v, int n, int ndim, bool set[IR_DIMS_MAX], struct err *err)
+/* Marks the axes in `set`; negative ones count from the end of `ndim`; twice the same is an error.
+ */
+static status axes_mark(const struct op_call *call, const int64_t *v, int n, int ndim,
+                        bool set[IR_DIMS_MAX], struct err *err)
 {
     for (int i = 0; i < n; i++) {
         int at;
@@ -383,14 +432,17 @@ status infer_squeeze(struct op_call *call, struct err *err)
     int n;
 
     TRY(axes_of(call, v, &n, &count, err));
-    call->out[0].type = unknown_dims(x->dtype, x->ndim >= 0 && count >= 0 && n != -2 ? x->ndim - count : -1);
+    call->out[0].type =
+        unknown_dims(x->dtype, x->ndim >= 0 && count >= 0 && n != -2 ? x->ndim - count : -1);
     if (x->ndim < 0 || n == -1) return ST_OK;
     if (n >= 0) TRY(axes_mark(call, v, n, x->ndim, gone, err));
     for (int i = 0; i < x->ndim; i++) {
         if (n == -2 && x->dim[i] < 0) return ST_OK;
         if (n == -2) gone[i] = x->dim[i] == 1;
-        if (gone[i]) TRY(infer_dim_is(call, 0, i, 1, err));
-        else (void)infer_push_dim(&out, x->dim[i]);
+        if (gone[i])
+            TRY(infer_dim_is(call, 0, i, 1, err));
+        else
+            (void)infer_push_dim(&out, x->dim[i]);
     }
     call->out[0].type = out;
     return ST_OK;
@@ -408,7 +460,8 @@ status infer_unsqueeze(struct op_call *call, struct err *err)
     TRY(axes_of(call, v, &n, &count, err));
     if (n == -2) return infer_fail(call, err, ST_FORMAT, "axes are required");
     if (x->ndim >= 0 && count >= 0 && x->ndim + count > IR_DIMS_MAX)
-        return infer_fail(call, err, ST_UNSUPPORTED, "the result has %" PRId64 " dimensions", x->ndim + count);
+        return infer_fail(call, err, ST_UNSUPPORTED, "the result has %" PRId64 " dimensions",
+                          x->ndim + count);
     call->out[0].type = unknown_dims(x->dtype, x->ndim >= 0 && count >= 0 ? x->ndim + count : -1);
     if (x->ndim < 0 || n < 0) return ST_OK;
     TRY(axes_mark(call, v, n, x->ndim + n, fresh, err));

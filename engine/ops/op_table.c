@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of operators: ops.def expanded into rows, lookup by name, and how many inputs and outputs each kind has. */
+/* The table of operators: ops.def expanded into rows, lookup by name, and how many inputs and
+ * outputs each kind has. */
 #include "engine/ops/infer_all.h"
 #include "engine/ops/op_arity.h"
 #include <string.h>
 
 static const struct op_row op_rows[OP_COUNT] = {
-#define OP(kind, domain, name, since, infer, attrs) [OP_##kind] = { domain, name, since, OP_##kind, infer_##infer },
+#define OP(kind, domain, name, since, infer, attrs)                                                \
+    [OP_##kind] = { domain, name, since, OP_##kind, infer_##infer },
 #define ALIAS(kind, domain, name, since)
 #include "ir/ops.def"
 #undef OP

@@ -51,33 +51,27 @@ uint32_t kern_cpu_features(void)
     return CPU_NEON | (getauxval(AT_HWCAP) & HWCAP_DOTPROD ? CPU_NEONDOT : 0u);
 }
 #elif defined(__aarch64__)
-uint32_t kern_cpu_features(void)
-{
-    return CPU_NEON;
-}
+uint32_t kern_cpu_features(void) { return CPU_NEON; }
 #else
-uint32_t kern_cpu_features(void)
-{
-    return 0;
-}
+uint32_t kern_cpu_features(void) { return 0; }
 #endif
 
-#define LEVEL_AVX2 (CPU_AVX2 | CPU_FMA | CPU_F16C)
+#define LEVEL_AVX2   (CPU_AVX2 | CPU_FMA | CPU_F16C)
 #define LEVEL_AVX512 (LEVEL_AVX2 | CPU_AVX512)
 
 static const struct {
     const char *name;
     uint32_t mask;
 } levels[] = {
-    {"scalar", 0},
-    {"avx2", LEVEL_AVX2},
-    {"avxvnni", LEVEL_AVX2 | CPU_AVXVNNI},
-    {"avx512", LEVEL_AVX512},
-    {"avx512vnni", LEVEL_AVX512 | CPU_AVX512VNNI},
-    {"avx512bf16", LEVEL_AVX512 | CPU_AVX512VNNI | CPU_AVX512BF16},
-    {"neon", CPU_NEON},
-    {"neondot", CPU_NEON | CPU_NEONDOT},
-    {"native", KERN_CPU_ALL},
+    { "scalar", 0 },
+    { "avx2", LEVEL_AVX2 },
+    { "avxvnni", LEVEL_AVX2 | CPU_AVXVNNI },
+    { "avx512", LEVEL_AVX512 },
+    { "avx512vnni", LEVEL_AVX512 | CPU_AVX512VNNI },
+    { "avx512bf16", LEVEL_AVX512 | CPU_AVX512VNNI | CPU_AVX512BF16 },
+    { "neon", CPU_NEON },
+    { "neondot", CPU_NEON | CPU_NEONDOT },
+    { "native", KERN_CPU_ALL },
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
@@ -91,15 +85,12 @@ bool kern_isa_mask(const char *name, uint32_t *mask)
     return false;
 }
 
-const char *kern_isa_name(size_t i)
-{
-    return i < LEVELS ? levels[i].name : NULL;
-}
+const char *kern_isa_name(size_t i) { return i < LEVELS ? levels[i].name : NULL; }
 
 void kern_cpu_text(uint32_t mask, char *out, size_t size)
 {
-    static const char *const names[] = {"avx2",       "fma",     "f16c", "avx512", "avx512vnni",
-                                        "avx512bf16", "avxvnni", "neon", "neondot"};
+    static const char *const names[] = { "avx2",       "fma",     "f16c", "avx512", "avx512vnni",
+                                         "avx512bf16", "avxvnni", "neon", "neondot" };
     size_t at = 0;
 
     if (size == 0) return;

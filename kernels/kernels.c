@@ -28,10 +28,7 @@ enum row_index {
     ROWS
 };
 
-size_t kern_row_count(void)
-{
-    return ROWS;
-}
+size_t kern_row_count(void) { return ROWS; }
 
 struct kern_row kern_row_at(size_t i)
 {
@@ -40,17 +37,18 @@ struct kern_row kern_row_at(size_t i)
         uint32_t needs;
     } rows[ROWS] = {
 #define KERNEL_SLOT(slot)
-#define KERNEL(slot, variant, needs) {#slot, #variant, needs},
+#define KERNEL(slot, variant, needs) { #slot, #variant, needs },
 #include "kernels/kernels.def"
 #undef KERNEL
 #undef KERNEL_SLOT
     };
-    struct kern_row row = {0};
+    struct kern_row row = { 0 };
 
     if (i >= ROWS) return row;
-    row = (struct kern_row){.slot = rows[i].slot, .variant = rows[i].variant,
-                            .needs = rows[i].needs,
-                            .runnable = (rows[i].needs & ~kern_cpu_features()) == 0};
+    row = (struct kern_row){ .slot = rows[i].slot,
+                             .variant = rows[i].variant,
+                             .needs = rows[i].needs,
+                             .runnable = (rows[i].needs & ~kern_cpu_features()) == 0 };
     switch (i) {
 #define KERNEL_SLOT(slot)
 #define KERNEL(slot, variant, needs)                                                               \

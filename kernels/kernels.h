@@ -76,9 +76,9 @@ void kern_init(uint32_t allowed);
 /* The listing behind `cupola kernels`: every row built into this binary, in list order. */
 struct kern_row {
     const char *slot, *variant;
-    uint32_t needs;  /* mask of enum kern_cpu */
-    bool runnable;   /* this CPU has what it needs */
-    bool chosen;     /* kern.<slot> is this one */
+    uint32_t needs; /* mask of enum kern_cpu */
+    bool runnable;  /* this CPU has what it needs */
+    bool chosen;    /* kern.<slot> is this one */
 };
 size_t kern_row_count(void);
 struct kern_row kern_row_at(size_t i);

@@ -10,11 +10,11 @@
 #include "backends/cpu/cpu_ops.h"
 
 enum {
-    ROWS_OWN = 4,             /* up to here each worker prepares the rows for itself: no barrier */
-    ROWS_BLOCK = 64,          /* rows a kernel sees at once, when they are short enough */
+    ROWS_OWN = 4,              /* up to here each worker prepares the rows for itself: no barrier */
+    ROWS_BLOCK = 64,           /* rows a kernel sees at once, when they are short enough */
     X_BLOCK_BYTES = 256 << 10, /* activations of a row block: stay in L2 */
     W_GROUP_BYTES = 256 << 10, /* weights of a panel group: likewise */
-    HALF_PANELS = 16,         /* panels of a group when the output is f16 or bf16 */
+    HALF_PANELS = 16,          /* panels of a group when the output is f16 or bf16 */
 };
 
 /* Rows as the kernel wants them: f32, or quantised records. */
@@ -28,29 +28,32 @@ static size_t row_stride(const struct cpu_linear *l)
     return cpu_linear_is_a8(l) ? kern_q8_row_bytes(l->k, l->block) : l->k * sizeof(float);
 }
 
-static size_t round_up(size_t n)
-{
-    return (n + CPU_ALIGN - 1) & ~(size_t)(CPU_ALIGN - 1);
-}
+static size_t round_up(size_t n) { return (n + CPU_ALIGN - 1) & ~(size_t)(CPU_ALIGN - 1); }
 
 /* ---- activations ---- */
 
-/* Rows [begin, end) of x into out. line: [k] floats for conversions. */
+/* Rows of x to convert: [begin, end) of m. */
+struct span {
+    size_t begin, end, m;
+};
+
+/* The rows of `span` to their places in out. line: [k] floats for conversions. */
 static void convert_rows(const struct cpu_linear *l, const struct tensor *x, char *out, float *line,
-                         size_t begin, size_t end)
+                         struct span span)
 {
     const size_t stride = row_stride(l);
 
-    for (size_t r = begin; r < end; r++) {
+    for (size_t r = span.begin; r < span.end; r++) {
         if (!cpu_linear_is_a8(l)) {
             cpu_to_f32((float *)(void *)(out + r * stride), x->data, x->type.dtype, r * l->k, l->k);
             continue;
         }
         const struct kern_quantize_args a = { .x = cpu_row_f32(x, r * l->k, l->k, line),
                                               .x_stride = l->k,
-                                              .out = out + r * stride,
-                                              .out_stride = stride,
-                                              .m = 1,
+                                              .out = out,
+                                              .m = span.m,
+                                              .first = r,
+                                              .count = 1,
                                               .k = l->k,
                                               .block = l->block };
         kern.quantize_rows_q8(&a);
@@ -64,16 +67,15 @@ static struct rows prepare_rows(const struct cpu_task *t, const struct cpu_linea
     const size_t stride = row_stride(l);
     float *line = t->scratch;
 
-    if (!cpu_linear_is_a8(l) && x->type.dtype == DT_F32)
-        return (struct rows){ x->data, stride };
+    if (!cpu_linear_is_a8(l) && x->type.dtype == DT_F32) return (struct rows){ x->data, stride };
     if (m <= ROWS_OWN) {
         char *own = (char *)t->scratch + round_up(l->k * sizeof(float));
 
-        convert_rows(l, x, own, line, 0, m);
+        convert_rows(l, x, own, line, (struct span){ 0, m, m });
         return (struct rows){ own, stride };
     }
-    const struct cpu_share s = cpu_share(t, m, 1);
-    convert_rows(l, x, t->shared, line, s.begin, s.end);
+    const struct cpu_share s = cpu_share(t, m, KERN_Q8_TILE);
+    convert_rows(l, x, t->shared, line, (struct span){ s.begin, s.end, m });
     cpu_sync(t);
     return (struct rows){ t->shared, stride };
 }
@@ -82,8 +84,10 @@ static struct rows prepare_rows(const struct cpu_task *t, const struct cpu_linea
 
 static void run_a8(const struct cpu_linear *l, const struct kern_linear_a8_args *a)
 {
-    if (l->kind == CPU_LIN_Q4_A8) kern.linear_q4_a8(a);
-    else kern.linear_q8_a8(a);
+    if (l->kind == CPU_LIN_Q4_A8)
+        kern.linear_q4_a8(a);
+    else
+        kern.linear_q8_a8(a);
 }
 
 /* out[m rows][n columns] from panels starting at `panel`. */
@@ -95,27 +99,52 @@ static void run_block(const struct cpu_linear *l, const struct rows *x, size_t r
     const char *in = x->data + row * x->stride;
 
     if (cpu_linear_is_a8(l)) {
-        run_a8(l, &(struct kern_linear_a8_args){ .w = w, .x = in, .x_stride = x->stride,
-                                                 .bias = bias, .out = out, .out_stride = out_stride,
-                                                 .m = m, .n = n, .k = l->k, .block = l->block,
+        run_a8(l, &(struct kern_linear_a8_args){ .w = w,
+                                                 .x = in,
+                                                 .bias = bias,
+                                                 .out = out,
+                                                 .out_stride = out_stride,
+                                                 .m = m,
+                                                 .n = n,
+                                                 .k = l->k,
+                                                 .block = l->block,
                                                  .zp = l->zp });
         return;
     }
     const float *xf = (const float *)(const void *)in;
     if (cpu_linear_is_quantised(l)) {
-        const struct kern_linear_qf_args a = { .w = w, .x = xf, .x_stride = l->k, .bias = bias,
-                                               .out = out, .out_stride = out_stride, .m = m,
-                                               .n = n, .k = l->k, .block = l->block, .zp = l->zp };
-        if (l->kind == CPU_LIN_Q4_F32) kern.linear_q4_f32(&a);
-        else kern.linear_q8_f32(&a);
+        const struct kern_linear_qf_args a = { .w = w,
+                                               .x = xf,
+                                               .x_stride = l->k,
+                                               .bias = bias,
+                                               .out = out,
+                                               .out_stride = out_stride,
+                                               .m = m,
+                                               .n = n,
+                                               .k = l->k,
+                                               .block = l->block,
+                                               .zp = l->zp };
+        if (l->kind == CPU_LIN_Q4_F32)
+            kern.linear_q4_f32(&a);
+        else
+            kern.linear_q8_f32(&a);
         return;
     }
-    const struct kern_linear_fp_args a = { .w = w, .x = xf, .x_stride = l->k, .bias = bias,
-                                           .out = out, .out_stride = out_stride, .m = m, .n = n,
+    const struct kern_linear_fp_args a = { .w = w,
+                                           .x = xf,
+                                           .x_stride = l->k,
+                                           .bias = bias,
+                                           .out = out,
+                                           .out_stride = out_stride,
+                                           .m = m,
+                                           .n = n,
                                            .k = l->k };
-    if (l->kind == CPU_LIN_F32) kern.linear_f32(&a);
-    else if (l->kind == CPU_LIN_F16) kern.linear_f16(&a);
-    else kern.linear_bf16(&a);
+    if (l->kind == CPU_LIN_F32)
+        kern.linear_f32(&a);
+    else if (l->kind == CPU_LIN_F16)
+        kern.linear_f16(&a);
+    else
+        kern.linear_bf16(&a);
 }
 
 /* One block of rows by one group of panels, to wherever the output's type needs it. */
@@ -136,10 +165,7 @@ static void put_block(const struct cpu_task *t, const struct cpu_linear *l, cons
         cpu_from_f32(out->data, out->type.dtype, (row + r) * l->n + col, tile + r * n, n);
 }
 
-static size_t at_least(size_t n, size_t min)
-{
-    return n > min ? n : min;
-}
+static size_t at_least(size_t n, size_t min) { return n > min ? n : min; }
 
 static void run_share(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
                       size_t m)
@@ -148,8 +174,8 @@ static void run_share(const struct cpu_task *t, const struct cpu_linear *l, cons
     const bool by_rows = l->n_panels < 4 * workers && m >= 8 * workers;
     const struct cpu_share all_panels = { 0, l->n_panels }, all_rows = { 0, m };
     const struct cpu_share panels = by_rows ? all_panels : cpu_share(t, l->n_panels, 1);
-    const struct cpu_share lines = by_rows ? cpu_share(t, m, 1) : all_rows;
-    size_t rows = at_least(X_BLOCK_BYTES / x->stride, 8);
+    const struct cpu_share lines = by_rows ? cpu_share(t, m, KERN_Q8_TILE) : all_rows;
+    size_t rows = at_least(X_BLOCK_BYTES / x->stride / KERN_Q8_TILE, 1) * KERN_Q8_TILE;
     size_t group = at_least(W_GROUP_BYTES / l->panel_bytes, 1);
 
     if (rows > ROWS_BLOCK) rows = ROWS_BLOCK;

@@ -17,18 +17,19 @@
  * the rows beside it. A bias of -inf hides a key.
  *
  * Fast for head_dim a multiple of 8, right for any > 0. k and v are f32, or f16 / bf16 in the slots
- * of that name (widened when read; all arithmetic is fp32). Only n_keys keys and values are read. */
+ * of that name (widened when read; all arithmetic is fp32). Only n_keys keys and values are read.
+ */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 struct kern_attn_args {
-    const float *q;        /* n_rows rows of head_dim */
-    size_t q_stride;       /* floats between rows */
-    const void *k;         /* n_keys rows of head_dim */
-    const void *v;         /* n_keys rows of v_dim */
-    size_t k_stride;       /* elements between keys */
-    size_t v_stride;       /* elements between values */
+    const float *q;  /* n_rows rows of head_dim */
+    size_t q_stride; /* floats between rows */
+    const void *k;   /* n_keys rows of head_dim */
+    const void *v;   /* n_keys rows of v_dim */
+    size_t k_stride; /* elements between keys */
+    size_t v_stride; /* elements between values */
     size_t n_rows, n_keys;
     size_t head_dim, v_dim;
     const uint32_t *first; /* [n_rows], or NULL for 0 */
@@ -36,18 +37,18 @@ struct kern_attn_args {
     const float *bias;     /* bias[r * bias_stride + j], or NULL */
     size_t bias_stride;    /* floats; 0 shares one bias row among all rows */
     float scale;
-    float softcap;         /* 0 for none */
-    float *m, *l;          /* [n_rows] */
-    float *acc;            /* n_rows rows of v_dim, not normalised */
-    size_t acc_stride;     /* floats between rows */
+    float softcap;     /* 0 for none */
+    float *m, *l;      /* [n_rows] */
+    float *acc;        /* n_rows rows of v_dim, not normalised */
+    size_t acc_stride; /* floats between rows */
 };
 typedef void kern_attn_f32_fn(const struct kern_attn_args *a);
 typedef void kern_attn_f16_fn(const struct kern_attn_args *a);
 typedef void kern_attn_bf16_fn(const struct kern_attn_args *a);
 
 /* Fresh state of n_rows rows. sink: [n_rows] logits that join the denominator only, or NULL. */
-void kern_attn_begin(float *m, float *l, float *acc, size_t n_rows, size_t v_dim,
-                     size_t acc_stride, const float *sink);
+void kern_attn_begin(float *m, float *l, float *acc, size_t n_rows, size_t v_dim, size_t acc_stride,
+                     const float *sink);
 
 /* A row's state, for merging and finishing. */
 struct kern_attn_state {
@@ -61,5 +62,4 @@ typedef void kern_attn_merge_f32_fn(const struct kern_attn_state *to,
                                     size_t v_dim);
 /* out: n_rows rows of v_dim, out_stride floats apart; may be acc. */
 typedef void kern_attn_finish_f32_fn(float *out, size_t out_stride,
-                                     const struct kern_attn_state *st, size_t n_rows,
-                                     size_t v_dim);
+                                     const struct kern_attn_state *st, size_t n_rows, size_t v_dim);

@@ -4,25 +4,16 @@
 
 #include <math.h>
 
-#include "base/half.h"
+#include "base/base.h"
 #include "kernels/kernels.h"
 
 typedef float load_fn(const void *p, size_t i);
 
-static float load_f32(const void *p, size_t i)
-{
-    return ((const float *)p)[i];
-}
+static float load_f32(const void *p, size_t i) { return ((const float *)p)[i]; }
 
-static float load_f16(const void *p, size_t i)
-{
-    return half_to_f32(((const uint16_t *)p)[i]);
-}
+static float load_f16(const void *p, size_t i) { return half_to_f32(((const uint16_t *)p)[i]); }
 
-static float load_bf16(const void *p, size_t i)
-{
-    return bf16_to_f32(((const uint16_t *)p)[i]);
-}
+static float load_bf16(const void *p, size_t i) { return bf16_to_f32(((const uint16_t *)p)[i]); }
 
 static float score(const struct kern_attn_args *a, size_t r, size_t j, load_fn *load)
 {
@@ -64,20 +55,11 @@ static void attn(const struct kern_attn_args *a, load_fn *load)
     }
 }
 
-void kern_attn_f32_scalar(const struct kern_attn_args *a)
-{
-    attn(a, load_f32);
-}
+void kern_attn_f32_scalar(const struct kern_attn_args *a) { attn(a, load_f32); }
 
-void kern_attn_f16_scalar(const struct kern_attn_args *a)
-{
-    attn(a, load_f16);
-}
+void kern_attn_f16_scalar(const struct kern_attn_args *a) { attn(a, load_f16); }
 
-void kern_attn_bf16_scalar(const struct kern_attn_args *a)
-{
-    attn(a, load_bf16);
-}
+void kern_attn_bf16_scalar(const struct kern_attn_args *a) { attn(a, load_bf16); }
 
 void kern_attn_merge_f32_scalar(const struct kern_attn_state *to,
                                 const struct kern_attn_state *from, size_t n_rows, size_t v_dim)

@@ -5,8 +5,8 @@
 
 #include "kernels/attn/attn.h"
 
-void kern_attn_begin(float *m, float *l, float *acc, size_t n_rows, size_t v_dim,
-                     size_t acc_stride, const float *sink)
+void kern_attn_begin(float *m, float *l, float *acc, size_t n_rows, size_t v_dim, size_t acc_stride,
+                     const float *sink)
 {
     for (size_t r = 0; r < n_rows; r++) {
         m[r] = sink ? sink[r] : -INFINITY;

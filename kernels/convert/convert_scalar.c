@@ -2,7 +2,7 @@
 /* Reference of the half-float conversions. */
 #include "kernels/convert/convert.h"
 
-#include "base/half.h"
+#include "base/base.h"
 #include "kernels/kernels.h"
 
 void kern_cvt_f16_f32_scalar(float *out, const uint16_t *in, size_t n)

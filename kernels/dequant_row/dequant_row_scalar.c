@@ -24,12 +24,6 @@ static void dequant_row(const struct kern_dequant_row_args *a, uint32_t bits)
     }
 }
 
-void kern_dequant_row_q4_scalar(const struct kern_dequant_row_args *a)
-{
-    dequant_row(a, 4);
-}
+void kern_dequant_row_q4_scalar(const struct kern_dequant_row_args *a) { dequant_row(a, 4); }
 
-void kern_dequant_row_q8_scalar(const struct kern_dequant_row_args *a)
-{
-    dequant_row(a, 8);
-}
+void kern_dequant_row_q8_scalar(const struct kern_dequant_row_args *a) { dequant_row(a, 8); }

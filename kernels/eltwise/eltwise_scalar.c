@@ -6,15 +6,9 @@
 
 #include "kernels/kernels.h"
 
-static float sigmoid(float x)
-{
-    return 1.0f / (1.0f + expf(-x));
-}
+static float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-static float gelu_erf(float x)
-{
-    return 0.5f * x * (1.0f + erff(x * 0.70710678f));
-}
+static float gelu_erf(float x) { return 0.5f * x * (1.0f + erff(x * 0.70710678f)); }
 
 static float gelu_tanh(float x)
 {
@@ -65,8 +59,7 @@ void kern_scale_add_row_f32_scalar(float *out, const float *x, const float *row,
                                    size_t cols, float scale)
 {
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < cols; c++)
-            out[r * cols + c] = fmaf(x[r * cols + c], scale, row[c]);
+        for (size_t c = 0; c < cols; c++) out[r * cols + c] = fmaf(x[r * cols + c], scale, row[c]);
 }
 
 void kern_mul_row_f32_scalar(float *out, const float *x, const float *row, size_t rows, size_t cols)

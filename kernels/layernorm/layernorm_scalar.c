@@ -33,7 +33,8 @@ void kern_skip_layernorm_f32_scalar(const struct kern_skip_norm_args *a)
         const float *x = a->x + r * a->cols, *skip = a->skip + r % a->skip_rows * a->cols;
         float *sum = (a->sum ? a->sum : a->out) + r * a->cols;
 
-        for (size_t c = 0; c < a->cols; c++) sum[c] = x[c] + skip[c] + (a->bias ? a->bias[c] : 0.0f);
+        for (size_t c = 0; c < a->cols; c++)
+            sum[c] = x[c] + skip[c] + (a->bias ? a->bias[c] : 0.0f);
         norm_row(a->out + r * a->cols, sum, a->weight, a->beta, a->cols, a->eps);
     }
 }

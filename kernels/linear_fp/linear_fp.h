@@ -14,12 +14,12 @@
 #include <stdint.h>
 
 struct kern_linear_fp_args {
-    const void *w;       /* panels of this call's columns */
-    const float *x;      /* [m, k] */
-    size_t x_stride;     /* floats between rows */
-    const float *bias;   /* [n] or NULL */
-    float *out;          /* [m, n] */
-    size_t out_stride;   /* floats between rows */
+    const void *w;     /* panels of this call's columns */
+    const float *x;    /* [m, k] */
+    size_t x_stride;   /* floats between rows */
+    const float *bias; /* [n] or NULL */
+    float *out;        /* [m, n] */
+    size_t out_stride; /* floats between rows */
     size_t m, n, k;
 };
 typedef void kern_linear_f32_fn(const struct kern_linear_fp_args *a);

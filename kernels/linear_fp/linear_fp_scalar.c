@@ -2,7 +2,7 @@
 /* Reference of the linear layers with plain weights. */
 #include "kernels/linear_fp/linear_fp.h"
 
-#include "base/half.h"
+#include "base/base.h"
 #include "kernels/kernels.h"
 
 static float dot_f32(const float *x, const void *panel, size_t c, size_t k)
@@ -45,17 +45,8 @@ static void linear(const struct kern_linear_fp_args *a, size_t elem_size,
         }
 }
 
-void kern_linear_f32_scalar(const struct kern_linear_fp_args *a)
-{
-    linear(a, 4, dot_f32);
-}
+void kern_linear_f32_scalar(const struct kern_linear_fp_args *a) { linear(a, 4, dot_f32); }
 
-void kern_linear_f16_scalar(const struct kern_linear_fp_args *a)
-{
-    linear(a, 2, dot_f16);
-}
+void kern_linear_f16_scalar(const struct kern_linear_fp_args *a) { linear(a, 2, dot_f16); }
 
-void kern_linear_bf16_scalar(const struct kern_linear_fp_args *a)
-{
-    linear(a, 2, dot_bf16);
-}
+void kern_linear_bf16_scalar(const struct kern_linear_fp_args *a) { linear(a, 2, dot_bf16); }

@@ -5,18 +5,12 @@
 
 #include <string.h>
 
-#include "base/checked.h"
+#include "base/base.h"
 #include "kernels/kern_macros.h"
 
-size_t kern_panel_count(size_t n)
-{
-    return n / KERN_NR + (n % KERN_NR != 0);
-}
+size_t kern_panel_count(size_t n) { return n / KERN_NR + (n % KERN_NR != 0); }
 
-size_t kern_q_blocks(size_t k, uint32_t block)
-{
-    return k / block + (k % block != 0);
-}
+size_t kern_q_blocks(size_t k, uint32_t block) { return k / block + (k % block != 0); }
 
 static size_t zp_bytes(uint8_t zp)
 {
@@ -32,7 +26,8 @@ bool kern_qshape_ok(const struct kern_qshape *s)
 {
     size_t panel;
 
-    if (s->n == 0 || s->k == 0 || (s->bits != 4 && s->bits != 8) || s->zp > KERN_ZP_F32) return false;
+    if (s->n == 0 || s->k == 0 || (s->bits != 4 && s->bits != 8) || s->zp > KERN_ZP_F32)
+        return false;
     if (s->block < 16 || s->block > 256 || (s->block & (s->block - 1)) != 0) return false;
     if (!checked_mul(kern_q_blocks(s->k, s->block), kern_q_block_bytes(s->block, s->bits, s->zp),
                      &panel))
@@ -153,7 +148,8 @@ size_t kern_plain_packed_bytes(size_t n, size_t k, size_t elem_size)
 {
     size_t bytes;
 
-    return checked_mul(kern_plain_panel_bytes(k, elem_size), kern_panel_count(n), &bytes) ? bytes : 0;
+    return checked_mul(kern_plain_panel_bytes(k, elem_size), kern_panel_count(n), &bytes) ? bytes
+                                                                                          : 0;
 }
 
 /* One panel; e is a constant at both calls, so that memcpy becomes a move. */

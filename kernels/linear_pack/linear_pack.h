@@ -52,18 +52,18 @@ struct kern_qshape {
  * functions and the packers below assume true. */
 bool kern_qshape_ok(const struct kern_qshape *s);
 
-size_t kern_panel_count(size_t n);                            /* ceil(n / 16) */
-size_t kern_q_blocks(size_t k, uint32_t block);               /* ceil(k / block) */
+size_t kern_panel_count(size_t n);                                   /* ceil(n / 16) */
+size_t kern_q_blocks(size_t k, uint32_t block);                      /* ceil(k / block) */
 size_t kern_q_block_bytes(uint32_t block, uint8_t bits, uint8_t zp); /* one block of a panel */
 size_t kern_q_panel_bytes(const struct kern_qshape *s);
-size_t kern_q_packed_bytes(const struct kern_qshape *s);      /* all panels */
+size_t kern_q_packed_bytes(const struct kern_qshape *s); /* all panels */
 
 /* A matrix in ONNX MatMulNBits form. */
 struct kern_qsource {
-    const uint8_t *b;      /* [n][blocks][block * bits / 8], low bits first */
-    const float *scales;   /* [n][blocks] */
-    const uint8_t *zp_u8;  /* KERN_ZP_U8: [n][ceil(blocks * bits / 8)], packed low first per row */
-    const float *zp_f32;   /* KERN_ZP_F32: [n][blocks] */
+    const uint8_t *b;     /* [n][blocks][block * bits / 8], low bits first */
+    const float *scales;  /* [n][blocks] */
+    const uint8_t *zp_u8; /* KERN_ZP_U8: [n][ceil(blocks * bits / 8)], packed low first per row */
+    const float *zp_f32;  /* KERN_ZP_F32: [n][blocks] */
 };
 
 /* Packs panels [first, first + count) of the matrix to `out`, which points at panel `first` and
@@ -80,6 +80,6 @@ struct kern_plain_source {
     size_t stride_n, stride_k; /* in elements */
     size_t elem_size;
 };
-size_t kern_plain_panel_bytes(size_t k, size_t elem_size);             /* k * 16 * elem_size */
-size_t kern_plain_packed_bytes(size_t n, size_t k, size_t elem_size);  /* 0 on overflow */
+size_t kern_plain_panel_bytes(size_t k, size_t elem_size);            /* k * 16 * elem_size */
+size_t kern_plain_packed_bytes(size_t n, size_t k, size_t elem_size); /* 0 on overflow */
 void kern_pack_plain(void *out, const struct kern_plain_source *src, size_t first, size_t count);

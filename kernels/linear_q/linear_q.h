@@ -24,29 +24,28 @@
 #include "kernels/linear_pack/linear_pack.h"
 
 struct kern_linear_a8_args {
-    const void *w;       /* panels of this call's columns */
-    const void *x;       /* m rows of quantize_rows_q8 */
-    size_t x_stride;     /* bytes between rows */
-    const float *bias;   /* [n] or NULL */
-    float *out;          /* [m, n] */
-    size_t out_stride;   /* floats between rows */
+    const void *w;     /* panels of this call's columns */
+    const void *x;     /* m rows of quantize_rows_q8: whole tiles, see quantize.h */
+    const float *bias; /* [n] or NULL */
+    float *out;        /* [m, n] */
+    size_t out_stride; /* floats between rows */
     size_t m, n, k;
     uint32_t block;
-    uint32_t zp;         /* enum kern_zp: NONE or U8 */
+    uint32_t zp; /* enum kern_zp: NONE or U8 */
 };
 typedef void kern_linear_q4_a8_fn(const struct kern_linear_a8_args *a);
 typedef void kern_linear_q8_a8_fn(const struct kern_linear_a8_args *a);
 
 struct kern_linear_qf_args {
-    const void *w;       /* panels of this call's columns */
-    const float *x;      /* [m, k] */
-    size_t x_stride;     /* floats between rows */
-    const float *bias;   /* [n] or NULL */
-    float *out;          /* [m, n] */
-    size_t out_stride;   /* floats between rows */
+    const void *w;     /* panels of this call's columns */
+    const float *x;    /* [m, k] */
+    size_t x_stride;   /* floats between rows */
+    const float *bias; /* [n] or NULL */
+    float *out;        /* [m, n] */
+    size_t out_stride; /* floats between rows */
     size_t m, n, k;
     uint32_t block;
-    uint32_t zp;         /* enum kern_zp: any */
+    uint32_t zp; /* enum kern_zp: any */
 };
 typedef void kern_linear_q4_f32_fn(const struct kern_linear_qf_args *a);
 typedef void kern_linear_q8_f32_fn(const struct kern_linear_qf_args *a);
@@ -59,7 +58,7 @@ struct kern_dequant_panel_args {
     size_t out_stride;
     size_t n, k;
     uint32_t block;
-    uint32_t zp;         /* enum kern_zp: any */
+    uint32_t zp; /* enum kern_zp: any */
 };
 typedef void kern_dequant_panel_q4_fn(const struct kern_dequant_panel_args *a);
 typedef void kern_dequant_panel_q8_fn(const struct kern_dequant_panel_args *a);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/quantize/q8_tile.h"
 
 /* A column of one block of a panel. */
 struct column {
@@ -17,7 +18,7 @@ struct column {
 static struct column block_column(const void *block, size_t c, uint8_t bits, uint32_t zp)
 {
     const uint8_t *at = block;
-    struct column col = {.c = c, .zp = (float)(1 << (bits - 1))};
+    struct column col = { .c = c, .zp = (float)(1 << (bits - 1)) };
 
     memcpy(&col.scale, at + c * sizeof(float), sizeof(float));
     at += KERN_NR * sizeof(float);
@@ -49,49 +50,48 @@ static const uint8_t *block_at(const void *w, size_t n, size_t b, size_t blocks,
 
 /* ---- int8 activations ---- */
 
-static float dot_a8(const struct kern_linear_a8_args *a, const int8_t *x, size_t n, uint8_t bits)
+/* Row r of the tile against column n. */
+static float dot_a8(const struct kern_linear_a8_args *a, const struct q8_tile *t, size_t r,
+                    size_t rows, size_t n, uint8_t bits)
 {
     const size_t blocks = kern_q_blocks(a->k, a->block);
     const size_t bytes = kern_q_block_bytes(a->block, bits, (uint8_t)a->zp);
-    const uint8_t *scales = (const uint8_t *)x + blocks * a->block;
-    const uint8_t *neg_sums = scales + blocks * sizeof(float);
     float acc = 0;
 
     for (size_t b = 0; b < blocks; b++) {
         const struct column col =
             block_column(block_at(a->w, n, b, blocks, bytes), n % KERN_NR, bits, a->zp);
-        float scale;
-        int32_t dot;
+        const int8_t *q = t->q + b * a->block * rows + 4 * r;
+        int32_t dot = t->neg_sum[b * rows + r] * (int32_t)col.zp;
 
-        memcpy(&scale, scales + b * sizeof scale, sizeof scale);
-        memcpy(&dot, neg_sums + b * sizeof dot, sizeof dot);
-        dot *= (int32_t)col.zp;
-        for (size_t k = 0; k < a->block; k++) dot += x[b * a->block + k] * column_q(&col, k, bits);
-        acc = fmaf((float)dot, scale * col.scale, acc);
+        for (size_t k = 0; k < a->block; k++)
+            dot += q[k / 4 * 4 * rows + k % 4] * column_q(&col, k, bits);
+        acc = fmaf((float)dot, t->scale[b * rows + r] * col.scale, acc);
     }
     return acc;
 }
 
 static void linear_a8(const struct kern_linear_a8_args *a, uint8_t bits)
 {
-    for (size_t r = 0; r < a->m; r++)
+    const size_t blocks = kern_q_blocks(a->k, a->block), stride = kern_q8_row_bytes(a->k, a->block);
+
+    for (size_t r = 0; r < a->m; r++) {
+        const size_t r0 = r / KERN_Q8_TILE * KERN_Q8_TILE, left = a->m - r0;
+        const size_t rows = left < KERN_Q8_TILE ? left : KERN_Q8_TILE;
+        const struct q8_tile t =
+            q8_tile_at((const uint8_t *)a->x + r0 * stride, rows, blocks, a->block);
+
         for (size_t n = 0; n < a->n; n++) {
-            const int8_t *x = (const int8_t *)a->x + r * a->x_stride;
-            const float sum = dot_a8(a, x, n, bits);
+            const float sum = dot_a8(a, &t, r - r0, rows, n, bits);
 
             a->out[r * a->out_stride + n] = a->bias ? sum + a->bias[n] : sum;
         }
+    }
 }
 
-void kern_linear_q4_a8_scalar(const struct kern_linear_a8_args *a)
-{
-    linear_a8(a, 4);
-}
+void kern_linear_q4_a8_scalar(const struct kern_linear_a8_args *a) { linear_a8(a, 4); }
 
-void kern_linear_q8_a8_scalar(const struct kern_linear_a8_args *a)
-{
-    linear_a8(a, 8);
-}
+void kern_linear_q8_a8_scalar(const struct kern_linear_a8_args *a) { linear_a8(a, 8); }
 
 /* ---- float activations ---- */
 
@@ -124,15 +124,9 @@ static void linear_f32(const struct kern_linear_qf_args *a, uint8_t bits)
         }
 }
 
-void kern_linear_q4_f32_scalar(const struct kern_linear_qf_args *a)
-{
-    linear_f32(a, 4);
-}
+void kern_linear_q4_f32_scalar(const struct kern_linear_qf_args *a) { linear_f32(a, 4); }
 
-void kern_linear_q8_f32_scalar(const struct kern_linear_qf_args *a)
-{
-    linear_f32(a, 8);
-}
+void kern_linear_q8_f32_scalar(const struct kern_linear_qf_args *a) { linear_f32(a, 8); }
 
 /* ---- panels back to a matrix ---- */
 
@@ -151,12 +145,6 @@ static void dequant_panel(const struct kern_dequant_panel_args *a, uint8_t bits)
         }
 }
 
-void kern_dequant_panel_q4_scalar(const struct kern_dequant_panel_args *a)
-{
-    dequant_panel(a, 4);
-}
+void kern_dequant_panel_q4_scalar(const struct kern_dequant_panel_args *a) { dequant_panel(a, 4); }
 
-void kern_dequant_panel_q8_scalar(const struct kern_dequant_panel_args *a)
-{
-    dequant_panel(a, 8);
-}
+void kern_dequant_panel_q8_scalar(const struct kern_dequant_panel_args *a) { dequant_panel(a, 8); }

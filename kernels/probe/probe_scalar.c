@@ -9,7 +9,7 @@
 uint64_t kern_probe_read_scalar(const void *p, size_t bytes)
 {
     const uint8_t *at = p;
-    uint64_t sum[4] = {0};
+    uint64_t sum[4] = { 0 };
 
     for (size_t i = 0; i + 256 <= bytes; i += 256)
         for (size_t j = 0; j < 256; j += 32) {

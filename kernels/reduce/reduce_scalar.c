@@ -35,7 +35,7 @@ float kern_reduce_sum_f32_scalar(const float *x, size_t n)
 
 size_t kern_topk_f32_scalar(uint32_t *index, const float *x, size_t n, size_t k)
 {
-    struct topk_heap heap = {.index = index, .x = x, .limit = k};
+    struct topk_heap heap = { .index = index, .x = x, .limit = k };
 
     for (size_t i = 0; i < n; i++) topk_offer(&heap, i);
     return topk_sort(&heap);

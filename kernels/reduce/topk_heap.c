@@ -47,10 +47,7 @@ void topk_offer(struct topk_heap *heap, size_t i)
     }
 }
 
-int topk_full(const struct topk_heap *heap)
-{
-    return heap->count == heap->limit;
-}
+int topk_full(const struct topk_heap *heap) { return heap->count == heap->limit; }
 
 float topk_threshold(const struct topk_heap *heap)
 {

@@ -6,8 +6,8 @@
  * A slot argument selects slots whose name begins with it. For each slot there is one function
  * check_<slot>(t, fn), in a file of the family's name; a slot without one does not link. It is run
  * twice per variant: with buffers that end at an unreadable page, and with buffers that begin after
- * one. Outputs are poisoned with NaN; the slack around each buffer holds a pattern that is looked at
- * when the buffer is freed. With --bench the CHECK_BENCH cases are timed as well. */
+ * one. Outputs are poisoned with NaN; the slack around each buffer holds a pattern that is looked
+ * at when the buffer is freed. With --bench the CHECK_BENCH cases are timed as well. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,10 +38,10 @@ struct check {
 
 /* ---- buffers; freed together by check_free, which also looks for stray writes ---- */
 
-void *check_bytes(struct check *t, size_t bytes);                            /* uninitialised */
-float *check_floats(struct check *t, size_t n, double lo, double hi);        /* random in [lo, hi) */
+void *check_bytes(struct check *t, size_t bytes);                     /* uninitialised */
+float *check_floats(struct check *t, size_t n, double lo, double hi); /* random in [lo, hi) */
 uint8_t *check_random_bytes(struct check *t, size_t n);
-float *check_output(struct check *t, size_t n);                              /* NaN */
+float *check_output(struct check *t, size_t n); /* NaN */
 void check_free(struct check *t);
 
 /* ---- random numbers: the same for the same seed, slot and variant ---- */
@@ -76,7 +76,7 @@ void check_report(struct check *t, const struct check_work *work, double seconds
 #define CHECK_BENCH(t, label_, bytes_, ops_, call)                                                 \
     do {                                                                                           \
         if (!check_bench_on(t)) break;                                                             \
-        const struct check_work work_ = {(label_), (double)(bytes_), (double)(ops_)};              \
+        const struct check_work work_ = { (label_), (double)(bytes_), (double)(ops_) };            \
         double best_ = 1e30;                                                                       \
         size_t turns_ = 1;                                                                         \
         for (int sample_ = 0; sample_ < 12;) {                                                     \

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/half.h"
+#include "base/base.h"
 #include "tests/checkkernel/check.h"
 
 enum kind { F32, F16, BF16 };
@@ -45,14 +45,15 @@ static uint8_t *random_cache(struct check *t, size_t n, enum kind kind)
     if (kind == F32) return (uint8_t *)x;
     uint16_t *half = check_bytes(t, n * sizeof *half);
 
-    for (size_t i = 0; i < n; i++) half[i] = kind == F16 ? half_from_f32(x[i]) : bf16_from_f32(x[i]);
+    for (size_t i = 0; i < n; i++)
+        half[i] = kind == F16 ? half_from_f32(x[i]) : bf16_from_f32(x[i]);
     return (uint8_t *)half;
 }
 
 static struct problem make_problem(struct check *t, const struct shape *s, struct options o,
                                    enum kind kind)
 {
-    struct problem p = {.s = s, .o = o, .kind = kind, .scale = 0.7f / sqrtf((float)s->head_dim)};
+    struct problem p = { .s = s, .o = o, .kind = kind, .scale = 0.7f / sqrtf((float)s->head_dim) };
 
     p.q_stride = s->head_dim + 1;
     p.k_stride = s->head_dim + 3;
@@ -140,18 +141,26 @@ static void run(struct check *t, attn_fn *fn, const struct problem *p, size_t ro
     float *m = check_output(t, n), *l = check_output(t, n);
     float *acc = check_output(t, (n - 1) * acc_stride + s->v_dim);
     uint32_t *first = check_bytes(t, n * sizeof *first), *limit = check_bytes(t, n * sizeof *limit);
-    const struct kern_attn_state state = {m, l, acc, acc_stride};
+    const struct kern_attn_state state = { m, l, acc, acc_stride };
 
     kern_attn_begin(m, l, acc, n, s->v_dim, acc_stride, p->sink ? p->sink + row0 : NULL);
     for (size_t at = 0; at < s->keys; at += s->span) {
-        struct kern_attn_args a = {.q = p->q + row0 * p->q_stride, .q_stride = p->q_stride,
-                                   .k = p->k + at * p->k_stride * size,
-                                   .v = p->v + at * p->v_stride * size, .k_stride = p->k_stride,
-                                   .v_stride = p->v_stride, .n_rows = n,
-                                   .n_keys = s->keys - at < s->span ? s->keys - at : s->span,
-                                   .head_dim = s->head_dim, .v_dim = s->v_dim, .scale = p->scale,
-                                   .softcap = p->o.softcap, .m = m, .l = l, .acc = acc,
-                                   .acc_stride = acc_stride};
+        struct kern_attn_args a = { .q = p->q + row0 * p->q_stride,
+                                    .q_stride = p->q_stride,
+                                    .k = p->k + at * p->k_stride * size,
+                                    .v = p->v + at * p->v_stride * size,
+                                    .k_stride = p->k_stride,
+                                    .v_stride = p->v_stride,
+                                    .n_rows = n,
+                                    .n_keys = s->keys - at < s->span ? s->keys - at : s->span,
+                                    .head_dim = s->head_dim,
+                                    .v_dim = s->v_dim,
+                                    .scale = p->scale,
+                                    .softcap = p->o.softcap,
+                                    .m = m,
+                                    .l = l,
+                                    .acc = acc,
+                                    .acc_stride = acc_stride };
 
         if (p->bias) a.bias = p->bias + row0 * s->keys + at;
         a.bias_stride = s->keys;
@@ -180,8 +189,8 @@ static void check_case(struct check *t, attn_fn *fn, const struct shape *s, stru
     for (size_t r = 0; r < s->rows; r++) expect_row(t, &p, out + r * s->v_dim, r);
     for (size_t r = 0; r < s->rows && r < 3; r++) {
         run(t, fn, &p, s->rows - 1 - r, 1, one);
-        check_same(t, one, out + (s->rows - 1 - r) * s->v_dim, s->v_dim * sizeof *one, "row alone", r,
-                   s->rows);
+        check_same(t, one, out + (s->rows - 1 - r) * s->v_dim, s->v_dim * sizeof *one, "row alone",
+                   r, s->rows);
     }
     check_free(t);
 }
@@ -189,8 +198,8 @@ static void check_case(struct check *t, attn_fn *fn, const struct shape *s, stru
 /* Keys out of a row's sight may be NaN; a NaN in sight must show. */
 static void check_garbage(struct check *t, attn_fn *fn, enum kind kind)
 {
-    static const struct shape s = {6, 50, 24, 24, 50};
-    const struct options o = {.ranges = true};
+    static const struct shape s = { 6, 50, 24, 24, 50 };
+    const struct options o = { .ranges = true };
     const size_t size = kind == F32 ? 4 : 2;
 
     for (int in_sight = 0; in_sight < 2; in_sight++) {
@@ -215,11 +224,14 @@ static void check_garbage(struct check *t, attn_fn *fn, enum kind kind)
     }
 }
 
-/* Decode of a group of 4 heads and prefill of 64 tokens x 4 heads, 64-key pages of a long context. */
+/* Decode of a group of 4 heads and prefill of 64 tokens x 4 heads, 64-key pages of a long context.
+ */
 static void bench(struct check *t, attn_fn *fn, enum kind kind)
 {
-    static const struct shape cases[] = {{4, 64, 64, 64, 64}, {4, 64, 128, 128, 64},
-                                         {256, 64, 64, 64, 64}, {256, 64, 128, 128, 64}};
+    static const struct shape cases[] = { { 4, 64, 64, 64, 64 },
+                                          { 4, 64, 128, 128, 64 },
+                                          { 256, 64, 64, 64, 64 },
+                                          { 256, 64, 128, 128, 64 } };
 
     for (size_t i = 0; check_bench_on(t) && i < COUNT(cases); i++) {
         const struct shape *s = &cases[i];
@@ -228,10 +240,19 @@ static void bench(struct check *t, attn_fn *fn, enum kind kind)
         uint8_t *cache = check_bytes(t, (pages + 1) * page);
         float *m = check_output(t, s->rows), *l = check_output(t, s->rows);
         float *acc = check_output(t, s->rows * d);
-        struct kern_attn_args a = {.q = check_floats(t, s->rows * d, -1, 1), .q_stride = d,
-                                   .k_stride = d, .v_stride = d, .n_rows = s->rows,
-                                   .n_keys = s->keys, .head_dim = d, .v_dim = d, .scale = 0.1f,
-                                   .m = m, .l = l, .acc = acc, .acc_stride = d};
+        struct kern_attn_args a = { .q = check_floats(t, s->rows * d, -1, 1),
+                                    .q_stride = d,
+                                    .k_stride = d,
+                                    .v_stride = d,
+                                    .n_rows = s->rows,
+                                    .n_keys = s->keys,
+                                    .head_dim = d,
+                                    .v_dim = d,
+                                    .scale = 0.1f,
+                                    .m = m,
+                                    .l = l,
+                                    .acc = acc,
+                                    .acc_stride = d };
         char label[64];
         size_t at = 0;
 
@@ -248,13 +269,14 @@ static void bench(struct check *t, attn_fn *fn, enum kind kind)
 static void check_attn(struct check *t, attn_fn *fn, enum kind kind)
 {
     static const struct shape shapes[] = {
-        {1, 1, 8, 8, 64},      {4, 70, 64, 64, 64},  {7, 33, 128, 128, 33}, {3, 130, 80, 96, 64},
-        {35, 40, 16, 16, 16},  {2, 64, 5, 3, 64},    {66, 100, 20, 12, 50}, {1, 300, 256, 256, 128},
-        {5, 31, 150, 140, 31}, {16, 128, 32, 32, 64},
+        { 1, 1, 8, 8, 64 },      { 4, 70, 64, 64, 64 },     { 7, 33, 128, 128, 33 },
+        { 3, 130, 80, 96, 64 },  { 35, 40, 16, 16, 16 },    { 2, 64, 5, 3, 64 },
+        { 66, 100, 20, 12, 50 }, { 1, 300, 256, 256, 128 }, { 5, 31, 150, 140, 31 },
+        { 16, 128, 32, 32, 64 },
     };
     static const struct options sets[] = {
-        {0, false, false, false}, {0, true, false, false}, {5, false, false, false},
-        {0, false, true, false},  {0, true, false, true},  {3, true, true, true},
+        { 0, false, false, false }, { 0, true, false, false }, { 5, false, false, false },
+        { 0, false, true, false },  { 0, true, false, true },  { 3, true, true, true },
     };
 
     for (size_t i = 0; i < COUNT(shapes); i++)
@@ -263,34 +285,25 @@ static void check_attn(struct check *t, attn_fn *fn, enum kind kind)
     bench(t, fn, kind);
 }
 
-void check_attn_f32(struct check *t, kern_attn_f32_fn *fn)
-{
-    check_attn(t, fn, F32);
-}
+void check_attn_f32(struct check *t, kern_attn_f32_fn *fn) { check_attn(t, fn, F32); }
 
-void check_attn_f16(struct check *t, kern_attn_f16_fn *fn)
-{
-    check_attn(t, fn, F16);
-}
+void check_attn_f16(struct check *t, kern_attn_f16_fn *fn) { check_attn(t, fn, F16); }
 
-void check_attn_bf16(struct check *t, kern_attn_bf16_fn *fn)
-{
-    check_attn(t, fn, BF16);
-}
+void check_attn_bf16(struct check *t, kern_attn_bf16_fn *fn) { check_attn(t, fn, BF16); }
 
 /* ---- states ---- */
 
 static struct kern_attn_state random_state(struct check *t, size_t rows, size_t dim)
 {
-    return (struct kern_attn_state){check_floats(t, rows, -5, 5), check_floats(t, rows, 1, 9),
-                                    check_floats(t, rows * dim, -3, 3), dim};
+    return (struct kern_attn_state){ check_floats(t, rows, -5, 5), check_floats(t, rows, 1, 9),
+                                     check_floats(t, rows * dim, -3, 3), dim };
 }
 
 /* The factors exp(m - max) are off by the difference's rounding and exp's 2 ulp; then two products
  * and a sum. */
 void check_attn_merge_f32(struct check *t, kern_attn_merge_f32_fn *fn)
 {
-    static const size_t dims[] = {1, 8, 17, 64, 100};
+    static const size_t dims[] = { 1, 8, 17, 64, 100 };
 
     for (size_t i = 0; i < COUNT(dims); i++) {
         enum { N = 5 };
@@ -303,8 +316,8 @@ void check_attn_merge_f32(struct check *t, kern_attn_merge_f32_fn *fn)
         to.m[3] = from.m[3] = -INFINITY;
         to.l[1] = from.l[2] = to.l[3] = from.l[3] = 0;
         for (size_t d = 0; d < dim; d++)
-            to.acc[dim + d] = from.acc[2 * dim + d] = to.acc[3 * dim + d] =
-                from.acc[3 * dim + d] = 0;
+            to.acc[dim + d] = from.acc[2 * dim + d] = to.acc[3 * dim + d] = from.acc[3 * dim + d] =
+                0;
         memcpy(was.m, to.m, N * sizeof(float));
         memcpy(was.l, to.l, N * sizeof(float));
         memcpy(was.acc, to.acc, N * dim * sizeof(float));
@@ -330,7 +343,7 @@ void check_attn_merge_f32(struct check *t, kern_attn_merge_f32_fn *fn)
 
 void check_attn_finish_f32(struct check *t, kern_attn_finish_f32_fn *fn)
 {
-    static const size_t dims[] = {1, 8, 17, 64, 100};
+    static const size_t dims[] = { 1, 8, 17, 64, 100 };
 
     for (size_t i = 0; i < COUNT(dims); i++) {
         enum { N = 4 };
@@ -349,7 +362,8 @@ void check_attn_finish_f32(struct check *t, kern_attn_finish_f32_fn *fn)
             }
         fn(st.acc, dim, &st, N, dim); /* in place */
         for (size_t r = 0; r < N; r++)
-            check_same(t, st.acc + r * dim, out + r * stride, dim * sizeof *out, "in place", r, dim);
+            check_same(t, st.acc + r * dim, out + r * stride, dim * sizeof *out, "in place", r,
+                       dim);
         check_free(t);
     }
 }

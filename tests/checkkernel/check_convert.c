@@ -26,7 +26,8 @@ static void check_widen(struct check *t, kern_cvt_f16_f32_fn *fn, int exponent, 
     fn(out, in, ALL);
     for (size_t i = 0; i < ALL; i++) {
         check_near(t, out[i], decode(in[i], exponent, mantissa), 0, "value of half", i, 0);
-        if ((signbit(out[i]) != 0) != (i >> 15 != 0) && !isnan(out[i])) check_fail(t, "sign of %zu", i);
+        if ((signbit(out[i]) != 0) != (i >> 15 != 0) && !isnan(out[i]))
+            check_fail(t, "sign of %zu", i);
     }
     check_free(t);
     for (size_t n = 0; n < 40; n++) {
@@ -58,7 +59,8 @@ static void check_narrow(struct check *t, kern_cvt_f32_f16_fn *fn, int exponent,
     enum { ALL = 65536 };
     const uint16_t infinity = (uint16_t)(((1 << exponent) - 1) << mantissa);
 
-    for (int nudge = -1; nudge <= 2; nudge++) { /* just under, on, just over the middle; on a half */
+    for (int nudge = -1; nudge <= 2;
+         nudge++) { /* just under, on, just over the middle; on a half */
         float *in = check_floats(t, ALL, 0, 1);
         uint16_t *out = check_bytes(t, ALL * sizeof *out);
 
@@ -105,22 +107,10 @@ static void check_narrow(struct check *t, kern_cvt_f32_f16_fn *fn, int exponent,
     }
 }
 
-void check_cvt_f16_f32(struct check *t, kern_cvt_f16_f32_fn *fn)
-{
-    check_widen(t, fn, 5, 10);
-}
+void check_cvt_f16_f32(struct check *t, kern_cvt_f16_f32_fn *fn) { check_widen(t, fn, 5, 10); }
 
-void check_cvt_bf16_f32(struct check *t, kern_cvt_bf16_f32_fn *fn)
-{
-    check_widen(t, fn, 8, 7);
-}
+void check_cvt_bf16_f32(struct check *t, kern_cvt_bf16_f32_fn *fn) { check_widen(t, fn, 8, 7); }
 
-void check_cvt_f32_f16(struct check *t, kern_cvt_f32_f16_fn *fn)
-{
-    check_narrow(t, fn, 5, 10);
-}
+void check_cvt_f32_f16(struct check *t, kern_cvt_f32_f16_fn *fn) { check_narrow(t, fn, 5, 10); }
 
-void check_cvt_f32_bf16(struct check *t, kern_cvt_f32_bf16_fn *fn)
-{
-    check_narrow(t, fn, 8, 7);
-}
+void check_cvt_f32_bf16(struct check *t, kern_cvt_f32_bf16_fn *fn) { check_narrow(t, fn, 8, 7); }

@@ -19,7 +19,8 @@ static void check_row(struct check *t, row_fn *fn, int bits)
     static const struct {
         size_t k;
         uint32_t block;
-    } cases[] = {{1, 16}, {16, 16}, {33, 32}, {100, 16}, {896, 32}, {130, 128}, {257, 64}, {75, 25 * 2}};
+    } cases[] = { { 1, 16 },   { 16, 16 },   { 33, 32 },  { 100, 16 },
+                  { 896, 32 }, { 130, 128 }, { 257, 64 }, { 75, 25 * 2 } };
 
     for (size_t i = 0; i < 4 * COUNT(cases); i++) {
         const size_t k = cases[i / 4].k, blocks = kern_q_blocks(k, cases[i / 4].block);
@@ -29,7 +30,9 @@ static void check_row(struct check *t, row_fn *fn, int bits)
         const uint8_t *zp = with_zp ? check_random_bytes(t, (blocks * per + 7) / 8) : NULL;
         const float *scale = check_floats(t, blocks, -2, 2);
         float *out = check_output(t, k);
-        const struct kern_dequant_row_args a = {q, scale, zp, out, k, cases[i / 4].block, is_signed};
+        const struct kern_dequant_row_args a = {
+            q, scale, zp, out, k, cases[i / 4].block, is_signed
+        };
 
         fn(&a);
         for (size_t c = 0; c < k; c++) {
@@ -42,19 +45,14 @@ static void check_row(struct check *t, row_fn *fn, int bits)
         check_free(t);
     }
     enum { K = 4096 };
-    const struct kern_dequant_row_args a = {check_random_bytes(t, K), check_floats(t, K / 32, 0, 1),
-                                            NULL, check_output(t, K), K, 32, 0};
+    const struct kern_dequant_row_args a = {
+        check_random_bytes(t, K), check_floats(t, K / 32, 0, 1), NULL, check_output(t, K), K, 32, 0
+    };
 
     CHECK_BENCH(t, "4096/32", K * (4 + bits / 8.0), K, fn(&a));
     check_free(t);
 }
 
-void check_dequant_row_q4(struct check *t, kern_dequant_row_q4_fn *fn)
-{
-    check_row(t, fn, 4);
-}
+void check_dequant_row_q4(struct check *t, kern_dequant_row_q4_fn *fn) { check_row(t, fn, 4); }
 
-void check_dequant_row_q8(struct check *t, kern_dequant_row_q8_fn *fn)
-{
-    check_row(t, fn, 8);
-}
+void check_dequant_row_q8(struct check *t, kern_dequant_row_q8_fn *fn) { check_row(t, fn, 8); }

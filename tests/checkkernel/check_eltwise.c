@@ -5,7 +5,7 @@
 
 #include "tests/checkkernel/check.h"
 
-static const size_t sizes[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100, 1021};
+static const size_t sizes[] = { 0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100, 1021 };
 
 /* ---- unary ---- */
 
@@ -51,11 +51,12 @@ static void expect_unary(struct check *t, const struct unary *u, const float *ou
 
 static void check_unary(struct check *t, kern_unary_f32_fn *fn, const struct unary *u)
 {
-    static const float special[] = {0.0f,  -0.0f,     INFINITY, -INFINITY, NAN,    1e-30f, -1e-30f,
-                                    1e-45f, -1e-45f,  88.72f,   88.73f,    -87.3f, -87.4f, -103.9f,
-                                    -104.1f, 3.4e38f, -3.4e38f, 0.625f,    0.9375f, 3.95f, 9.0f,
-                                    -200.0f, 200.0f,  1.0f,     -1.0f,     16777216.0f, 0.34657f};
-    static const double ranges[] = {0.01, 1, 4, 12, 110};
+    static const float special[] = { 0.0f,    -0.0f,       INFINITY, -INFINITY, NAN,      1e-30f,
+                                     -1e-30f, 1e-45f,      -1e-45f,  88.72f,    88.73f,   -87.3f,
+                                     -87.4f,  -103.9f,     -104.1f,  3.4e38f,   -3.4e38f, 0.625f,
+                                     0.9375f, 3.95f,       9.0f,     -200.0f,   200.0f,   1.0f,
+                                     -1.0f,   16777216.0f, 0.34657f };
+    static const double ranges[] = { 0.01, 1, 4, 12, 110 };
 
     for (size_t i = 0; i < COUNT(sizes); i++)
         for (size_t r = 0; r < COUNT(ranges); r++) {
@@ -88,7 +89,7 @@ static void check_unary(struct check *t, kern_unary_f32_fn *fn, const struct una
 #define UNARY(slot, ...)                                                                           \
     void check_##slot(struct check *t, kern_##slot##_fn *fn)                                       \
     {                                                                                              \
-        check_unary(t, fn, &(const struct unary){__VA_ARGS__});                                    \
+        check_unary(t, fn, &(const struct unary){ __VA_ARGS__ });                                  \
     }
 UNARY(neg_f32, want_neg, 0, 0, 0)
 UNARY(abs_f32, fabs, 0, 0, 0)
@@ -144,10 +145,7 @@ static void check_binary(struct check *t, kern_binary_f32_fn *fn, double (*want)
 }
 
 #define BINARY(slot, want, slope)                                                                  \
-    void check_##slot(struct check *t, kern_##slot##_fn *fn)                                       \
-    {                                                                                              \
-        check_binary(t, fn, want, slope);                                                          \
-    }
+    void check_##slot(struct check *t, kern_##slot##_fn *fn) { check_binary(t, fn, want, slope); }
 BINARY(add_f32, want_add, 0)
 BINARY(sub_f32, want_sub, 0)
 BINARY(mul_f32, want_mul, 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Block-quantised linear layers: reference from the unpacked ONNX form, so packing is checked too. */
+/* Block-quantised linear layers: reference from the unpacked ONNX form, so packing is checked too.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/quantize/q8_tile.h"
 #include "tests/checkkernel/check.h"
 
 struct shape {
@@ -11,9 +13,10 @@ struct shape {
     uint32_t block;
 };
 static const struct shape shapes[] = {
-    {1, 16, 32, 32},   {1, 1, 16, 16},    {1, 5, 7, 32},     {3, 17, 33, 16},  {2, 40, 100, 64},
-    {9, 48, 64, 32},   {13, 31, 300, 128}, {5, 16, 257, 256}, {8, 33, 512, 256}, {1, 100, 96, 32},
-    {7, 3, 130, 16},   {20, 20, 72, 32},  {4, 16, 31, 16},   {6, 64, 128, 64},
+    { 1, 16, 32, 32 },   { 1, 1, 16, 16 },   { 1, 5, 7, 32 },      { 3, 17, 33, 16 },
+    { 2, 40, 100, 64 },  { 9, 48, 64, 32 },  { 13, 31, 300, 128 }, { 5, 16, 257, 256 },
+    { 8, 33, 512, 256 }, { 1, 100, 96, 32 }, { 7, 3, 130, 16 },    { 20, 20, 72, 32 },
+    { 4, 16, 31, 16 },   { 6, 64, 128, 64 },
 };
 
 /* A matrix in ONNX form with random contents, and packed. */
@@ -25,7 +28,7 @@ struct matrix {
 
 static struct matrix make_matrix(struct check *t, const struct shape *s, uint8_t bits, uint8_t zp)
 {
-    struct matrix w = {.shape = {s->n, s->k, s->block, bits, zp}};
+    struct matrix w = { .shape = { s->n, s->k, s->block, bits, zp } };
     const size_t blocks = kern_q_blocks(s->k, s->block), total = s->n * blocks;
 
     if (!kern_qshape_ok(&w.shape)) check_fail(t, "shape refused");
@@ -72,6 +75,14 @@ static double weight_scale(const struct matrix *w, size_t n, size_t k)
 
 typedef void a8_fn(const struct kern_linear_a8_args *a);
 
+static struct q8_tile tile_of(const struct kern_linear_a8_args *a, size_t r)
+{
+    const size_t r0 = r / KERN_Q8_TILE * KERN_Q8_TILE;
+    const uint8_t *base = (const uint8_t *)a->x + r0 * kern_q8_row_bytes(a->k, a->block);
+
+    return q8_tile_at(base, q8_tile_rows(a->m, r), kern_q_blocks(a->k, a->block), a->block);
+}
+
 /* Each product of a block is an exact integer. Rounded: the two scales' product, one FMA per block,
  * the bias: (blocks + 3) eps of the sum of magnitudes. */
 static void expect_a8(struct check *t, const struct kern_linear_a8_args *a, const struct matrix *w)
@@ -80,8 +91,8 @@ static void expect_a8(struct check *t, const struct kern_linear_a8_args *a, cons
 
     for (size_t r = 0; r < a->m; r++)
         for (size_t n = 0; n < a->n; n++) {
-            const int8_t *q = (const int8_t *)a->x + r * a->x_stride;
-            const float *scale = (const float *)(const void *)(q + blocks * a->block);
+            const struct q8_tile tile = tile_of(a, r);
+            const size_t rows = q8_tile_rows(a->m, r), i = r % KERN_Q8_TILE;
             double sum = a->bias ? a->bias[n] : 0, size = fabs(sum);
 
             for (size_t b = 0; b < blocks; b++) {
@@ -89,8 +100,8 @@ static void expect_a8(struct check *t, const struct kern_linear_a8_args *a, cons
                 double dot = 0;
 
                 for (size_t k = k0; k < k0 + a->block && k < a->k; k++)
-                    dot += q[k] * centred(w, n, k);
-                dot *= (double)scale[b] * weight_scale(w, n, k0);
+                    dot += tile.q[(k / 4 * rows + i) * 4 + k % 4] * centred(w, n, k);
+                dot *= (double)tile.scale[b * rows + i] * weight_scale(w, n, k0);
                 sum += dot;
                 size += fabs(dot);
             }
@@ -116,9 +127,9 @@ static void check_a8_shape(struct check *t, a8_fn *fn, a8_fn *reference, const s
     const size_t out_size = (s->m - 1) * out_stride + s->n;
     float *out = check_output(t, out_size), *again = check_output(t, out_size);
     void *rows = check_bytes(t, s->m * stride);
-    const struct kern_quantize_args quantize = {x, s->k, rows, stride, s->m, s->k, s->block};
-    struct kern_linear_a8_args a = {w.packed, rows, stride, bias, out, out_stride, s->m,
-                                    s->n,     s->k, s->block, zp};
+    struct kern_quantize_args quantize = { x, s->k, rows, s->m, 0, s->m, s->k, s->block };
+    struct kern_linear_a8_args a = { w.packed, rows, bias, out,      out_stride,
+                                     s->m,     s->n, s->k, s->block, zp };
 
     kern_quantize_rows_q8_scalar(&quantize);
     fn(&a);
@@ -128,9 +139,10 @@ static void check_a8_shape(struct check *t, a8_fn *fn, a8_fn *reference, const s
     reference(&a);
     check_same(t, out, again, out_size * sizeof *out, "against scalar: m, n", s->m, s->n);
     for (size_t r = 0; r < s->m; r++) { /* row by row: the same bits whatever m is */
-        a.x = (const uint8_t *)rows + r * stride;
+        quantize.x = x + r * s->k;
+        quantize.m = quantize.count = a.m = 1;
+        kern_quantize_rows_q8_scalar(&quantize);
         a.out = again + r * out_stride;
-        a.m = 1;
         fn(&a);
     }
     check_same(t, out, again, out_size * sizeof *out, "row alone: m, n", s->m, s->n);
@@ -140,17 +152,17 @@ static void check_a8_shape(struct check *t, a8_fn *fn, a8_fn *reference, const s
 /* The largest integers there are: saturation anywhere would show. */
 static void check_a8_extremes(struct check *t, a8_fn *fn, uint8_t bits, uint8_t zp)
 {
-    static const float signs[] = {1, -1};
-    const struct shape s = {2, 16, 256, 256};
+    static const float signs[] = { 1, -1 };
+    const struct shape s = { 2, 16, 256, 256 };
 
     for (size_t i = 0; i < COUNT(signs); i++) {
         struct matrix w = make_matrix(t, &s, bits, zp);
         const size_t stride = kern_q8_row_bytes(s.k, s.block);
         float *x = check_floats(t, s.m * s.k, 0, 1), *out = check_output(t, s.m * s.n);
         void *rows = check_bytes(t, s.m * stride);
-        const struct kern_quantize_args quantize = {x, s.k, rows, stride, s.m, s.k, s.block};
-        const struct kern_linear_a8_args a = {w.packed, rows, stride, NULL, out, s.n, s.m,
-                                              s.n,      s.k,  s.block, zp};
+        const struct kern_quantize_args quantize = { x, s.k, rows, s.m, 0, s.m, s.k, s.block };
+        const struct kern_linear_a8_args a = { w.packed, rows, NULL, out,     s.n,
+                                               s.m,      s.n,  s.k,  s.block, zp };
 
         for (size_t k = 0; k < s.m * s.k; k++) x[k] = signs[i];
         memset((uint8_t *)(uintptr_t)w.src.b, 0xff, s.n * s.k * bits / 8);
@@ -167,22 +179,24 @@ static void check_a8_extremes(struct check *t, a8_fn *fn, uint8_t bits, uint8_t 
 static void bench_a8(struct check *t, a8_fn *fn, uint8_t bits)
 {
     static const struct shape cases[] = {
-        {1, 8192, 2048, 32},  {1, 8192, 2048, 128}, {4, 8192, 2048, 32},  {8, 8192, 2048, 32},
-        {1, 151936, 896, 32}, {64, 512, 2048, 32},  {64, 512, 2048, 128}, {128, 128, 8192, 32},
+        { 1, 8192, 2048, 32 },  { 1, 8192, 2048, 128 }, { 4, 8192, 2048, 32 },
+        { 8, 8192, 2048, 32 },  { 1, 151936, 896, 32 }, { 64, 512, 2048, 32 },
+        { 64, 512, 2048, 128 }, { 128, 128, 8192, 32 },
     };
 
     for (size_t i = 0; check_bench_on(t) && i < COUNT(cases); i++) {
         const struct shape *s = &cases[i];
-        const struct kern_qshape shape = {s->n, s->k, s->block, bits, KERN_ZP_NONE};
-        const size_t bytes = kern_q_packed_bytes(&shape), stride = kern_q8_row_bytes(s->k, s->block);
+        const struct kern_qshape shape = { s->n, s->k, s->block, bits, KERN_ZP_NONE };
+        const size_t bytes = kern_q_packed_bytes(&shape),
+                     stride = kern_q8_row_bytes(s->k, s->block);
         const size_t copies = s->m > 16 ? 1 : 1 + (160u << 20) / bytes;
         const uint8_t *w = check_random_bytes(t, copies * bytes);
         void *rows = check_bytes(t, s->m * stride);
         float *out = check_output(t, s->m * s->n);
         const float *x = check_floats(t, s->m * s->k, -1, 1);
-        const struct kern_quantize_args quantize = {x, s->k, rows, stride, s->m, s->k, s->block};
-        struct kern_linear_a8_args a = {w,    rows, stride, NULL,     out, s->n, s->m,
-                                        s->n, s->k, s->block, KERN_ZP_NONE};
+        const struct kern_quantize_args quantize = { x, s->k, rows, s->m, 0, s->m, s->k, s->block };
+        struct kern_linear_a8_args a = { w,    rows, NULL, out,      s->n,
+                                         s->m, s->n, s->k, s->block, KERN_ZP_NONE };
         char label[64];
         size_t next = 0;
 
@@ -247,8 +261,8 @@ static void check_qf_shape(struct check *t, qf_fn *fn, const struct shape *s, ui
     const float *bias = s->n % 2 ? check_floats(t, s->n, -1, 1) : NULL;
     const size_t out_size = (s->m - 1) * out_stride + s->n;
     float *out = check_output(t, out_size), *again = check_output(t, out_size);
-    struct kern_linear_qf_args a = {w.packed, x,    x_stride, bias,     out, out_stride,
-                                    s->m,     s->n, s->k,     s->block, zp};
+    struct kern_linear_qf_args a = { w.packed, x,    x_stride, bias,     out, out_stride,
+                                     s->m,     s->n, s->k,     s->block, zp };
 
     fn(&a);
     expect_qf(t, &a, &w);
@@ -265,19 +279,20 @@ static void check_qf_shape(struct check *t, qf_fn *fn, const struct shape *s, ui
 
 static void bench_qf(struct check *t, qf_fn *fn, uint8_t bits)
 {
-    static const struct shape cases[] = {{1, 8192, 2048, 32}, {4, 8192, 2048, 32},
-                                         {64, 512, 2048, 32}, {64, 512, 2048, 128}};
+    static const struct shape cases[] = {
+        { 1, 8192, 2048, 32 }, { 4, 8192, 2048, 32 }, { 64, 512, 2048, 32 }, { 64, 512, 2048, 128 }
+    };
 
     for (size_t i = 0; check_bench_on(t) && i < COUNT(cases); i++) {
         const struct shape *s = &cases[i];
-        const struct kern_qshape shape = {s->n, s->k, s->block, bits, KERN_ZP_NONE};
+        const struct kern_qshape shape = { s->n, s->k, s->block, bits, KERN_ZP_NONE };
         const size_t bytes = kern_q_packed_bytes(&shape);
         const size_t copies = s->m > 16 ? 1 : 1 + (160u << 20) / bytes;
         const uint8_t *w = check_random_bytes(t, copies * bytes);
         float *out = check_output(t, s->m * s->n);
         const float *x = check_floats(t, s->m * s->k, -1, 1);
-        struct kern_linear_qf_args a = {w,    x,    s->k, NULL,     out, s->n, s->m,
-                                        s->n, s->k, s->block, KERN_ZP_NONE};
+        struct kern_linear_qf_args a = { w,    x,    s->k, NULL,     out,         s->n,
+                                         s->m, s->n, s->k, s->block, KERN_ZP_NONE };
         char label[64];
         size_t next = 0;
 
@@ -291,14 +306,16 @@ static void bench_qf(struct check *t, qf_fn *fn, uint8_t bits)
 /* The operator's published example: A = 0..127 as [8, 16], B bytes 1..64, scales 0..7. */
 static void check_published(struct check *t, qf_fn *fn)
 {
-    static const float row0[] = {0, -385, -1120, -963, -1984, -1285, -2592, -1351};
-    static const float row7[] = {0, -5201, -19936, -12723, -36032, -16405, -48288, -16247};
-    const struct kern_qshape shape = {8, 16, 16, 4, KERN_ZP_NONE};
+    static const float row0[] = { 0, -385, -1120, -963, -1984, -1285, -2592, -1351 };
+    static const float row7[] = { 0, -5201, -19936, -12723, -36032, -16405, -48288, -16247 };
+    const struct kern_qshape shape = { 8, 16, 16, 4, KERN_ZP_NONE };
     float *x = check_floats(t, 128, 0, 1), *scales = check_floats(t, 8, 0, 1);
     float *out = check_output(t, 64);
     uint8_t *b = check_random_bytes(t, 64), *packed = check_bytes(t, kern_q_packed_bytes(&shape));
-    const struct kern_qsource src = {.b = b, .scales = scales};
-    const struct kern_linear_qf_args a = {packed, x, 16, NULL, out, 8, 8, 8, 16, 16, KERN_ZP_NONE};
+    const struct kern_qsource src = { .b = b, .scales = scales };
+    const struct kern_linear_qf_args a = {
+        packed, x, 16, NULL, out, 8, 8, 8, 16, 16, KERN_ZP_NONE
+    };
 
     for (size_t i = 0; i < 128; i++) x[i] = (float)i;
     for (size_t i = 0; i < 64; i++) b[i] = (uint8_t)(i + 1);
@@ -324,10 +341,7 @@ void check_linear_q4_f32(struct check *t, kern_linear_q4_f32_fn *fn)
     check_qf(t, fn, 4);
 }
 
-void check_linear_q8_f32(struct check *t, kern_linear_q8_f32_fn *fn)
-{
-    check_qf(t, fn, 8);
-}
+void check_linear_q8_f32(struct check *t, kern_linear_q8_f32_fn *fn) { check_qf(t, fn, 8); }
 
 /* ---- dequantised panels ---- */
 
@@ -341,8 +355,8 @@ static void check_dequant(struct check *t, dequant_fn *fn, uint8_t bits)
             const struct matrix w = make_matrix(t, s, bits, zp);
             const size_t stride = s->n + 5;
             float *out = check_output(t, (s->k - 1) * stride + s->n);
-            const struct kern_dequant_panel_args a = {w.packed, out,      stride, s->n,
-                                                      s->k,     s->block, zp};
+            const struct kern_dequant_panel_args a = { w.packed, out,      stride, s->n,
+                                                       s->k,     s->block, zp };
 
             fn(&a);
             for (size_t k = 0; k < s->k; k++)

@@ -29,7 +29,7 @@ static const struct {
     void (*run)(struct check *t);
 } rows[] = {
 #define KERNEL_SLOT(slot)
-#define KERNEL(slot, variant, needs) {#slot, #variant, needs, run_##slot##_##variant},
+#define KERNEL(slot, variant, needs) { #slot, #variant, needs, run_##slot##_##variant },
 #include "kernels/kernels.def"
 #undef KERNEL
 #undef KERNEL_SLOT
@@ -55,8 +55,8 @@ void check_near(struct check *t, double got, double want, double bound, const ch
 {
     if (isnan(got) && isnan(want)) return;
     if (got == want || fabs(got - want) <= bound) return;
-    check_fail(t, "%s [%zu, %zu]: got %.9g, want %.9g, off by %.3g of %.3g allowed", what, i, j, got,
-               want, fabs(got - want), bound);
+    check_fail(t, "%s [%zu, %zu]: got %.9g, want %.9g, off by %.3g of %.3g allowed", what, i, j,
+               got, want, fabs(got - want), bound);
 }
 
 void check_same(struct check *t, const void *got, const void *want, size_t bytes, const char *what,
@@ -76,10 +76,7 @@ double check_ulp(double x)
 
 /* ---- bench ---- */
 
-bool check_bench_on(const struct check *t)
-{
-    return t->bench && !t->at_start;
-}
+bool check_bench_on(const struct check *t) { return t->bench && !t->at_start; }
 
 double check_now(void)
 {
@@ -106,7 +103,7 @@ void check_report(struct check *t, const struct check_work *work, double seconds
 static double measure_read(void)
 {
     enum { BYTES = 192 << 20 };
-    struct check t = {.slot = "probe", .variant = "read"};
+    struct check t = { .slot = "probe", .variant = "read" };
     const uint8_t *p = check_bytes(&t, BYTES);
     double best = 0;
 
@@ -127,10 +124,7 @@ static double measure_read(void)
 
 static sigjmp_buf on_fault;
 
-static void fault(int signal_number)
-{
-    siglongjmp(on_fault, signal_number);
-}
+static void fault(int signal_number) { siglongjmp(on_fault, signal_number); }
 
 /* A function of its own: nothing here lives across the jump. */
 static void run_guarded(size_t i, struct check *t)
@@ -208,16 +202,19 @@ static int list_rows(const struct options *o)
         if (!wanted(o, i)) continue;
         kern_cpu_text(row.needs, needs, sizeof needs);
         printf("%-20s %-12s %-32s %s\n", row.slot, row.variant, needs,
-               row.chosen ? "chosen" : row.runnable ? "" : "not on this CPU");
+               row.chosen     ? "chosen"
+               : row.runnable ? ""
+                              : "not on this CPU");
     }
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.slots = calloc((size_t)argc, sizeof(char *)), .allowed = KERN_CPU_ALL,
-                        .seed = (uint64_t)time(NULL)};
-    struct check t = {0};
+    struct options o = { .slots = calloc((size_t)argc, sizeof(char *)),
+                         .allowed = KERN_CPU_ALL,
+                         .seed = (uint64_t)time(NULL) };
+    struct check t = { 0 };
     size_t ran = 0, failed = 0, absent = 0;
 
     if (!o.slots || !parse(&o, argc, argv)) {

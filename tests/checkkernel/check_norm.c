@@ -6,11 +6,11 @@
 
 #include "tests/checkkernel/check.h"
 
-static const size_t widths[] = {1, 7, 8, 9, 15, 16, 17, 33, 64, 65, 576, 1000};
+static const size_t widths[] = { 1, 7, 8, 9, 15, 16, 17, 33, 64, 65, 576, 1000 };
 enum { ROWS = 3 };
 
-/* The sum of squares is off by at most (n + 2) eps of itself, the root halves that; 5 more roundings:
- * the mean, eps, the root, the quotient, two products. */
+/* The sum of squares is off by at most (n + 2) eps of itself, the root halves that; 5 more
+ * roundings: the mean, eps, the root, the quotient, two products. */
 static void expect_rms(struct check *t, const float *out, const double *in, const float *weight,
                        size_t n, double eps)
 {
@@ -25,8 +25,8 @@ static void expect_rms(struct check *t, const float *out, const double *in, cons
 }
 
 /* The mean is off by n eps of the mean magnitude A; a deviation by that and one rounding of itself;
- * the variance by twice the relative deviation error, (n + 2) eps and the square of the mean's error.
- * All stated against max(A, |x|) / sqrt(var + eps). */
+ * the variance by twice the relative deviation error, (n + 2) eps and the square of the mean's
+ * error. All stated against max(A, |x|) / sqrt(var + eps). */
 static void expect_layer(struct check *t, const float *out, const double *in, const float *weight,
                          const float *beta, size_t n, double eps)
 {
@@ -43,10 +43,10 @@ static void expect_layer(struct check *t, const float *out, const double *in, co
         const double gain = weight ? weight[c] : 1, shift = beta ? beta[c] : 0;
         const double centred = in[c] - mean, want = centred * factor * gain + shift;
         const double spread = off * factor;
-        const double bound = fabs(gain) * factor * (off + EPS * fabs(centred)) +
-                             fabs(centred * factor * gain) *
-                                 (((double)n / 2 + 6) * EPS + spread + spread * spread) +
-                             2 * EPS * fabs(shift);
+        const double bound =
+            fabs(gain) * factor * (off + EPS * fabs(centred)) +
+            fabs(centred * factor * gain) * (((double)n / 2 + 6) * EPS + spread + spread * spread) +
+            2 * EPS * fabs(shift);
 
         check_near(t, out[c], want, bound, "norm", n, c);
     }
@@ -85,7 +85,7 @@ void check_layernorm_f32(struct check *t, kern_layernorm_f32_fn *fn)
     for (size_t i = 0; i < 4 * COUNT(widths); i++) {
         const size_t n = widths[i / 4];
         float *in = check_floats(t, ROWS * n, -4, 8), *out = check_output(t, ROWS * n);
-        struct kern_layernorm_args a = {in, NULL, NULL, out, ROWS, n, 1e-5f};
+        struct kern_layernorm_args a = { in, NULL, NULL, out, ROWS, n, 1e-5f };
 
         if (i % 2) a.weight = check_floats(t, n, -2, 2);
         if (i % 4 > 1) a.beta = check_floats(t, n, -2, 2);
@@ -100,8 +100,13 @@ void check_layernorm_f32(struct check *t, kern_layernorm_f32_fn *fn)
         check_free(t);
     }
     enum { WIDE = 4096 };
-    const struct kern_layernorm_args a = {check_floats(t, WIDE, -8, 8), check_floats(t, WIDE, -2, 2),
-                                          NULL, check_output(t, WIDE), 1, WIDE, 1e-5f};
+    const struct kern_layernorm_args a = { check_floats(t, WIDE, -8, 8),
+                                           check_floats(t, WIDE, -2, 2),
+                                           NULL,
+                                           check_output(t, WIDE),
+                                           1,
+                                           WIDE,
+                                           1e-5f };
 
     CHECK_BENCH(t, "4096", 3 * 4 * WIDE, 7 * WIDE, fn(&a));
     check_free(t);
@@ -114,9 +119,14 @@ static void check_skip_shape(struct check *t, void (*fn)(const struct kern_skip_
     double wide[1000];
     float *sum = check_output(t, ROWS * n), *out = check_output(t, ROWS * n);
     float *again = check_output(t, ROWS * n);
-    struct kern_skip_norm_args a = {.x = check_floats(t, ROWS * n, -4, 4), .sum = sum, .out = out,
-                                    .skip = check_floats(t, skip_rows * n, -4, 4),
-                                    .skip_rows = skip_rows, .rows = ROWS, .cols = n, .eps = 1e-6f};
+    struct kern_skip_norm_args a = { .x = check_floats(t, ROWS * n, -4, 4),
+                                     .sum = sum,
+                                     .out = out,
+                                     .skip = check_floats(t, skip_rows * n, -4, 4),
+                                     .skip_rows = skip_rows,
+                                     .rows = ROWS,
+                                     .cols = n,
+                                     .eps = 1e-6f };
 
     if (options & 1) a.bias = check_floats(t, n, -1, 1);
     if (options & 2) a.weight = check_floats(t, n, -2, 2);
@@ -154,7 +164,7 @@ static void check_skip(struct check *t, void (*fn)(const struct kern_skip_norm_a
             check_skip_shape(t, fn, widths[i], 1, layer, options);
         }
     enum { WIDE = 4096 };
-    struct kern_skip_norm_args a = {.skip_rows = 1, .rows = 1, .cols = WIDE, .eps = 1e-6f};
+    struct kern_skip_norm_args a = { .skip_rows = 1, .rows = 1, .cols = WIDE, .eps = 1e-6f };
 
     a.x = check_floats(t, WIDE, -4, 4);
     a.skip = check_floats(t, WIDE, -4, 4);

@@ -4,7 +4,7 @@
 
 void check_probe_read(struct check *t, kern_probe_read_fn *fn)
 {
-    static const size_t sizes[] = {0, 255, 256, 511, 512, 4096, 70000};
+    static const size_t sizes[] = { 0, 255, 256, 511, 512, 4096, 70000 };
 
     for (size_t i = 0; i < COUNT(sizes); i++) {
         const uint8_t *p = check_random_bytes(t, sizes[i]);

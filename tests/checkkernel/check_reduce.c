@@ -5,7 +5,7 @@
 
 #include "tests/checkkernel/check.h"
 
-static const size_t sizes[] = {0, 1, 2, 7, 8, 15, 16, 17, 63, 64, 65, 129, 1000};
+static const size_t sizes[] = { 0, 1, 2, 7, 8, 15, 16, 17, 63, 64, 65, 129, 1000 };
 
 /* Values from a small set, so that there are ties; some NaN, both infinities, both zeros. */
 static float *tied_floats(struct check *t, size_t n, int mood)
@@ -93,10 +93,10 @@ void check_reduce_sum_f32(struct check *t, kern_reduce_sum_f32_fn *fn)
 }
 
 /* By repeated selection. */
-static void expect_topk(struct check *t, const uint32_t *index, size_t count, const float *x, size_t n,
-                        size_t k)
+static void expect_topk(struct check *t, const uint32_t *index, size_t count, const float *x,
+                        size_t n, size_t k)
 {
-    bool taken[1000] = {false};
+    bool taken[1000] = { false };
 
     for (size_t i = 0; i < k; i++) {
         size_t best = n;
@@ -118,7 +118,7 @@ static void expect_topk(struct check *t, const uint32_t *index, size_t count, co
 
 void check_topk_f32(struct check *t, kern_topk_f32_fn *fn)
 {
-    static const size_t counts[] = {0, 1, 2, 5, 16, 50, 129};
+    static const size_t counts[] = { 0, 1, 2, 5, 16, 50, 129 };
 
     for (size_t i = 0; i < COUNT(sizes); i++)
         for (size_t c = 0; c < COUNT(counts) && counts[c] <= sizes[i]; c++)

@@ -22,8 +22,8 @@ static void check_rope(struct check *t, rope_fn *fn, bool paired)
 {
     static const struct {
         size_t heads, stride, rot;
-    } cases[] = {{1, 2, 2},   {3, 64, 64},  {2, 96, 32},  {5, 37, 18}, {1, 128, 128},
-                 {2, 10, 10}, {3, 80, 66}, {2, 256, 64}, {4, 40, 34}};
+    } cases[] = { { 1, 2, 2 },   { 3, 64, 64 }, { 2, 96, 32 },  { 5, 37, 18 }, { 1, 128, 128 },
+                  { 2, 10, 10 }, { 3, 80, 66 }, { 2, 256, 64 }, { 4, 40, 34 } };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
         const size_t half = cases[i].rot / 2, stride = cases[i].stride;
@@ -52,12 +52,6 @@ static void check_rope(struct check *t, rope_fn *fn, bool paired)
     check_free(t);
 }
 
-void check_rope_half_f32(struct check *t, kern_rope_half_f32_fn *fn)
-{
-    check_rope(t, fn, false);
-}
+void check_rope_half_f32(struct check *t, kern_rope_half_f32_fn *fn) { check_rope(t, fn, false); }
 
-void check_rope_pair_f32(struct check *t, kern_rope_pair_f32_fn *fn)
-{
-    check_rope(t, fn, true);
-}
+void check_rope_pair_f32(struct check *t, kern_rope_pair_f32_fn *fn) { check_rope(t, fn, true); }

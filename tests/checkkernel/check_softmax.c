@@ -21,14 +21,15 @@ static void expect_row(struct check *t, const float *out, const float *in, size_
         const double want = most == -INFINITY ? 0 : exp(in[c] - most) / sum;
         const double away = in[c] == -INFINITY ? 0 : most - in[c];
 
-        check_near(t, out[c], want, ((double)n + 12 + away + (double)n * reach) * EPS * want + 0x1p-126,
-                   "softmax", n, c);
+        check_near(t, out[c], want,
+                   ((double)n + 12 + away + (double)n * reach) * EPS * want + 0x1p-126, "softmax",
+                   n, c);
     }
 }
 
 void check_softmax_f32(struct check *t, kern_softmax_f32_fn *fn)
 {
-    static const size_t widths[] = {1, 2, 7, 8, 15, 16, 17, 33, 100, 1000};
+    static const size_t widths[] = { 1, 2, 7, 8, 15, 16, 17, 33, 100, 1000 };
     enum { ROWS = 5 };
 
     for (size_t i = 0; i < COUNT(widths); i++) {
@@ -36,9 +37,9 @@ void check_softmax_f32(struct check *t, kern_softmax_f32_fn *fn)
         float *in = check_floats(t, ROWS * n, -20, 20), *out = check_output(t, ROWS * n);
 
         for (size_t c = 0; c < n; c++) {
-            in[n + c] = -INFINITY;           /* nothing to choose from */
+            in[n + c] = -INFINITY;                /* nothing to choose from */
             if (c % 3) in[2 * n + c] = -INFINITY; /* masked */
-            in[3 * n + c] *= 1e4f;           /* far apart */
+            in[3 * n + c] *= 1e4f;                /* far apart */
         }
         fn(out, in, ROWS, n);
         for (size_t r = 0; r < ROWS; r++) expect_row(t, out + r * n, in + r * n, n);

@@ -18,7 +18,4 @@ const struct backend_ops *backend_find(const char *name)
     return NULL;
 }
 
-const char *const *backend_names(void)
-{
-    return names;
-}
+const char *const *backend_names(void) { return names; }

@@ -9,6 +9,7 @@ enum { CPU_ALIGN = 64 };
 
 struct cpu_backend {
     struct backend head;
+    pthread_mutex_t lock; /* held while the team works, or scratch may move */
     struct cpu_team *team;
     bool strict; /* block-quantised layers in fp32 */
     /* Scratch of the operators, grown by compile: [n_workers] private slices, then a shared one. */
@@ -26,8 +27,9 @@ struct prepared {
 struct cpu_run; /* one execution, shared by its workers */
 
 struct cpu_task {
-    const struct op_call *call;     /* operator, attributes, node name; types as at compile time */
-    const struct tensor *const *in; /* [call->n_in], NULL = absent; types and data of this execution */
+    const struct op_call *call; /* operator, attributes, node name; types as at compile time */
+    const struct tensor *const
+        *in; /* [call->n_in], NULL = absent; types and data of this execution */
     const struct tensor *const *out; /* [call->n_out], likewise; written through data */
     const struct prepared *prepared;
     const struct step *step;
@@ -58,7 +60,8 @@ struct cpu_op {
     cpu_op_fn *run; /* NULL: not here */
     cpu_prepare_fn *prepare;
     cpu_scratch_fn *scratch;
-    unsigned inplace; /* bit i: output 0 may lie on input i when their bytes are the same in number */
+    unsigned
+        inplace; /* bit i: output 0 may lie on input i when their bytes are the same in number */
 };
 extern const struct cpu_op cpu_ops[OP_COUNT];
 

@@ -6,20 +6,11 @@
 
 /* ---- scratch ---- */
 
-size_t cpu_attend_tokens(size_t heads)
-{
-    return heads >= CPU_ROWS ? 1 : CPU_ROWS / heads;
-}
+size_t cpu_attend_tokens(size_t heads) { return heads >= CPU_ROWS ? 1 : CPU_ROWS / heads; }
 
-size_t cpu_attend_rows(size_t heads)
-{
-    return cpu_attend_tokens(heads) * heads;
-}
+size_t cpu_attend_rows(size_t heads) { return cpu_attend_tokens(heads) * heads; }
 
-static size_t round_up(size_t n)
-{
-    return (n + 15) & ~(size_t)15; /* floats in a cache line */
-}
+static size_t round_up(size_t n) { return (n + 15) & ~(size_t)15; /* floats in a cache line */ }
 
 size_t cpu_state_floats(size_t rows, size_t head_dim)
 {
@@ -62,9 +53,9 @@ size_t cpu_attend_scratch(size_t heads, size_t head_dim)
 {
     const size_t rows = cpu_attend_rows(heads);
 
-    return sizeof(float) * (2 * cpu_state_floats(rows, head_dim) +
-                            2 * CPU_SPAN * round_up(head_dim) + rows * CPU_SPAN +
-                            3 * round_up(rows));
+    return sizeof(float) *
+           (2 * cpu_state_floats(rows, head_dim) + 2 * CPU_SPAN * round_up(head_dim) +
+            rows * CPU_SPAN + 3 * round_up(rows));
 }
 
 /* ---- which keys ---- */
@@ -210,9 +201,12 @@ static void run_span(const struct cpu_attend *a, size_t t0, size_t t1, size_t ke
     }
     args.k = row_at(a, a->k, key);
     args.v = row_at(a, a->v, key);
-    if (a->dtype == DT_F32) kern.attn_f32(&args);
-    else if (a->dtype == DT_F16) kern.attn_f16(&args);
-    else kern.attn_bf16(&args);
+    if (a->dtype == DT_F32)
+        kern.attn_f32(&args);
+    else if (a->dtype == DT_F16)
+        kern.attn_f16(&args);
+    else
+        kern.attn_bf16(&args);
 }
 
 /* ---- segments ---- */

@@ -22,7 +22,8 @@ struct cpu_kv_scale {
 };
 
 struct cpu_attend {
-    /* keys and values of one head: rows of head_dim from k and v, or in pages of page_tokens rows */
+    /* keys and values of one head: rows of head_dim from k and v, or in pages of page_tokens rows
+     */
     const char *k, *v;
     enum dtype dtype;     /* f32, f16, bf16; quantised: i8, or u8 with two numbers a byte */
     const int32_t *pages; /* NULL: contiguous */
@@ -35,10 +36,11 @@ struct cpu_attend {
     /* queries: tokens x heads rows of head_dim, token-major and contiguous */
     const float *q;
     size_t heads;
-    size_t first_key; /* key index of token 0; token t sees keys up to first_key + t */
-    size_t n_keys;    /* … and below this */
+    size_t first_key;  /* key index of token 0; token t sees keys up to first_key + t */
+    size_t n_keys;     /* … and below this */
     const float *sink; /* [heads] or NULL */
-    const struct tensor *bias; /* added to scores, heads == 1: element bias_at + t * bias_stride + key */
+    const struct tensor
+        *bias; /* added to scores, heads == 1: element bias_at + t * bias_stride + key */
     size_t bias_at, bias_stride;
 };
 

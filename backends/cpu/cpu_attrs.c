@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Deep copies of attribute structs, generated from ir/attrs.def: a program outlives the graph it was
- * compiled from. */
+/* Deep copies of attribute structs, generated from ir/attrs.def: a program outlives the graph it
+ * was compiled from. */
 #include "backends/cpu/cpu_run.h"
 
 static bool copy_str(struct arena *a, const char **s)

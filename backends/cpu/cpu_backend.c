@@ -2,10 +2,11 @@
 /* The vtable: opening, memory, preparation of single nodes. */
 #include "backends/cpu/cpu_backend.h"
 
+#include <cblas.h>
 #include <pthread.h>
 #include <string.h>
 
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/cpu_numeric.h"
 #include "backends/cpu/cpu_run.h"
 
 enum { THREADS_MAX = 256 };
@@ -28,7 +29,10 @@ static status kernels_acquire(const char *isa, struct err *err)
     if (kern_users > 0 && mask != kern_mask) {
         st = FAIL(err, ST_BUSY, "cpu: kernels are in use with another instruction set");
     } else {
-        if (kern_users++ == 0) kern_init(mask);
+        if (kern_users++ == 0) {
+            kern_init(mask);
+            openblas_set_num_threads(1); /* the team is what shares the work */
+        }
         kern_mask = mask;
     }
     pthread_mutex_unlock(&kern_lock);
@@ -51,6 +55,7 @@ static void cpu_close(struct backend *handle)
     if (!be) return;
     cpu_team_close(be->team);
     mem_free_aligned(be->scratch);
+    pthread_mutex_destroy(&be->lock);
     mem_free(be);
     kernels_release();
 }
@@ -74,6 +79,7 @@ static status cpu_open(struct backend **out, const struct backend_config *cfg, s
         kernels_release();
         return FAIL(err, ST_NOMEM, "cpu: backend");
     }
+    pthread_mutex_init(&be->lock, NULL);
     be->head.ops = &cpu_backend_ops;
     be->strict = cfg->precision != NULL;
     const status st = cpu_team_open(&be->team, n, err);
@@ -126,14 +132,24 @@ static status cpu_read(struct backend *be, void *dst, struct view src, size_t n,
 
 /* ---- nodes ---- */
 
+/* Elements of less than a byte only where they are read as such, or copied whole. */
+static bool type_supported(enum op_kind op, enum dtype dt)
+{
+    if (dt == DT_NONE) return true;
+    if (cpu_class_of(dt) == CPU_NONE) return false;
+    if (dtype_bits(dt) >= 8) return true;
+    return op == OP_CAST || op == OP_CASTLIKE || op == OP_DEQUANTIZELINEAR || op == OP_GATHERQ ||
+           cpu_ops[op].run == cpu_ops[OP_RESHAPE].run || op == OP_CONSTANT;
+}
+
 static bool cpu_supports(const struct backend *be, const struct op_call *call)
 {
     (void)be;
     if (call->op <= OP_NONE || call->op >= OP_COUNT || !cpu_ops[call->op].run) return false;
     for (int i = 0; i < call->n_in; i++)
-        if (call->in[i].type.dtype == DT_STRING) return false;
+        if (!type_supported(call->op, call->in[i].type.dtype)) return false;
     for (int i = 0; i < call->n_out; i++)
-        if (call->out[i].type.dtype == DT_STRING) return false;
+        if (!type_supported(call->op, call->out[i].type.dtype)) return false;
     return true;
 }
 
@@ -144,7 +160,11 @@ static status cpu_prepare(struct backend *be, const struct op_call *call, struct
     if (!cpu_supports(be, call))
         return FAIL(err, ST_UNSUPPORTED, "%s: no such operator on the cpu", call->node);
     if (!cpu_ops[call->op].prepare) return ST_OK;
-    return cpu_ops[call->op].prepare((struct cpu_backend *)be, call, out, err);
+    struct cpu_backend *cpu = (struct cpu_backend *)be;
+    pthread_mutex_lock(&cpu->lock);
+    const status st = cpu_ops[call->op].prepare(cpu, call, out, err);
+    pthread_mutex_unlock(&cpu->lock);
+    return st;
 }
 
 static void cpu_release(struct backend *be, struct prepared *p)

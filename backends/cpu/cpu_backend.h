@@ -6,12 +6,13 @@
  * same functions serve lowered segments (leading dimension = tokens of the step) and one-node
  * segments with dense tensors.
  *
- *     cpu_team.c     threads, barrier            cpu_plan.c     lifetimes -> one block of temporaries
- *     cpu_backend.c  the vtable, memory          cpu_program.c  compile: steps, scratch, attributes
- *     cpu_table.c    operator -> function        cpu_execute.c  bind, check, walk
- *     cpu_task.c     shares, errors, walks       cpu_<theme>.c  the operators
+ *     cpu_team.c     threads, barrier            cpu_plan.c     lifetimes -> one block of
+ * temporaries cpu_backend.c  the vtable, memory          cpu_program.c  compile: steps, scratch,
+ * attributes cpu_table.c    operator -> function        cpu_execute.c  bind, check, walk cpu_task.c
+ * shares, errors, walks       cpu_<theme>.c  the operators
  *
- * One execute, compile or prepare at a time per backend handle. */
+ * Calls on one handle may come from several threads: compile, prepare and execute take turns. A
+ * program is executed by one thread at a time. */
 #pragma once
 #include "backends/backend.h"
 

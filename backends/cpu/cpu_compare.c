@@ -167,8 +167,10 @@ void cpu_cast(const struct cpu_task *t)
         const size_t n = s.end - i < CPU_CHUNK ? s.end - i : CPU_CHUNK;
 
         cpu_load(&x, in->data, from, (int64_t)i, 1, n);
-        if (to == DT_BOOL) to_bool(&x, cpu_class_of(from), n);
-        else cpu_convert(&x, cpu_class_of(from), cpu_class_of(to), n);
+        if (to == DT_BOOL)
+            to_bool(&x, cpu_class_of(from), n);
+        else
+            cpu_convert(&x, cpu_class_of(from), cpu_class_of(to), n);
         cpu_store(out->data, to, i, &x, n);
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Element-wise arithmetic and activations. Floats go through the kernels in chunks, converted at the
- * edges where they are f16 or bf16; f64 and integers are plain loops. */
+/* Element-wise arithmetic and activations. Floats go through the kernels in chunks, converted at
+ * the edges where they are f16 or bf16; f64 and integers are plain loops. */
 #include <math.h>
 #include <string.h>
 
@@ -18,21 +18,14 @@ static void map_f32(float *x, size_t n, scalar_f32_fn *fn)
     for (size_t i = 0; i < n; i++) x[i] = fn(x[i]);
 }
 
-static float recip_f32(float x)
-{
-    return 1.0f / x;
-}
+static float recip_f32(float x) { return 1.0f / x; }
 
-static float softplus_f32(float x)
-{
-    return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x));
-}
+static float softplus_f32(float x) { return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x)); }
 
 static bool gelu_is_tanh(const struct op_call *c)
 {
-    return c->op == OP_FASTGELU ||
-           (c->op == OP_GELU && c->attr.gelu.approximate &&
-            strcmp(c->attr.gelu.approximate, "tanh") == 0);
+    return c->op == OP_FASTGELU || (c->op == OP_GELU && c->attr.gelu.approximate &&
+                                    strcmp(c->attr.gelu.approximate, "tanh") == 0);
 }
 
 static void quick_gelu(float *x, size_t n, float alpha)
@@ -71,17 +64,16 @@ static bool unary_f32(const struct op_call *c, float *x, size_t n)
     case OP_GELU:
     case OP_FASTGELU:
     case OP_BIASGELU:
-        if (gelu_is_tanh(c)) kern.gelu_tanh_f32(x, x, n);
-        else kern.gelu_erf_f32(x, x, n);
+        if (gelu_is_tanh(c))
+            kern.gelu_tanh_f32(x, x, n);
+        else
+            kern.gelu_erf_f32(x, x, n);
         return true;
     default: return false;
     }
 }
 
-static double sigmoid_f64(double x)
-{
-    return 1.0 / (1.0 + exp(-x));
-}
+static double sigmoid_f64(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 static double gelu_f64(const struct op_call *c, double x)
 {
@@ -198,8 +190,10 @@ static bool clip_bound(const struct cpu_task *t, int i, enum cpu_class cls, unio
     }
     if (t->call->version >= 11 || (cls != CPU_F32 && cls != CPU_F64)) return false;
     const float v = i == 1 ? t->call->attr.clip.min : t->call->attr.clip.max;
-    if (cls == CPU_F32) out->f32[0] = v;
-    else out->f64[0] = (double)v;
+    if (cls == CPU_F32)
+        out->f32[0] = v;
+    else
+        out->f64[0] = (double)v;
     return true;
 }
 
@@ -466,7 +460,8 @@ void cpu_variadic(const struct cpu_task *t)
 
 /* ---- gated activations of the lowered form: act(gate) * up ---- */
 
-static void gate_row(const char *act, float *out, const float *gate, const float *up, size_t n)
+/* n <= CPU_CHUNK */
+static void gate_piece(const char *act, float *out, const float *gate, const float *up, size_t n)
 {
     if (strcmp(act, "silu") == 0) {
         kern.silu_mul_f32(out, gate, up, n);
@@ -481,14 +476,13 @@ static void gate_row(const char *act, float *out, const float *gate, const float
         return;
     }
     float x[CPU_CHUNK];
-    for (size_t i = 0; i < n; i += CPU_CHUNK) {
-        const size_t m = n - i < CPU_CHUNK ? n - i : CPU_CHUNK;
-
-        if (strcmp(act, "relu") == 0) kern.relu_f32(x, gate + i, m);
-        else if (strcmp(act, "sigmoid") == 0) kern.sigmoid_f32(x, gate + i, m);
-        else kern.quick_gelu_f32(x, gate + i, m);
-        kern.mul_f32(out + i, x, up + i, m);
-    }
+    if (strcmp(act, "relu") == 0)
+        kern.relu_f32(x, gate, n);
+    else if (strcmp(act, "sigmoid") == 0)
+        kern.sigmoid_f32(x, gate, n);
+    else
+        kern.quick_gelu_f32(x, gate, n);
+    kern.mul_f32(out, x, up, n);
 }
 
 static bool act_known(const char *act)
@@ -525,7 +519,7 @@ void cpu_gatedact(const struct cpu_task *t)
         const float *u = up ? cpu_row_f32(up, row * stride + col, n, b)
                             : cpu_row_f32(gate, row * stride + width + col, n, b);
         float *o = out->type.dtype == DT_F32 ? (float *)out->data + i : y;
-        gate_row(t->call->attr.gated.act, o, g, u, n);
+        gate_piece(t->call->attr.gated.act, o, g, u, n);
         if (o == y) cpu_from_f32(out->data, out->type.dtype, i, y, n);
     }
 }

@@ -132,8 +132,8 @@ static void walk(void *arg, int worker)
         s->run(&t);
         if (i + 1 == p->n_steps) return; /* the end of the run is a barrier too */
         cpu_team_sync(be->team);
-        /* Not `any failure`: a faster worker may already have failed in the step after this one, and
-         * all must leave by the same door. */
+        /* Not `any failure`: a faster worker may already have failed in the step after this one,
+         * and all must leave by the same door. */
         if (atomic_load_explicit(&run->failed_at, memory_order_relaxed) <= i) return;
     }
 }
@@ -148,6 +148,8 @@ status cpu_execute(struct backend *be, struct program *p, const struct step *ste
 
     atomic_flag_clear(&run.claimed);
     atomic_init(&run.failed_at, INT_MAX);
+    pthread_mutex_lock(&run.be->lock);
     cpu_team_run(run.be->team, walk, &run);
+    pthread_mutex_unlock(&run.be->lock);
     return run.st;
 }

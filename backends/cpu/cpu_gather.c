@@ -74,7 +74,10 @@ static bool qtable_of(const struct cpu_task *t, struct qtable *q)
         cpu_axis(a->quantize_axis, ndim) != ndim - 1 || a->block_size < 1 ||
         a->block_size > INT32_MAX || !scales || !cpu_is_float(scales->type.dtype))
         return false;
-    q->bits = dt == DT_U4 || dt == DT_I4 ? 4 : dt == DT_I8 ? 8 : a->has_bits ? (unsigned)a->bits : 4;
+    q->bits = dt == DT_U4 || dt == DT_I4 ? 4
+              : dt == DT_I8              ? 8
+              : a->has_bits              ? (unsigned)a->bits
+                                         : 4;
     if (q->bits != 4 && q->bits != 8) return false;
     const size_t stored = (size_t)data->type.dim[ndim - 1];
     q->k = dt == DT_U8 ? stored * 8 / q->bits : stored;
@@ -90,7 +93,8 @@ static bool qtable_of(const struct cpu_task *t, struct qtable *q)
     q->zp = zp ? zp->data : NULL;
     if (q->k * q->bits % 8 != 0 || (q->bits == 4 && q->block % 2 != 0)) return false;
     if (zp && dt != DT_U8) q->zp_row_bytes = 0; /* packed without row padding: read by nibble */
-    const size_t zp_bytes = dt == DT_U8 ? q->n * q->zp_row_bytes : (q->n * q->blocks * q->bits + 7) / 8;
+    const size_t zp_bytes =
+        dt == DT_U8 ? q->n * q->zp_row_bytes : (q->n * q->blocks * q->bits + 7) / 8;
     return cpu_elements(scales) == q->n * q->blocks && (!zp || cpu_bytes(zp) == zp_bytes);
 }
 
@@ -138,8 +142,10 @@ static bool qtable_row(const struct qtable *q, size_t row, const struct tensor *
         .k = q->k,
         .block = q->block,
     };
-    if (q->bits == 4) kern.dequant_row_q4(&a);
-    else kern.dequant_row_q8(&a);
+    if (q->bits == 4)
+        kern.dequant_row_q4(&a);
+    else
+        kern.dequant_row_q8(&a);
     return true;
 }
 
@@ -164,7 +170,8 @@ void cpu_gatherq(const struct cpu_task *t)
     struct qtable q;
 
     if (!qtable_of(t, &q) || !cpu_is_float(out->type.dtype)) {
-        cpu_fail(t, ST_UNSUPPORTED, "table of this form (expected rows quantised along the last axis)");
+        cpu_fail(t, ST_UNSUPPORTED,
+                 "table of this form (expected rows quantised along the last axis)");
         return;
     }
     const size_t entries = (size_t)data->type.dim[0];
@@ -228,9 +235,9 @@ void cpu_dequant(const struct cpu_task *t)
     union cpu_chunk q, z;
     float y[CPU_CHUNK];
 
-    if (!scale_map_of(t, &m) || !cpu_is_float(scale->type.dtype) || !cpu_is_float(out->type.dtype) ||
-        cpu_class_of(x->type.dtype) != CPU_I64 || (zp && cpu_elements(zp) != cpu_elements(scale)) ||
-        cpu_elements(out) != cpu_elements(x)) {
+    if (!scale_map_of(t, &m) || !cpu_is_float(scale->type.dtype) ||
+        !cpu_is_float(out->type.dtype) || cpu_class_of(x->type.dtype) != CPU_I64 ||
+        (zp && cpu_elements(zp) != cpu_elements(scale)) || cpu_elements(out) != cpu_elements(x)) {
         cpu_fail(t, ST_SHAPE, "scale or zero point do not fit the input");
         return;
     }

@@ -13,8 +13,22 @@
 #include "backends/cpu/cpu_ops.h"
 
 enum gqa_in {
-    Q, K, V, PAST_K, PAST_V, SEQLENS, TOTAL, COS, SIN, POSITIONS, BIAS, SINK, K_SCALE, V_SCALE,
-    Q_NORM, K_NORM
+    Q,
+    K,
+    V,
+    PAST_K,
+    PAST_V,
+    SEQLENS,
+    TOTAL,
+    COS,
+    SIN,
+    POSITIONS,
+    BIAS,
+    SINK,
+    K_SCALE,
+    V_SCALE,
+    Q_NORM,
+    K_NORM
 };
 
 struct gqa {
@@ -25,12 +39,12 @@ struct gqa {
     size_t batch, seq, heads, kv_heads, group, head_dim, rot_dim;
     size_t past_rows, present_rows, row_bytes;
     size_t q_stride, kv_stride, k_at, v_at; /* elements between tokens; element of token 0 */
-    bool stores;       /* false: no new keys, the past is read as it is */
+    bool stores;                            /* false: no new keys, the past is read as it is */
     bool windowed;
     enum dtype cache;
-    int64_t total;     /* of the longest sequence */
-    char *joined[2];   /* windowed: [B, KV heads, past_rows + seq, row_bytes] */
-    float *queries;    /* [B, KV heads, seq, group, head_dim] */
+    int64_t total;   /* of the longest sequence */
+    char *joined[2]; /* windowed: [B, KV heads, past_rows + seq, row_bytes] */
+    float *queries;  /* [B, KV heads, seq, group, head_dim] */
 };
 
 /* Where a sequence's tokens lie. */
@@ -111,8 +125,8 @@ static bool extras_ok(const struct cpu_task *t, struct gqa *g)
     const struct tensor *sink = cpu_in(t, SINK);
 
     for (int i = Q_NORM; i <= K_NORM; i++)
-        if (cpu_in(t, i) && (!cpu_is_float(t->in[i]->type.dtype) ||
-                             cpu_elements(t->in[i]) != g->head_dim))
+        if (cpu_in(t, i) &&
+            (!cpu_is_float(t->in[i]->type.dtype) || cpu_elements(t->in[i]) != g->head_dim))
             return false;
     if (sink && (!cpu_is_float(sink->type.dtype) || cpu_elements(sink) != g->heads)) return false;
     g->bias = cpu_in(t, BIAS);
@@ -133,10 +147,7 @@ static bool extras_ok(const struct cpu_task *t, struct gqa *g)
     return g->rot_dim <= g->head_dim;
 }
 
-static size_t align(size_t n)
-{
-    return (n + CPU_ALIGN - 1) & ~(size_t)(CPU_ALIGN - 1);
-}
+static size_t align(size_t n) { return (n + CPU_ALIGN - 1) & ~(size_t)(CPU_ALIGN - 1); }
 
 /* Bytes of the joined copy of one cache. */
 static size_t joined_bytes(const struct gqa *g)
@@ -149,8 +160,9 @@ static bool read_call(const struct cpu_task *t, struct gqa *g)
     const struct attrs_gqa *a = &t->call->attr.gqa;
     const struct tensor *total = cpu_in(t, TOTAL), *lens = cpu_in(t, SEQLENS);
 
-    *g = (struct gqa){ .q = cpu_in(t, Q), .k = cpu_in(t, K), .v = cpu_in(t, V),
-                       .out = cpu_out(t, 0) };
+    *g = (struct gqa){
+        .q = cpu_in(t, Q), .k = cpu_in(t, K), .v = cpu_in(t, V), .out = cpu_out(t, 0)
+    };
     if (a->num_heads < 1 || a->kv_num_heads < 1 || a->num_heads % a->kv_num_heads != 0 ||
         g->q->type.ndim != 3 || !cpu_is_float(g->q->type.dtype) || !total || !lens)
         return false;
@@ -273,8 +285,10 @@ static void put_row(const struct gqa *g, int kv, size_t h, const float *x, char 
         const float r = rintf(x[d] / (s == 0 ? 1.0f : s));
         const int q = (int)(r > hi ? hi : r > lo ? r : lo); /* NaN becomes lo */
 
-        if (!nibbles) out[d] = (char)q;
-        else out[d / 2] = (char)((uint8_t)out[d / 2] | (unsigned)(q + 8) << (d % 2 ? 4 : 0));
+        if (!nibbles)
+            out[d] = (char)q;
+        else
+            out[d / 2] = (char)((uint8_t)out[d / 2] | (unsigned)(q + 8) << (d % 2 ? 4 : 0));
     }
 }
 
@@ -330,7 +344,8 @@ static void norm_rope(const struct cpu_task *t, const struct gqa *g, int64_t pos
     const float *sin = cpu_row_f32(cpu_in(t, SIN), (size_t)pos * half, half, line + g->head_dim);
     if (t->call->attr.gqa.rotary_interleaved)
         kern.rope_pair_f32(x, n, g->head_dim, cos, sin, g->rot_dim);
-    else kern.rope_half_f32(x, n, g->head_dim, cos, sin, g->rot_dim);
+    else
+        kern.rope_half_f32(x, n, g->head_dim, cos, sin, g->rot_dim);
 }
 
 static float *queries_of(const struct gqa *g, size_t b, size_t h)
@@ -374,7 +389,8 @@ static void prepare_all(const struct cpu_task *t, const struct gqa *g)
 
 /* ---- attention ---- */
 
-/* Keys of head h of sequence b, for all heads of its group, or for one when a bias tells them apart. */
+/* Keys of head h of sequence b, for all heads of its group, or for one when a bias tells them
+ * apart. */
 static void fill_attend(const struct cpu_task *t, const struct gqa *g, const struct gqa_seq *s,
                         size_t b, size_t h, struct cpu_attend *a)
 {
@@ -400,8 +416,7 @@ static void fill_attend(const struct cpu_task *t, const struct gqa *g, const str
         struct cpu_kv_scale *scale = kv == 0 ? &a->k_scale : &a->v_scale;
 
         scale->per_channel = g->per_channel;
-        if (g->scale[kv])
-            scale->scale = g->scale[kv] + (g->per_channel ? h * g->head_dim : 0);
+        if (g->scale[kv]) scale->scale = g->scale[kv] + (g->per_channel ? h * g->head_dim : 0);
     }
 }
 

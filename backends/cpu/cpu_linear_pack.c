@@ -73,8 +73,10 @@ static void pack_share(void *arg, int worker)
     char *out = l->panels + begin * l->panel_bytes;
 
     if (begin == end) return;
-    if (job->shape) kern_pack_q(out, job->shape, job->qsrc, begin, end - begin);
-    else kern_pack_plain(out, job->plain, begin, end - begin);
+    if (job->shape)
+        kern_pack_q(out, job->shape, job->qsrc, begin, end - begin);
+    else
+        kern_pack_plain(out, job->plain, begin, end - begin);
 }
 
 static status pack(struct cpu_backend *be, const char *node, struct pack_job *job, struct err *err)
@@ -142,7 +144,7 @@ struct qlinear {
     const char *node;
     int64_t n, k, bits, block, accuracy_level;
     const struct tensor *b, *scales, *zp, *bias;
-    size_t blocks; /* per column */
+    size_t blocks;             /* per column */
     uint8_t *wide_b, *wide_zp; /* 2-bit weights widened to 4 */
     float *scales_f32, *zp_f32;
 };
@@ -257,10 +259,10 @@ static status widen_qlinear(struct qlinear *q, struct err *err)
 
     q->wide_b = mem_alloc(n * in_bytes * 2);
     q->wide_zp = mem_alloc(n * zp_bytes);
-    if (!q->wide_b || !q->wide_zp)
-        return FAIL(err, ST_NOMEM, no_memory, q->node, n, (size_t)q->k);
+    if (!q->wide_b || !q->wide_zp) return FAIL(err, ST_NOMEM, no_memory, q->node, n, (size_t)q->k);
     widen_2bit(q->wide_b, q->b->data, n, in_bytes, q->blocks * (size_t)q->block);
-    if (!q->zp) memset(q->wide_zp, 0x22, n * zp_bytes);
+    if (!q->zp)
+        memset(q->wide_zp, 0x22, n * zp_bytes);
     else if (!cpu_is_float(q->zp->type.dtype))
         widen_2bit(q->wide_zp, q->zp->data, n, (q->blocks + 3) / 4, q->blocks);
     return ST_OK;
@@ -273,8 +275,7 @@ static status gather_source(struct qlinear *q, struct kern_qsource *src, uint8_t
 
     if (q->bits == 2) TRY(widen_qlinear(q, err));
     *src = (struct kern_qsource){ .b = q->wide_b ? q->wide_b : q->b->data };
-    if (!widen_floats(q->scales, &q->scales_f32) ||
-        (zp_float && !widen_floats(q->zp, &q->zp_f32)))
+    if (!widen_floats(q->scales, &q->scales_f32) || (zp_float && !widen_floats(q->zp, &q->zp_f32)))
         return FAIL(err, ST_NOMEM, no_memory, q->node, (size_t)q->n, (size_t)q->k);
     src->scales = q->scales_f32;
     src->zp_f32 = q->zp_f32;
@@ -291,16 +292,16 @@ static status build_qlinear(struct cpu_backend *be, const struct op_call *call, 
 
     TRY(gather_source(q, &src, &zp, err));
     TRY(take_bias(l, call, q->bias, err));
-    const struct kern_qshape shape = { .n = l->n,
-                                       .k = l->k,
-                                       .block = (uint32_t)q->block,
-                                       .bits = q->bits == 8 ? 8 : 4,
-                                       .zp = zp };
+    const struct kern_qshape shape = {
+        .n = l->n, .k = l->k, .block = (uint32_t)q->block, .bits = q->bits == 8 ? 8 : 4, .zp = zp
+    };
     if (!kern_qshape_ok(&shape))
         return FAIL(err, ST_LIMIT, "%s: weights [%zu, %zu] too large", q->node, l->n, l->k);
     const bool a8 = q->accuracy_level == 4 && zp != KERN_ZP_F32 && !be->strict;
-    if (shape.bits == 8) l->kind = a8 ? CPU_LIN_Q8_A8 : CPU_LIN_Q8_F32;
-    else l->kind = a8 ? CPU_LIN_Q4_A8 : CPU_LIN_Q4_F32;
+    if (shape.bits == 8)
+        l->kind = a8 ? CPU_LIN_Q8_A8 : CPU_LIN_Q8_F32;
+    else
+        l->kind = a8 ? CPU_LIN_Q4_A8 : CPU_LIN_Q4_F32;
     l->block = shape.block;
     l->zp = zp;
     l->panel_bytes = kern_q_panel_bytes(&shape);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* MatMul and Gemm of dense tensors. A constant matrix on the right is packed once and goes the way of
- * the linear layers; everything else goes to BLAS, one single-threaded call per block of rows. */
+/* MatMul and Gemm of dense tensors. A constant matrix on the right is packed once and goes the way
+ * of the linear layers; everything else goes to BLAS, one single-threaded call per block of rows.
+ */
 #include <cblas.h>
 #include <string.h>
 
@@ -50,8 +51,8 @@ static void gemm_f32(const struct product *p, size_t row, size_t rows, const flo
     const float *from = p->trans_a ? a + row : a + row * p->k;
 
     cblas_sgemm(CblasRowMajor, p->trans_a ? CblasTrans : CblasNoTrans,
-                p->trans_b ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, 1.0f,
-                from, (int)(p->trans_a ? p->m : p->k), b, (int)(p->trans_b ? p->k : p->n), 0.0f,
+                p->trans_b ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, 1.0f, from,
+                (int)(p->trans_a ? p->m : p->k), b, (int)(p->trans_b ? p->k : p->n), 0.0f,
                 c + row * p->n, (int)p->n);
 }
 
@@ -90,8 +91,10 @@ static void product_rows(const struct cpu_task *t, const struct product *p, size
     } else {
         float *wa = t->scratch, *wb = wa + p->m * p->k, *wc = wb + p->k * p->n;
 
-        if (p->trans_a) cpu_to_f32(wa, a, p->dt, a_off, p->m * p->k);
-        else cpu_to_f32(wa + row * p->k, a, p->dt, a_off + row * p->k, rows * p->k);
+        if (p->trans_a)
+            cpu_to_f32(wa, a, p->dt, a_off, p->m * p->k);
+        else
+            cpu_to_f32(wa + row * p->k, a, p->dt, a_off + row * p->k, rows * p->k);
         if (*b_ready != b_off + 1) cpu_to_f32(wb, b, p->dt, b_off, p->k * p->n);
         *b_ready = b_off + 1;
         gemm_f32(p, row, rows, wa, wb, wc);
@@ -155,8 +158,8 @@ void cpu_matmul(const struct cpu_task *t)
         cpu_linear(t);
         return;
     }
-    if (!matmul_of(&a->type, &b->type, &mm) ||
-        cpu_elements(out) != mm.n_batch * mm.p.m * mm.p.n || out->type.dtype != mm.p.dt) {
+    if (!matmul_of(&a->type, &b->type, &mm) || cpu_elements(out) != mm.n_batch * mm.p.m * mm.p.n ||
+        out->type.dtype != mm.p.dt) {
         cpu_fail(t, ST_SHAPE, "matrices do not fit each other");
         return;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Operators that move elements: transpose, concat, split, slice, expand, tile, triangle. Elements are
- * moved by their size, whatever they mean. */
+/* Operators that move elements: transpose, concat, split, slice, expand, tile, triangle. Elements
+ * are moved by their size, whatever they mean. */
 #include <string.h>
 
 #include "backends/cpu/cpu_ops.h"
@@ -30,7 +30,8 @@ static void move_piece(char *out, const char *in, const struct cpu_piece *p, siz
     }
 }
 
-/* Fills the output from `in` shifted by `first` elements, with these strides over its dimensions. */
+/* Fills the output from `in` shifted by `first` elements, with these strides over its dimensions.
+ */
 static void move_all(const struct cpu_task *t, const struct tensor *in, int64_t first,
                      const int64_t *stride)
 {
@@ -239,8 +240,10 @@ void cpu_tile(const struct cpu_task *t)
     const size_t size = cpu_size(out->type.dtype), total = cpu_elements(out);
 
     for (int d = 0; d < ndim; d++) {
-        if (out->type.ndim == ndim && (out->type.dim[d] == 0 || (in->type.dim[d] > 0 &&
-            out->type.dim[d] % in->type.dim[d] == 0))) continue;
+        if (out->type.ndim == ndim &&
+            (out->type.dim[d] == 0 ||
+             (in->type.dim[d] > 0 && out->type.dim[d] % in->type.dim[d] == 0)))
+            continue;
         cpu_fail(t, ST_SHAPE, "output is no multiple of the input");
         return;
     }
@@ -279,7 +282,8 @@ void cpu_trilu(const struct cpu_task *t)
     k = k > cols ? cols : k < -rows ? -rows : k;
     const struct cpu_share s = cpu_share(t, cpu_span(in, 0, ndim - 1), 1);
     for (size_t r = s.begin; r < s.end; r++) {
-        int64_t cut = (int64_t)(r % (size_t)rows) + k + (upper ? 0 : 1); /* first of the right part */
+        int64_t cut =
+            (int64_t)(r % (size_t)rows) + k + (upper ? 0 : 1); /* first of the right part */
 
         cut = cut < 0 ? 0 : cut > cols ? cols : cut;
         const char *x = (const char *)in->data + r * (size_t)cols * size;

@@ -61,27 +61,43 @@ static void norm_row(const struct norm *n, float *lines, size_t row, const float
     const float *x = cpu_row_f32(n->x, at, n->cols, lines);
     const bool direct = n->out->type.dtype == DT_F32;
     float *out = direct ? (float *)n->out->data + at : lines + 6 * n->cols;
-    float *sum = n->sum && n->sum->type.dtype == DT_F32 ? (float *)n->sum->data + at
-                                                        : lines + 5 * n->cols;
+    float *sum =
+        n->sum && n->sum->type.dtype == DT_F32 ? (float *)n->sum->data + at : lines + 5 * n->cols;
 
     if (n->skip) {
-        const float *skip = cpu_row_f32(n->skip, row % n->skip_rows * n->cols, n->cols,
-                                        lines + n->cols);
-        const struct kern_skip_norm_args a = { .x = x, .skip = skip, .skip_rows = 1, .bias = bias,
-                                               .weight = weight, .beta = beta, .sum = sum,
-                                               .out = out, .rows = 1, .cols = n->cols,
+        const float *skip =
+            cpu_row_f32(n->skip, row % n->skip_rows * n->cols, n->cols, lines + n->cols);
+        const struct kern_skip_norm_args a = { .x = x,
+                                               .skip = skip,
+                                               .skip_rows = 1,
+                                               .bias = bias,
+                                               .weight = weight,
+                                               .beta = beta,
+                                               .sum = sum,
+                                               .out = out,
+                                               .rows = 1,
+                                               .cols = n->cols,
                                                .eps = n->eps };
-        if (n->is_rms) kern.skip_rmsnorm_f32(&a);
-        else kern.skip_layernorm_f32(&a);
+        if (n->is_rms)
+            kern.skip_rmsnorm_f32(&a);
+        else
+            kern.skip_layernorm_f32(&a);
         put_statistics(n, sum, row);
         if (n->sum && n->sum->type.dtype != DT_F32)
             cpu_from_f32(n->sum->data, n->sum->type.dtype, at, sum, n->cols);
     } else {
         put_statistics(n, x, row);
-        const struct kern_layernorm_args a = { .in = x, .weight = weight, .beta = beta, .out = out,
-                                               .rows = 1, .cols = n->cols, .eps = n->eps };
-        if (n->is_rms) kern.rmsnorm_f32(out, x, weight, 1, n->cols, n->eps);
-        else kern.layernorm_f32(&a);
+        const struct kern_layernorm_args a = { .in = x,
+                                               .weight = weight,
+                                               .beta = beta,
+                                               .out = out,
+                                               .rows = 1,
+                                               .cols = n->cols,
+                                               .eps = n->eps };
+        if (n->is_rms)
+            kern.rmsnorm_f32(out, x, weight, 1, n->cols, n->eps);
+        else
+            kern.layernorm_f32(&a);
     }
     if (!direct) cpu_from_f32(n->out->data, n->out->type.dtype, at, out, n->cols);
 }
@@ -114,20 +130,34 @@ static bool split_at(struct norm *n, int64_t axis_given)
 void cpu_rmsnorm(const struct cpu_task *t)
 {
     const struct attrs_rmsnorm *a = &t->call->attr.rmsnorm;
-    struct norm n = { .x = cpu_in(t, 0), .weight = cpu_in(t, 1), .out = cpu_out(t, 0),
-                      .inv_std = cpu_out(t, 1), .is_rms = true, .eps = a->epsilon };
+    struct norm n = { .x = cpu_in(t, 0),
+                      .weight = cpu_in(t, 1),
+                      .out = cpu_out(t, 0),
+                      .inv_std = cpu_out(t, 1),
+                      .is_rms = true,
+                      .eps = a->epsilon };
 
-    if (split_at(&n, a->axis)) run_norm(t, &n);
+    if (split_at(&n, a->axis))
+        run_norm(t, &n);
+    else
+        cpu_fail(t, ST_SHAPE, "axis %lld, or rows of no elements", (long long)a->axis);
 }
 
 void cpu_layernorm(const struct cpu_task *t)
 {
     const struct attrs_layernorm *a = &t->call->attr.layernorm;
-    struct norm n = { .x = cpu_in(t, 0), .weight = cpu_in(t, 1), .beta = cpu_in(t, 2),
-                      .out = cpu_out(t, 0), .mean = cpu_out(t, 1), .inv_std = cpu_out(t, 2),
+    struct norm n = { .x = cpu_in(t, 0),
+                      .weight = cpu_in(t, 1),
+                      .beta = cpu_in(t, 2),
+                      .out = cpu_out(t, 0),
+                      .mean = cpu_out(t, 1),
+                      .inv_std = cpu_out(t, 2),
                       .eps = a->epsilon };
 
-    if (split_at(&n, a->axis)) run_norm(t, &n);
+    if (split_at(&n, a->axis))
+        run_norm(t, &n);
+    else
+        cpu_fail(t, ST_SHAPE, "axis %lld, or rows of no elements", (long long)a->axis);
 }
 
 static void run_skip(const struct cpu_task *t, struct norm *n)
@@ -165,8 +195,11 @@ void cpu_skiplayernorm(const struct cpu_task *t)
 void cpu_headnorm(const struct cpu_task *t)
 {
     const struct attrs_headnorm *a = &t->call->attr.headnorm;
-    struct norm n = { .x = cpu_in(t, 0), .weight = cpu_in(t, 1), .out = cpu_out(t, 0),
-                      .is_rms = true, .eps = a->epsilon };
+    struct norm n = { .x = cpu_in(t, 0),
+                      .weight = cpu_in(t, 1),
+                      .out = cpu_out(t, 0),
+                      .is_rms = true,
+                      .eps = a->epsilon };
 
     if (a->head_dim < 1 || cpu_elements(n.x) % (size_t)a->head_dim != 0) {
         cpu_fail(t, ST_SHAPE, "head_dim %lld does not divide the input", (long long)a->head_dim);

@@ -71,8 +71,7 @@ static void load_i64(int64_t *o, const void *base, enum dtype dt, int64_t off, i
         for (size_t i = 0; i < n; i++) o[i] = o[i] != 0;
         break;
     default:
-        for (size_t i = 0; i < n; i++)
-            o[i] = nibble_at(base, off + (int64_t)i * step, dt == DT_I4);
+        for (size_t i = 0; i < n; i++) o[i] = nibble_at(base, off + (int64_t)i * step, dt == DT_I4);
         break;
     }
 }

@@ -58,14 +58,14 @@ static status place_temps(struct program *p, const struct segment *seg, struct e
     if (!offset) return FAIL(err, ST_NOMEM, "cpu: program");
     TRY(cpu_plan_temps(seg, offset, &p->temp_bytes, err));
     p->temps = mem_alloc_aligned(CPU_ALIGN, p->temp_bytes ? p->temp_bytes : CPU_ALIGN);
-    if (!p->temps)
-        return FAIL(err, ST_NOMEM, "cpu: %zu bytes of temporaries", p->temp_bytes);
+    if (!p->temps) return FAIL(err, ST_NOMEM, "cpu: %zu bytes of temporaries", p->temp_bytes);
     for (int v = 0; v < seg->n_values; v++)
         if (offset[v] >= 0) p->values[v].tensor.data = p->temps + offset[v];
     return ST_OK;
 }
 
-/* Value indices of a node -> pointers to tensors, and a copy of the types for scratch and prepare. */
+/* Value indices of a node -> pointers to tensors, and a copy of the types for scratch and prepare.
+ */
 static status resolve(struct program *p, const char *node, const int *index, int n,
                       const struct tensor ***out, struct tensor **types, struct err *err)
 {
@@ -177,7 +177,9 @@ status cpu_compile(struct backend *be, const struct segment *seg, struct program
     *out = NULL;
     if (!p) return FAIL(err, ST_NOMEM, "cpu: program");
     p->be = (struct cpu_backend *)be;
+    pthread_mutex_lock(&p->be->lock);
     const status st = build(p, seg, err);
+    pthread_mutex_unlock(&p->be->lock);
     if (st != ST_OK) {
         cpu_discard(be, p);
         return st;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reductions, softmax, running sums. Sums are carried in f64 (floats) or wrap in 64 bits (integers),
- * in a fixed order, so that results do not depend on the number of workers. */
+/* Reductions, softmax, running sums. Sums are carried in f64 (floats) or wrap in 64 bits
+ * (integers), in a fixed order, so that results do not depend on the number of workers. */
 #include <math.h>
 #include <string.h>
 
@@ -69,9 +69,12 @@ static struct acc acc_start(enum op_kind op, enum cpu_class cls)
 static void acc_floats(enum op_kind op, struct acc *a, const double *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (op == OP_REDUCEMAX) a->f = x[i] > a->f || x[i] != x[i] ? x[i] : a->f;
-        else if (op == OP_REDUCEMIN) a->f = x[i] < a->f || x[i] != x[i] ? x[i] : a->f;
-        else a->f += x[i];
+        if (op == OP_REDUCEMAX)
+            a->f = x[i] > a->f || x[i] != x[i] ? x[i] : a->f;
+        else if (op == OP_REDUCEMIN)
+            a->f = x[i] < a->f || x[i] != x[i] ? x[i] : a->f;
+        else
+            a->f += x[i];
     }
 }
 
@@ -80,9 +83,12 @@ static void acc_ints(enum op_kind op, struct acc *a, const int64_t *x, size_t n,
     for (size_t i = 0; i < n; i++) {
         const bool less = is_unsigned ? (uint64_t)x[i] < (uint64_t)a->i : x[i] < a->i;
 
-        if (op == OP_REDUCEMAX) a->i = less ? a->i : x[i];
-        else if (op == OP_REDUCEMIN) a->i = less ? x[i] : a->i;
-        else a->i = (int64_t)((uint64_t)a->i + (uint64_t)x[i]);
+        if (op == OP_REDUCEMAX)
+            a->i = less ? a->i : x[i];
+        else if (op == OP_REDUCEMIN)
+            a->i = less ? x[i] : a->i;
+        else
+            a->i = (int64_t)((uint64_t)a->i + (uint64_t)x[i]);
     }
 }
 
@@ -97,8 +103,7 @@ static void acc_store(enum op_kind op, const struct acc *a, enum cpu_class cls, 
     } else {
         x.i64[0] = a->i;
         if (op == OP_REDUCEMEAN && count > 0)
-            x.i64[0] = cls == CPU_U64 ? (int64_t)((uint64_t)a->i / count)
-                                      : a->i / (int64_t)count;
+            x.i64[0] = cls == CPU_U64 ? (int64_t)((uint64_t)a->i / count) : a->i / (int64_t)count;
     }
     cpu_store(out->data, out->type.dtype, at, &x, 1);
 }
@@ -157,7 +162,8 @@ void cpu_reduce(const struct cpu_task *t)
     }
 }
 
-/* ---- lines along one axis: element j of line i at (i / inner * dim + j) * inner + i % inner ---- */
+/* ---- lines along one axis: element j of line i at (i / inner * dim + j) * inner + i % inner ----
+ */
 
 struct lines {
     size_t outer, dim, inner;
@@ -210,8 +216,8 @@ void cpu_argmax(const struct cpu_task *t)
 /* ---- softmax ---- */
 
 /* One line in f64: strided, or of another type than f32. */
-static void softmax_line(const struct tensor *in, const struct tensor *out, int64_t start,
-                         size_t n, size_t step)
+static void softmax_line(const struct tensor *in, const struct tensor *out, int64_t start, size_t n,
+                         size_t step)
 {
     const enum cpu_class cls = cpu_class_of(in->type.dtype);
     double max = -INFINITY, sum = 0;
@@ -247,7 +253,11 @@ void cpu_softmax(const struct cpu_task *t)
     const bool flat = t->call->version < 13;
     struct lines l;
 
-    if (!lines_of(in, a->has_axis ? a->axis : flat ? 1 : -1, &l) ||
+    if (!lines_of(in,
+                  a->has_axis ? a->axis
+                  : flat      ? 1
+                              : -1,
+                  &l) ||
         cpu_class_of(in->type.dtype) == CPU_NONE) {
         cpu_fail(t, ST_SHAPE, "axis out of range");
         return;
@@ -284,11 +294,15 @@ static void cumsum_line(const struct cpu_task *t, int64_t start, size_t n, size_
 
         cpu_load(&x, in->data, in->type.dtype, (int64_t)at, 1, 1);
         if (is_float) cpu_convert(&x, cls, CPU_F64, 1);
-        if (is_float) sum.f += x.f64[0];
-        else sum.i = (int64_t)((uint64_t)sum.i + x.u64[0]);
+        if (is_float)
+            sum.f += x.f64[0];
+        else
+            sum.i = (int64_t)((uint64_t)sum.i + x.u64[0]);
         const struct acc *from = a->exclusive ? &before : &sum;
-        if (is_float) y.f64[0] = from->f;
-        else y.i64[0] = from->i;
+        if (is_float)
+            y.f64[0] = from->f;
+        else
+            y.i64[0] = from->i;
         if (is_float) cpu_convert(&y, CPU_F64, cls, 1);
         cpu_store(out->data, out->type.dtype, at, &y, 1);
     }

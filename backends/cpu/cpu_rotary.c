@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rotary position embedding as an operator of its own (dense tensors): the Microsoft form and ONNX's
- * since opset 23. In the lowered form rotation is part of SeqAttention (cpu_seqattn.c). */
+/* Rotary position embedding as an operator of its own (dense tensors): the Microsoft form and
+ * ONNX's since opset 23. In the lowered form rotation is part of SeqAttention (cpu_seqattn.c). */
 #include <string.h>
 
 #include "backends/cpu/cpu_ops.h"
@@ -13,8 +13,8 @@ struct rotary {
     size_t batch, seq, heads, head_dim, rot_dim;
     bool heads_first; /* [B, N, S, H], else [B, S, N, H] or [B, S, N*H] */
     bool interleaved;
-    bool offset_only;     /* one position for the whole batch, to which s is added */
-    bool rows_by_token;   /* cos and sin are [B, S, rot_dim / 2]: no positions */
+    bool offset_only;   /* one position for the whole batch, to which s is added */
+    bool rows_by_token; /* cos and sin are [B, S, rot_dim / 2]: no positions */
     float scale;
 };
 
@@ -40,7 +40,8 @@ static bool shape_of(const struct cpu_task *t, struct rotary *r)
     }
     if (a->rotary_embedding_dim > 0 && (size_t)a->rotary_embedding_dim != r->rot_dim) return false;
     return r->rot_dim <= r->head_dim && cpu_is_float(x->dtype) && r->out->type.dtype == x->dtype &&
-           cpu_elements(r->out) == cpu_elements(r->x) && cpu_elements(r->cos) == cpu_elements(r->sin) &&
+           cpu_elements(r->out) == cpu_elements(r->x) &&
+           cpu_elements(r->cos) == cpu_elements(r->sin) &&
            r->cos->type.dtype == r->sin->type.dtype && cpu_is_float(r->cos->type.dtype);
 }
 
@@ -63,9 +64,12 @@ static void rotate_head(const struct rotary *r, float *lines, size_t at, const f
     const bool f32 = r->out->type.dtype == DT_F32;
     float *x = f32 ? (float *)r->out->data + at : lines;
 
-    if (x != (const float *)r->x->data + at) cpu_to_f32(x, r->x->data, r->x->type.dtype, at, r->head_dim);
-    if (r->interleaved) kern.rope_pair_f32(x, 1, r->head_dim, cos, sin, r->rot_dim);
-    else kern.rope_half_f32(x, 1, r->head_dim, cos, sin, r->rot_dim);
+    if (x != (const float *)r->x->data + at)
+        cpu_to_f32(x, r->x->data, r->x->type.dtype, at, r->head_dim);
+    if (r->interleaved)
+        kern.rope_pair_f32(x, 1, r->head_dim, cos, sin, r->rot_dim);
+    else
+        kern.rope_half_f32(x, 1, r->head_dim, cos, sin, r->rot_dim);
     if (r->scale != 1.0f) kern.affine_f32(x, x, r->head_dim, r->scale, 0.0f);
     if (!f32) cpu_from_f32(r->out->data, r->out->type.dtype, at, x, r->head_dim);
 }
@@ -116,8 +120,11 @@ static void run_rotary(const struct cpu_task *t, struct rotary *r)
 
 void cpu_rotary(const struct cpu_task *t)
 {
-    struct rotary r = { .x = cpu_in(t, 0), .positions = cpu_in(t, 1), .cos = cpu_in(t, 2),
-                        .sin = cpu_in(t, 3), .out = cpu_out(t, 0),
+    struct rotary r = { .x = cpu_in(t, 0),
+                        .positions = cpu_in(t, 1),
+                        .cos = cpu_in(t, 2),
+                        .sin = cpu_in(t, 3),
+                        .out = cpu_out(t, 0),
                         .interleaved = t->call->attr.rotary.interleaved != 0,
                         .scale = t->call->attr.rotary.scale };
 
@@ -126,9 +133,13 @@ void cpu_rotary(const struct cpu_task *t)
 
 void cpu_rotary23(const struct cpu_task *t)
 {
-    struct rotary r = { .x = cpu_in(t, 0), .cos = cpu_in(t, 1), .sin = cpu_in(t, 2),
-                        .positions = cpu_in(t, 3), .out = cpu_out(t, 0),
-                        .interleaved = t->call->attr.rotary.interleaved != 0, .scale = 1.0f };
+    struct rotary r = { .x = cpu_in(t, 0),
+                        .cos = cpu_in(t, 1),
+                        .sin = cpu_in(t, 2),
+                        .positions = cpu_in(t, 3),
+                        .out = cpu_out(t, 0),
+                        .interleaved = t->call->attr.rotary.interleaved != 0,
+                        .scale = 1.0f };
 
     run_rotary(t, &r);
 }

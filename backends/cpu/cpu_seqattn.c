@@ -99,10 +99,19 @@ static bool read_call(const struct cpu_task *t, struct seqattn *s)
     const struct attrs_seqattn *a = &t->call->attr.seqattn;
 
     *s = (struct seqattn){
-        .q = cpu_in(t, Q), .k = cpu_in(t, K), .v = cpu_in(t, V), .out = cpu_out(t, 0),
-        .cos = cpu_in(t, COS), .sin = cpu_in(t, SIN), .cos_long = cpu_in(t, COS_LONG),
-        .sin_long = cpu_in(t, SIN_LONG), .sink = cpu_in(t, SINK), .q_norm = cpu_in(t, Q_NORM),
-        .k_norm = cpu_in(t, K_NORM), .kv = t->step->kv, .queries = t->shared,
+        .q = cpu_in(t, Q),
+        .k = cpu_in(t, K),
+        .v = cpu_in(t, V),
+        .out = cpu_out(t, 0),
+        .cos = cpu_in(t, COS),
+        .sin = cpu_in(t, SIN),
+        .cos_long = cpu_in(t, COS_LONG),
+        .sin_long = cpu_in(t, SIN_LONG),
+        .sink = cpu_in(t, SINK),
+        .q_norm = cpu_in(t, Q_NORM),
+        .k_norm = cpu_in(t, K_NORM),
+        .kv = t->step->kv,
+        .queries = t->shared,
     };
     if (a->num_heads < 1 || a->kv_num_heads < 1 || a->head_dim < 1 ||
         a->num_heads % a->kv_num_heads != 0)
@@ -146,8 +155,7 @@ static bool check_seqs(const struct cpu_task *t, const struct seqattn *s)
                          (long long)(p * s->kv->page_tokens));
                 return false;
             }
-        if (s->rot_dim > 0 &&
-            end > (is_long(t, s, seq) ? s->cos_long : s->cos)->type.dim[0]) {
+        if (s->rot_dim > 0 && end > (is_long(t, s, seq) ? s->cos_long : s->cos)->type.dim[0]) {
             cpu_fail(t, ST_LIMIT, "position %lld is beyond the rotary tables",
                      (long long)(end - 1));
             return false;
@@ -171,11 +179,12 @@ static void norm_rope(const struct cpu_task *t, const struct seqattn *s, const s
     if (half == 0) return;
     const bool longer = is_long(t, s, seq);
     const float *cos = cpu_row_f32(longer ? s->cos_long : s->cos, pos * half, half, line);
-    const float *sin = cpu_row_f32(longer ? s->sin_long : s->sin, pos * half, half,
-                                   line + s->head_dim);
+    const float *sin =
+        cpu_row_f32(longer ? s->sin_long : s->sin, pos * half, half, line + s->head_dim);
     if (t->call->attr.seqattn.interleaved)
         kern.rope_pair_f32(x, n, s->head_dim, cos, sin, s->rot_dim);
-    else kern.rope_half_f32(x, n, s->head_dim, cos, sin, s->rot_dim);
+    else
+        kern.rope_half_f32(x, n, s->head_dim, cos, sin, s->rot_dim);
 }
 
 /* Row of head h at position pos within the pages of a sequence. */
@@ -204,8 +213,8 @@ static void prepare_unit(const struct cpu_task *t, const struct seqattn *s,
                s->head_dim);
     norm_rope(t, s, seq, pos, s->k_norm, key, 1, line);
     cpu_from_f32(page_row(s, seq, pos, s->layer->k_offset, h), s->kv->dtype, 0, key, s->head_dim);
-    const float *value = cpu_row_f32(s->v, s->v_at + token * s->v_stride + h * s->head_dim,
-                                     s->head_dim, key);
+    const float *value =
+        cpu_row_f32(s->v, s->v_at + token * s->v_stride + h * s->head_dim, s->head_dim, key);
     cpu_from_f32(page_row(s, seq, pos, s->layer->v_offset, h), s->kv->dtype, 0, value, s->head_dim);
 }
 
@@ -269,8 +278,8 @@ static void fill_item(const struct cpu_task *t, const struct seqattn *s, const s
     };
 }
 
-/* Walks items in order; `at` only grows. Later blocks of a prompt see more keys, so they come first:
- * the last items taken are then the small ones. */
+/* Walks items in order; `at` only grows. Later blocks of a prompt see more keys, so they come
+ * first: the last items taken are then the small ones. */
 struct item_walk {
     int seq;
     size_t before; /* items of sequences before seq */
@@ -309,8 +318,8 @@ static void attend_items(const struct cpu_task *t, const struct seqattn *s, cons
     struct item it;
 
     while (item_at(t, s, &w, cpu_take(t, 0), sinks, &it)) {
-        const struct kern_attn_state st = cpu_attend_whole(&it.a, it.t0, it.t1,
-                                                           attend_scratch(t, s));
+        const struct kern_attn_state st =
+            cpu_attend_whole(&it.a, it.t0, it.t1, attend_scratch(t, s));
 
         cpu_attend_put(&it.a, it.t0, it.t1, &st, s->out, it.out_at, s->heads * s->head_dim);
     }
@@ -428,8 +437,10 @@ void cpu_seqattn(const struct cpu_task *t)
         if (s.sink) cpu_to_f32(sinks, s.sink->data, s.sink->type.dtype, 0, s.heads);
     }
     count_work(t, &s, sinks, &n_items, &n_pairs);
-    if (t->n_workers > 1 && n_pairs > n_items) attend_split(t, &s, n_items, n_pairs, sinks);
-    else attend_items(t, &s, sinks);
+    if (t->n_workers > 1 && n_pairs > n_items)
+        attend_split(t, &s, n_items, n_pairs, sinks);
+    else
+        attend_items(t, &s, sinks);
 }
 
 status cpu_seqattn_scratch(const struct op_call *call, const struct prepared *p,
@@ -440,9 +451,8 @@ status cpu_seqattn_scratch(const struct op_call *call, const struct prepared *p,
     size_t queries;
 
     (void)p;
-    if (a->num_heads < 1 || a->kv_num_heads < 1 || a->head_dim < 1 ||
-        (size_t)a->num_heads > most || (size_t)a->head_dim > most ||
-        a->num_heads % a->kv_num_heads != 0)
+    if (a->num_heads < 1 || a->kv_num_heads < 1 || a->head_dim < 1 || (size_t)a->num_heads > most ||
+        (size_t)a->head_dim > most || a->num_heads % a->kv_num_heads != 0)
         return FAIL(err, ST_SHAPE, "%s: %lld heads, %lld KV heads of %lld", call->node,
                     (long long)a->num_heads, (long long)a->kv_num_heads, (long long)a->head_dim);
     const size_t heads = (size_t)a->num_heads, dim = (size_t)a->head_dim;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Operators that only rename or make elements: reshapes, constants, shapes, ranges, selected rows. */
+/* Operators that only rename or make elements: reshapes, constants, shapes, ranges, selected rows.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -73,17 +74,16 @@ void cpu_fill(const struct cpu_task *t)
         return;
     }
     for (size_t i = s.begin; i < s.end; i++, o += size) {
-        if (value) memcpy(o, value->data, size);
-        else memset(o, 0, size);
+        if (value)
+            memcpy(o, value->data, size);
+        else
+            memset(o, 0, size);
     }
 }
 
 /* ---- made from shapes and scalars ---- */
 
-static int64_t clamp(int64_t x, int64_t lo, int64_t hi)
-{
-    return x < lo ? lo : x > hi ? hi : x;
-}
+static int64_t clamp(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
 
 void cpu_shape(const struct cpu_task *t)
 {
@@ -138,9 +138,12 @@ void cpu_range(const struct cpu_task *t)
     for (size_t i = 0; i < n; i++) {
         union cpu_chunk x;
 
-        if (cls == CPU_F32) x.f32[0] = v[0].f32[0] + (float)i * v[2].f32[0];
-        else if (cls == CPU_F64) x.f64[0] = v[0].f64[0] + (double)i * v[2].f64[0];
-        else x.u64[0] = v[0].u64[0] + (uint64_t)i * v[2].u64[0];
+        if (cls == CPU_F32)
+            x.f32[0] = v[0].f32[0] + (float)i * v[2].f32[0];
+        else if (cls == CPU_F64)
+            x.f64[0] = v[0].f64[0] + (double)i * v[2].f64[0];
+        else
+            x.u64[0] = v[0].u64[0] + (uint64_t)i * v[2].u64[0];
         cpu_store(out->data, dt, i, &x, 1);
     }
 }

@@ -26,10 +26,7 @@ void cpu_fail(const struct cpu_task *t, status st, const char *fmt, ...)
     }
 }
 
-void cpu_sync(const struct cpu_task *t)
-{
-    cpu_team_sync(t->run->be->team);
-}
+void cpu_sync(const struct cpu_task *t) { cpu_team_sync(t->run->be->team); }
 
 void cpu_take_reset(const struct cpu_task *t, int i)
 {
@@ -59,10 +56,7 @@ const struct tensor *cpu_call_in(const struct op_call *call, int i)
     return i < call->n_in && call->in[i].type.dtype != DT_NONE ? &call->in[i] : NULL;
 }
 
-size_t cpu_elements(const struct tensor *x)
-{
-    return cpu_span(x, 0, x->type.ndim);
-}
+size_t cpu_elements(const struct tensor *x) { return cpu_span(x, 0, x->type.ndim); }
 
 size_t cpu_span(const struct tensor *x, int from, int to)
 {
@@ -77,10 +71,7 @@ size_t cpu_bytes(const struct tensor *x)
     return (cpu_elements(x) * dtype_bits(x->type.dtype) + 7) / 8;
 }
 
-size_t cpu_size(enum dtype dt)
-{
-    return dtype_bits(dt) / 8;
-}
+size_t cpu_size(enum dtype dt) { return dtype_bits(dt) / 8; }
 
 int cpu_axis(int64_t axis, int ndim)
 {
@@ -97,10 +88,7 @@ int64_t cpu_int_at(const struct tensor *x, size_t i)
 
 /* ---- conversions ---- */
 
-bool cpu_is_float(enum dtype dt)
-{
-    return dt == DT_F32 || dt == DT_F16 || dt == DT_BF16;
-}
+bool cpu_is_float(enum dtype dt) { return dt == DT_F32 || dt == DT_F16 || dt == DT_BF16; }
 
 void cpu_to_f32(float *out, const void *base, enum dtype dt, size_t offset, size_t n)
 {

@@ -2,11 +2,11 @@
 /* Threads and barrier of the cpu backend.
  *
  * One counter (`arrived`) and one generation word (`epoch`): the last to arrive resets the counter
- * and moves the epoch on; the others watch the epoch, spinning for at most SPIN_NS, then sleeping on
- * it. The bound matters: two CPUs of a virtual machine may be two threads of one core, or somebody
- * else's work may hold one, and an endless spin then takes the time from the worker waited for. The
- * start of a run is the same wait on another word. Words that different threads write lie in
- * different cache lines. */
+ * and moves the epoch on; the others watch the epoch, spinning for at most SPIN_NS, then sleeping
+ * on it. The bound matters: two CPUs of a virtual machine may be two threads of one core, or
+ * somebody else's work may hold one, and an endless spin then takes the time from the worker waited
+ * for. The start of a run is the same wait on another word. Words that different threads write lie
+ * in different cache lines. */
 #include "backends/cpu/cpu_team.h"
 
 #include <assert.h>
@@ -154,7 +154,4 @@ void cpu_team_close(struct cpu_team *team)
     mem_free_aligned(team);
 }
 
-int cpu_team_size(const struct cpu_team *team)
-{
-    return team->n;
-}
+int cpu_team_size(const struct cpu_team *team) { return team->n; }

@@ -17,5 +17,6 @@ int cpu_team_size(const struct cpu_team *team);
 /* Runs fn(arg, worker) on every worker and returns when all have ended. One run at a time. */
 void cpu_team_run(struct cpu_team *team, cpu_team_fn *fn, void *arg);
 
-/* Barrier, from within a run: every worker must come. What was written before it is seen after it. */
+/* Barrier, from within a run: every worker must come. What was written before it is seen after it.
+ */
 void cpu_team_sync(struct cpu_team *team);

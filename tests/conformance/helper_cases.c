@@ -25,10 +25,7 @@ static const void *take(struct reader *r, size_t n)
     return p;
 }
 
-static void number(struct reader *r, void *out, size_t size)
-{
-    memcpy(out, take(r, size), size);
-}
+static void number(struct reader *r, void *out, size_t size) { memcpy(out, take(r, size), size); }
 
 static uint32_t u32(struct reader *r)
 {
@@ -55,7 +52,8 @@ static struct case_tensor tensor(struct reader *r)
     x.tensor.type.ndim = head[2];
     for (int d = 0; d < head[2]; d++) number(r, &x.tensor.type.dim[d], sizeof(int64_t));
     const uint32_t n = u32(r);
-    x.tensor.data = arena_memdup(r->arena, take(r, n), n + 1); /* +1: empty tensors have memory too */
+    x.tensor.data =
+        arena_memdup(r->arena, take(r, n), n + 1); /* +1: empty tensors have memory too */
     return x;
 }
 
@@ -81,8 +79,8 @@ static void attr(struct reader *r, struct attr *a)
         break;
     default:
         a->floats.n = (int)u32(r);
-        a->floats.v = arena_memdup(r->arena, take(r, (size_t)a->floats.n * 4),
-                                   (size_t)a->floats.n * 4);
+        a->floats.v =
+            arena_memdup(r->arena, take(r, (size_t)a->floats.n * 4), (size_t)a->floats.n * 4);
     }
 }
 
@@ -144,10 +142,7 @@ void cases_open(struct case_file *f, const char *theme)
     mem_free(data);
 }
 
-void cases_close(struct case_file *f)
-{
-    arena_fini(&f->arena);
-}
+void cases_close(struct case_file *f) { arena_fini(&f->arena); }
 
 /* ---- running ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Recorded operator cases (tests/fixtures/ops/, written by make_op_cases.py): reading them, running one
- * as a one-node segment on a backend, comparing. */
+/* Recorded operator cases (tests/fixtures/ops/, written by make_op_cases.py): reading them, running
+ * one as a one-node segment on a backend, comparing. */
 #pragma once
 #include "backends/backend.h"
 

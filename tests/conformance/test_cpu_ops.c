@@ -12,9 +12,9 @@
 
 static void run_theme(const char *theme)
 {
-    static const struct backend_config configs[] = {
-        { .n_threads = 1 }, { .n_threads = 3 }, { .n_threads = 2, .isa = "scalar" }
-    };
+    static const struct backend_config configs[] = { { .n_threads = 1 },
+                                                     { .n_threads = 3 },
+                                                     { .n_threads = 2, .isa = "scalar" } };
     struct case_file f;
     size_t failed = 0;
 

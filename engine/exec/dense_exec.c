@@ -18,6 +18,7 @@ struct dense_node {
     bool *is_const;                     /* [n_in] */
     struct tensor *in, *out;            /* the call's operands, [n_in], [n_out] */
     struct dense_exec *then_x, *else_x; /* If */
+    struct dense_exec *forced;          /* the branch to take, NULL = as the condition says */
 };
 
 struct dense_exec {
@@ -264,8 +265,8 @@ static status run_branch(struct dense_exec *x, int node, struct err *err)
 
     if (cond->type.dtype != DT_BOOL || !type_elements(&cond->type, &count) || count != 1)
         return FAIL(err, ST_SHAPE, "node %s: the condition of If must be one bool", n->name);
-    struct dense_exec *b =
-        *(const uint8_t *)cond->data ? x->nodes[node].then_x : x->nodes[node].else_x;
+    struct dense_exec *b = x->nodes[node].forced;
+    if (!b) b = *(const uint8_t *)cond->data ? x->nodes[node].then_x : x->nodes[node].else_x;
     if ((size_t)n->n_out > b->g->n_outputs)
         return FAIL(err, ST_FORMAT, "node %s: a branch has too few outputs", n->name);
     start_slots(b);
@@ -278,6 +279,11 @@ static status run_branch(struct dense_exec *x, int node, struct err *err)
         if (n->out[i] >= 0 && x->uses[n->out[i]] > 0)
             TRY(take_branch_output(x, n->out[i], b, b->g->outputs[i], err));
     return ST_OK;
+}
+
+void dense_exec_force_branch(struct dense_exec *x, int node, bool then_branch)
+{
+    x->nodes[node].forced = then_branch ? x->nodes[node].then_x : x->nodes[node].else_x;
 }
 
 static void release_captures(struct dense_exec *x, const struct dense_exec *branch)

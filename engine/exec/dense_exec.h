@@ -16,3 +16,8 @@ void dense_exec_destroy(struct dense_exec *x);
  * ones. out: [g->n_outputs], owned by the executor, valid until the next run. */
 status dense_exec_run(struct dense_exec *x, const struct tensor *in, struct tensor *out,
                       struct err *err);
+
+/* From now on the If at `node` takes its then-branch when `then_branch`, whatever its condition
+ * computes. For switches that depend on the length a sequence will have, not on the length it has
+ * in this chunk. */
+void dense_exec_force_branch(struct dense_exec *x, int node, bool then_branch);

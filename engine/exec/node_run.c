@@ -20,11 +20,11 @@ static bool types_match(const struct node_run *r, const struct op_call *call)
     return true;
 }
 
-/* The segment's value list is inputs then outputs, absent ones included so that
- * indices are simple. */
+/* The segment's values: the operands that are there, inputs then outputs. */
 struct one_node {
     struct seg_value *values;
-    int *index;
+    int n_values;
+    int *index;             /* [n_in + n_out]: of the operand among the values, -1 = absent */
     struct tensor *tensors; /* the call's tensors with data only where constant */
 };
 
@@ -33,22 +33,25 @@ static status one_node_init(struct one_node *o, const struct op_call *call, cons
 {
     const int n = call->n_in + call->n_out;
 
+    o->n_values = 0;
     o->values = ARENA_ARRAY(a, (size_t)n + 1, struct seg_value);
     o->index = ARENA_ARRAY(a, (size_t)n + 1, int);
     o->tensors = ARENA_ARRAY(a, (size_t)n + 1, struct tensor);
     if (!o->values || !o->index || !o->tensors)
         return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
     for (int i = 0; i < n; i++) {
-        const bool input = i < call->n_in;
+        const bool input = i < call->n_in, constant = input && is_const && is_const[i];
         const struct tensor *t = input ? &call->in[i] : &call->out[i - call->n_in];
-        const bool constant = input && is_const && is_const[i];
 
-        o->values[i] = (struct seg_value){ .name = call->node,
-                                           .type = t->type,
-                                           .data = constant ? t->data : NULL };
-        o->values[i].role = constant ? SEG_CONST : input ? SEG_INPUT : SEG_OUTPUT;
-        o->index[i] = t->type.dtype == DT_NONE ? -1 : i;
         o->tensors[i] = (struct tensor){ t->type, constant ? t->data : NULL };
+        o->index[i] = t->type.dtype == DT_NONE ? -1 : o->n_values++;
+        if (o->index[i] < 0) continue;
+        o->values[o->index[i]] = (struct seg_value){ .name = call->node,
+                                                     .type = t->type,
+                                                     .data = o->tensors[i].data,
+                                                     .role = constant ? SEG_CONST
+                                                             : input  ? SEG_INPUT
+                                                                      : SEG_OUTPUT };
     }
     return ST_OK;
 }
@@ -59,7 +62,7 @@ static status compile_call(struct node_run *r, const struct op_call *call, const
     struct arena a = { 0 };
     struct one_node o;
     struct seg_node node = { .call = *call };
-    struct segment seg = { .n_values = call->n_in + call->n_out, .nodes = &node, .n_nodes = 1 };
+    struct segment seg = { .nodes = &node, .n_nodes = 1 };
     status st = one_node_init(&o, call, is_const, &a, err);
 
     if (st != ST_OK) goto out;
@@ -68,6 +71,7 @@ static status compile_call(struct node_run *r, const struct op_call *call, const
     node.call.in = o.tensors;
     node.call.out = o.tensors + call->n_in;
     seg.values = o.values;
+    seg.n_values = o.n_values;
     if (!r->be->ops->supports(r->be, &node.call)) {
         st = FAIL(err, ST_UNSUPPORTED, "%s: %s has no kernel for these types on %s", call->node,
                   op_row(call->op)->name, r->be->ops->name);
@@ -106,12 +110,14 @@ static status run_program(struct node_run *r, const struct op_call *call, const 
 
     if (n > BIND_MAX) b = mem_calloc((size_t)n, sizeof *b);
     if (!b) return FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0, value = 0; i < n; i++) {
         const bool input = i < call->n_in;
         const struct tensor *t = input ? &call->in[i] : &call->out[i - call->n_in];
 
-        if (t->type.dtype == DT_NONE || (input && is_const && is_const[i])) continue;
-        b[step.n_bindings++] = (struct binding){ .value = i, .tensor = *t };
+        if (t->type.dtype == DT_NONE) continue;
+        if (!input || !is_const || !is_const[i])
+            b[step.n_bindings++] = (struct binding){ .value = value, .tensor = *t };
+        value++;
     }
     step.bindings = b;
     const status st = r->be->ops->execute(r->be, r->program, &step, err);

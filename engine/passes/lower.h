@@ -40,7 +40,7 @@ struct lower {
     size_t n_low;
     struct lower_info *info;
     size_t cap_kv;
-    int64_t long_threshold;
+    int64_t long_threshold; /* of every If on the total length; 0 = there is none, or they differ */
 };
 
 /* Decides what node `node` becomes. ST_UNSUPPORTED naming the node when no rule

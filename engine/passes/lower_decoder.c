@@ -4,6 +4,7 @@
  * where the last attention hands over to the rest, so that everything behind it
  * runs only on the rows asked for; types are inferred anew with tokens and rows
  * as leading dimensions. */
+#include "engine/passes/length_switch.h"
 #include "engine/passes/lower.h"
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,16 @@ static status classify_inputs(struct lower *lo, const struct model_io_names *io,
         return FAIL(err, ST_UNSUPPORTED, "%s inputs %s and %s", n_data ? "both" : "neither of",
                     io->input_ids, io->inputs_embeds);
     return ST_OK;
+}
+
+/* Before nodes are dropped: the one threshold that every length switch has. */
+static void find_threshold(struct lower *lo)
+{
+    for (size_t i = 0; i < lo->g->n_inputs; i++) {
+        const int value = lo->g->inputs[i];
+        if (lo->low[value].kind == LOW_MASK)
+            lo->long_threshold = length_switch_common(lo->g, value);
+    }
 }
 
 /* ---- outputs ---- */
@@ -236,6 +247,7 @@ static status lower_graph(struct lower *lo, const struct model_io_names *io, str
     const size_t n_nodes = lo->g->n_nodes;
 
     TRY(classify_inputs(lo, io, err));
+    find_threshold(lo);
     for (size_t i = 0; i < n_nodes; i++)
         if (lo->g->nodes[i].op != OP_NONE) TRY(lower_node(lo, (int)i, err));
     if (lo->info->n_layers == 0) return FAIL(err, ST_UNSUPPORTED, "no attention with a KV cache");

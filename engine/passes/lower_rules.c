@@ -70,7 +70,7 @@ static bool one_int(const struct graph *g, int value, int64_t *out)
 }
 
 static enum low_kind mask_result(const struct lower *lo, const struct graph_node *n,
-                                 enum low_kind x, int64_t *threshold)
+                                 enum low_kind x)
 {
     int64_t c = 0;
     union op_attrs at;
@@ -92,10 +92,8 @@ static enum low_kind mask_result(const struct lower *lo, const struct graph_node
     case OP_SQUEEZE:
     case OP_UNSQUEEZE:
     case OP_RESHAPE: return x == LOW_TOTAL ? LOW_TOTAL : LOW_NONE;
-    case OP_GREATER: *threshold = c; return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
-    case OP_GREATEROREQUAL:
-        *threshold = c - 1;
-        return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
+    case OP_GREATER:
+    case OP_GREATEROREQUAL: return x == LOW_TOTAL && scalar ? LOW_LONG : LOW_NONE;
     default: return LOW_NONE;
     }
 }
@@ -105,15 +103,9 @@ static bool is_mask_kind(enum low_kind k) { return k >= LOW_MASK && k <= LOW_TOT
 static status lower_mask(struct lower *lo, int node, struct err *err)
 {
     const struct graph_node *n = &lo->g->nodes[node];
-    int64_t threshold = 0;
-    const enum low_kind kind = mask_result(lo, n, lower_kind_of(lo, n->in[0]), &threshold);
+    const enum low_kind kind = mask_result(lo, n, lower_kind_of(lo, n->in[0]));
 
     if (kind == LOW_NONE) return refuse(n, "not a known use of attention_mask", err);
-    if (kind == LOW_LONG) {
-        if (threshold < 1 || (lo->long_threshold && lo->long_threshold != threshold))
-            return refuse(n, "odd rotary threshold", err);
-        lo->long_threshold = threshold;
-    }
     return drop_as(lo, node, kind);
 }
 
@@ -135,7 +127,8 @@ static status lower_if(struct lower *lo, int node, struct err *err)
     const struct graph *then_branch = graph_node_branch(&n, "then_branch"),
                        *else_branch = graph_node_branch(&n, "else_branch");
 
-    if (lower_kind_of(lo, n.in[0]) != LOW_LONG || !then_branch || !else_branch)
+    if (lower_kind_of(lo, n.in[0]) != LOW_LONG || !lo->long_threshold || !then_branch ||
+        !else_branch)
         return refuse(&n, "its condition is not total length > threshold", err);
     for (int i = 0; i < n.n_out; i++) {
         if (n.out[i] < 0) continue;

@@ -2,6 +2,7 @@
 /* A model as its graph is: the generic executor, one sequence at a time, past and present as dense
  * tensors. Slower, never wrong. */
 #include "engine/exec/dense_exec.h"
+#include "engine/passes/length_switch.h"
 #include "engine/runtime/lm_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct lm_dense {
     struct tensor *in_t;    /* operands of a run, [n_inputs] */
     struct tensor *out_t;   /* [n_outputs] */
     int output;             /* index of logits or hidden states */
+    int mask;               /* value of attention_mask where length switches hang on it, else -1 */
 };
 
 /* The past of one sequence. */
@@ -147,6 +149,23 @@ static status read_output(struct lm_dense *m, const struct model_io_names *io, s
     return ST_OK;
 }
 
+/* The longrope switch follows the length that a sequence will have; any other If sees only its
+ * chunk, so that prompts must go in whole. */
+static void read_switches(struct lm_dense *m)
+{
+    const struct graph *g = m->base.graph;
+    int mask = -1;
+
+    for (size_t i = 0; i < g->n_inputs; i++)
+        if (m->in[i].role == IN_MASK) mask = g->inputs[i];
+    m->base.lm.info.long_threshold = mask < 0 ? 0 : length_switch_common(g, mask);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].op == OP_IF && !length_switch_threshold(g, (int)i, mask))
+            m->base.lm.info.whole_prompt = true;
+    if (!m->base.lm.info.long_threshold) mask = -1;
+    m->mask = mask;
+}
+
 static status read_interface(struct lm_dense *m, const struct model_io_names *io, struct err *err)
 {
     const struct graph *g = m->base.graph;
@@ -156,8 +175,7 @@ static status read_interface(struct lm_dense *m, const struct model_io_names *io
     m->out_t = ARENA_ARRAY(&m->base.arena, g->n_outputs + 1, struct tensor);
     if (!m->in || !m->in_t || !m->out_t) return FAIL(err, ST_NOMEM, "out of memory");
     for (size_t i = 0; i < g->n_inputs; i++) TRY(read_input(m, io, i, err));
-    for (size_t i = 0; i < g->n_nodes; i++)
-        m->base.lm.info.whole_prompt = m->base.lm.info.whole_prompt || g->nodes[i].op == OP_IF;
+    read_switches(m);
     return read_output(m, io, err);
 }
 
@@ -348,10 +366,23 @@ static status keep_present(struct dense_call *c, struct err *err)
     return ST_OK;
 }
 
+static void set_switches(const struct dense_call *c)
+{
+    const struct lm_dense *m = c->m;
+    const int64_t end = c->seq->n_past + c->seq->n_tokens;
+    const int64_t length = c->seq->rope_len > end ? c->seq->rope_len : end;
+
+    for (size_t i = 0; m->mask >= 0 && i < m->base.graph->n_nodes; i++) {
+        const int64_t t = length_switch_threshold(m->base.graph, (int)i, m->mask);
+        if (t) dense_exec_force_branch(m->exec, (int)i, length > t);
+    }
+}
+
 static status run_sequence(struct dense_call *c, struct err *err)
 {
     if (c->state->length != c->seq->n_past)
         return FAIL(err, ST_INTERNAL, "a sequence and its dense state differ in length");
+    set_switches(c);
     TRY(bind_inputs(c, err));
     TRY(dense_exec_run(c->m->exec, c->m->in_t, c->m->out_t, err));
     TRY(copy_rows(c, err));

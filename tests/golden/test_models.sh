@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Model folders against their golden.json, lowered and dense, at every ISA level and thread count.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+: "${CUPOLA_BIN:?path of the cupola binary}"
+
+folders=(tests/fixtures/models/*/)
+zoo=${CUPOLA_FIXTURES:-}/zoo
+
+# Prints the zoo's folders that folders.txt names and does not take out.
+wanted() {
+    local dir name line pattern keep
+    for dir in "$zoo"/*/; do
+        name=$(basename "$dir")
+        keep=0
+        while IFS= read -r line; do
+            pattern=${line%%#*}
+            pattern=${pattern%"${pattern##*[! ]}"}
+            [ -n "$pattern" ] || continue
+            # shellcheck disable=SC2254
+            case $pattern in
+            '!'*) case $name in ${pattern#!}) keep=0 ;; esac ;;
+            *) case $name in $pattern) keep=1 ;; esac ;;
+            esac
+        done <tests/golden/folders.txt
+        if [ $keep -eq 1 ]; then printf '%s\n' "$dir"; fi
+    done
+}
+
+if [ -d "$zoo" ]; then
+    mapfile -t more < <(wanted)
+    folders+=("${more[@]}")
+fi
+
+rc=0
+verify() {
+    printf '== verify %s\n' "$*"
+    "$CUPOLA_BIN" verify "$@" "${folders[@]}" || rc=1
+}
+
+verify
+verify --threads 1
+verify --dense
+for isa in scalar avx2 avx512; do
+    verify --isa "$isa"
+done
+exit $rc

@@ -6,7 +6,6 @@ file(READ ${FILE} hex HEX)
 string(LENGTH "${hex}" digits)
 math(EXPR bytes "${digits} / 2")
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes_text "${hex}")
-string(REGEX REPLACE "((........){14})" "\\1\n    " bytes_text "${bytes_text}")
 file(WRITE ${OUT} "/* SPDX-License-Identifier: MIT */
 /* Generated. */
 #include \"${HEADER}\"

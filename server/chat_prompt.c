@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* From a parsed request to a submitted generation: template, tokens, sampling. Runs on a worker of
+ * the pool. */
+#include "server/chat.h"
+#include "server/server_internal.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { FORCED_BYTES_MAX = 256 };
+
+/* ---- tool choice ---- */
+
+static struct jvalue *tools_of(const struct chat_request *req)
+{
+    return req->tool_choice == TOOL_CHOICE_NONE ? NULL : req->tools;
+}
+
+/* A required call is begun for the model: the prompt ends with its opening. */
+static bool force_tool(struct chat *chat, struct api_error *e)
+{
+    const struct chat_request *req = &chat->req;
+    const bool named = req->tool_choice == TOOL_CHOICE_NAMED;
+
+    if (!named && req->tool_choice != TOOL_CHOICE_REQUIRED) return true;
+    if (!chat->rules.tools)
+        return api_fail(e, FAULT_UNSUPPORTED, "tool_choice",
+                        "Unsupported value for 'tool_choice': this model's template does not "
+                        "teach tool calls in a form that can be required.");
+    chat->rules.forced =
+        named ? arena_printf(&chat->arena,
+                             TOOL_CALL_OPEN "\n{\"name\": \"%s\", \"arguments\": ", req->tool_name)
+              : TOOL_CALL_OPEN "\n{\"name\": \"";
+    return chat->rules.forced || api_fail(e, FAULT_MEMORY, NULL, "No memory for the prompt.");
+}
+
+static bool make_rules(struct chat *chat, struct api_error *e)
+{
+    const struct chat_request *req = &chat->req;
+    const struct chat_number *parallel = &req->num[CHAT_PARALLEL_TOOLS];
+
+    chat->rules = (struct choice_rules){
+        .tokenizer = model_tokenizer(chat->model),
+        .stops = req->stops,
+        .n_stops = req->n_stops,
+        .tools = tools_of(req) && model_calls_tools(chat->model),
+        .one_call = (parallel->given && !parallel->integer) ||
+                    req->tool_choice == TOOL_CHOICE_NAMED || req->legacy_functions,
+        .logprobs = req->num[CHAT_LOGPROBS].integer != 0,
+    };
+    return force_tool(chat, e);
+}
+
+/* ---- prompt ---- */
+
+static bool render(struct chat *chat, struct str *text, struct api_error *e)
+{
+    const struct chat_input input = {
+        .messages = chat->req.messages,
+        .tools = tools_of(&chat->req),
+        .kwargs = chat->req.kwargs,
+        .add_generation_prompt = true,
+    };
+    struct err err = { 0 };
+    const status st = chat_render(chat->rules.tokenizer, &input, text, &err);
+
+    if (st == ST_NOT_FOUND)
+        return api_fail(e, FAULT_UNSUPPORTED, "messages",
+                        "The model '%.100s' has no chat template.", model_id(chat->model));
+    if (st == ST_NOMEM || text->failed)
+        return api_fail(e, FAULT_MEMORY, NULL, "No memory for the prompt.");
+    if (st != ST_OK)
+        return api_fail(e, FAULT_TEMPLATE, "messages", "The chat template refused: %s", err.text);
+    if (chat->rules.forced) str_put(text, chat->rules.forced);
+    return true;
+}
+
+/* The template wrote the special tokens, so none are added and those in the text are read as
+ * tokens. */
+static bool make_prompt(struct chat *chat, struct token_ids *ids, struct api_error *e)
+{
+    struct str text = { 0 };
+    struct err err = { 0 };
+    bool ok = render(chat, &text, e);
+
+    if (ok) {
+        const status st = tokenizer_encode(chat->rules.tokenizer, str_cstr(&text), text.len,
+                                           TOK_PARSE_SPECIAL, ids, &err);
+        ok = st == ST_OK || api_fail_status(e, st, false, "messages", &err);
+    }
+    str_fini(&text);
+    chat->prompt_tokens = (int64_t)ids->n;
+    return ok;
+}
+
+/* ---- sampling ---- */
+
+static float number_or(const struct chat_number *num, double otherwise)
+{
+    return (float)(num->given ? num->real : otherwise);
+}
+
+/* Asked for anything that only makes sense when tokens are drawn? */
+static bool asks_for_sampling(const struct chat_request *req)
+{
+    const struct chat_number *top_p = &req->num[CHAT_TOP_P];
+
+    return (top_p->given && top_p->real < 1) || req->num[CHAT_TOP_K].integer > 1 ||
+           req->num[CHAT_MIN_P].real > 0 || req->num[CHAT_N].integer > 1;
+}
+
+/* Without a temperature the model's own defaults hold: greedy where its genai_config says
+ * do_sample: false. */
+static float temperature_of(const struct chat *chat)
+{
+    const struct chat_request *req = &chat->req;
+    const struct model_folder *folder = model_folder_of(chat->model);
+    const struct model_search *search = &folder->search;
+
+    if (req->num[CHAT_TEMPERATURE].given) return (float)req->num[CHAT_TEMPERATURE].real;
+    if (folder->has_genai_config && !search->do_sample && !asks_for_sampling(req)) return 0;
+    return search->temperature > 0 && search->temperature <= 2 ? (float)search->temperature : 1;
+}
+
+static void make_sampling(const struct chat *chat, struct sampling *s)
+{
+    const struct chat_request *req = &chat->req;
+    const struct model_search *search = &model_folder_of(chat->model)->search;
+    const struct chat_number *seed = &req->num[CHAT_SEED];
+    const struct chat_number *top_k = &req->num[CHAT_TOP_K];
+    const bool defaults = search->do_sample;
+
+    if (!seed->given) seed = &req->num[CHAT_RANDOM_SEED];
+    *s = sampling_default();
+    s->temperature = temperature_of(chat);
+    s->top_p = number_or(&req->num[CHAT_TOP_P],
+                         defaults && search->top_p > 0 && search->top_p <= 1 ? search->top_p : 1);
+    s->min_p = number_or(&req->num[CHAT_MIN_P], 0);
+    s->top_k = 0;
+    if (top_k->given)
+        s->top_k = top_k->integer > 0 ? (int32_t)top_k->integer : 0;
+    else if (defaults && search->top_k > 0 && search->top_k <= INT32_MAX)
+        s->top_k = (int32_t)search->top_k;
+    s->presence_penalty = number_or(&req->num[CHAT_PRESENCE], 0);
+    s->frequency_penalty = number_or(&req->num[CHAT_FREQUENCY], 0);
+    s->repetition_penalty =
+        number_or(&req->num[CHAT_REPETITION],
+                  search->repetition_penalty > 0 ? search->repetition_penalty : 1);
+    s->has_seed = seed->given;
+    s->seed = (uint64_t)seed->integer;
+    s->bias = req->bias;
+    s->n_bias = req->n_bias;
+}
+
+static bool check_bias(const struct chat *chat, struct api_error *e)
+{
+    const int64_t vocab = engine_info(model_engine(chat->model))->vocab;
+
+    for (size_t i = 0; i < chat->req.n_bias; i++) {
+        const int32_t id = chat->req.bias[i].id;
+        char param[64];
+        if (id < vocab) continue;
+        snprintf(param, sizeof param, "logit_bias.%d", id);
+        return api_fail(e, FAULT_VALUE, param,
+                        "Invalid key in 'logit_bias': token id %d, the vocabulary has %lld.", id,
+                        (long long)vocab);
+    }
+    return true;
+}
+
+static size_t stop_ids(const struct chat *chat, int32_t ids[ENGINE_STOP_MAX])
+{
+    const struct model_folder *folder = model_folder_of(chat->model);
+    const int32_t eos = tokenizer_eos_id(chat->rules.tokenizer);
+    size_t n = 0;
+    bool has_eos = eos < 0;
+
+    for (int i = 0; i < folder->n_eos && n < ENGINE_STOP_MAX; i++) {
+        if (folder->eos_ids[i] < 0 || folder->eos_ids[i] > INT32_MAX) continue;
+        ids[n++] = (int32_t)folder->eos_ids[i];
+        if (ids[n - 1] == eos) has_eos = true;
+    }
+    if (!has_eos && n < ENGINE_STOP_MAX) ids[n++] = eos;
+    return n;
+}
+
+static int32_t max_tokens(const struct chat_request *req)
+{
+    static const enum chat_number_name names[] = { CHAT_MAX_COMPLETION_TOKENS,
+                                                   CHAT_MAX_COMPLETION_TOKEN, CHAT_MAX_TOKENS };
+
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (req->num[names[i]].given) return (int32_t)req->num[names[i]].integer;
+    return 0;
+}
+
+/* ---- submitting ---- */
+
+static bool make_head(struct chat *chat, struct api_error *e)
+{
+    uint64_t random[2];
+    const char *id = model_id(chat->model);
+
+    os_random(random, sizeof random);
+    str_printf(&chat->head,
+               "\"id\":\"chatcmpl-%016llx%08llx\",\"object\":\"chat.completion%s\","
+               "\"created\":%lld,\"model\":",
+               (unsigned long long)random[0], (unsigned long long)(random[1] & 0xffffffff),
+               chat->stream ? ".chunk" : "", (long long)os_wall_seconds());
+    str_put_json(&chat->head, id, strlen(id));
+    str_printf(&chat->head, ",\"system_fingerprint\":\"%s\"", model_fingerprint(chat->model));
+    return !chat->head.failed || api_fail(e, FAULT_MEMORY, NULL, "No memory for the answer.");
+}
+
+static bool fail_submit(struct chat *chat, status st, const struct err *err, struct api_error *e)
+{
+    if (st == ST_LIMIT)
+        return api_fail(e, FAULT_CONTEXT, "messages", "The prompt has %lld tokens: %s",
+                        (long long)chat->prompt_tokens, err->text);
+    if (st == ST_BUSY) {
+        atomic_fetch_add(&chat->job.ex->server->metrics.refused_busy, 1);
+        return api_fail(e, FAULT_BUSY, NULL, "The queue is full.");
+    }
+    return api_fail_status(e, st, st == ST_INVALID, NULL, err);
+}
+
+static bool submit(struct chat *chat, const struct token_ids *ids, struct api_error *e)
+{
+    int32_t stops[ENGINE_STOP_MAX];
+    struct err err = { 0 };
+    struct gen_request req = {
+        .ids = ids->ids,
+        .n_ids = ids->n,
+        .max_tokens = max_tokens(&chat->req),
+        .min_tokens = (int32_t)chat->req.num[CHAT_MIN_TOKENS].integer,
+        .n = chat->n_choices,
+        .stop_ids = stops,
+        .n_stop = stop_ids(chat, stops),
+    };
+
+    make_sampling(chat, &req.sampling);
+    /* Stop strings are found by reading along, so every token wakes the reader. */
+    if (!job_expect(&chat->job, chat->n_choices, chat->stream || chat->req.n_stops > 0))
+        return api_fail(e, FAULT_MEMORY, NULL, "No memory for the answer.");
+    const status st = job_submit(&chat->job, model_engine(chat->model), &req, &err);
+    return st == ST_OK || fail_submit(chat, st, &err, e);
+}
+
+bool chat_start(struct chat *chat, struct api_error *e)
+{
+    struct token_ids ids = { 0 };
+
+    bool ok = make_rules(chat, e) && make_head(chat, e) && check_bias(chat, e) &&
+              make_prompt(chat, &ids, e);
+    if (ok && !chat->count_only) ok = submit(chat, &ids, e);
+    token_ids_fini(&ids);
+    return ok;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading folders for model_list.h. */
+#include "server/model_list.h"
+#include "models/models.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { TEMPLATE_BYTES_MAX = 64 << 20, SAME_ID_MAX = 1000 };
+
+/* ---- one folder ---- */
+
+static bool file_holds(const char *dir, const char *name, const char *needle)
+{
+    char *path = os_path_join(dir, name), *text = NULL;
+    size_t n = 0;
+    bool found = false;
+
+    if (path && os_is_file(path) &&
+        os_read_file(path, TEMPLATE_BYTES_MAX, &text, &n, NULL) == ST_OK) {
+        found = memmem(text, n, needle, strlen(needle)) != NULL;
+        mem_free(text);
+    }
+    mem_free(path);
+    return found;
+}
+
+static int64_t folder_time(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 ? (int64_t)info.st_mtime : 0;
+}
+
+static uint64_t folder_bytes(const char *dir)
+{
+    char **names = NULL;
+    size_t n = 0;
+    uint64_t total = 0;
+
+    if (os_list_dir(dir, &names, &n, NULL) != ST_OK) return 0;
+    for (size_t i = 0; i < n; i++) {
+        char *path = os_path_join(dir, names[i]);
+        struct stat info;
+        if (path && stat(path, &info) == 0 && S_ISREG(info.st_mode))
+            total += (uint64_t)info.st_size;
+        mem_free(path);
+    }
+    os_free_list(names, n);
+    return total;
+}
+
+/* ---- the list ---- */
+
+static bool has_path(const struct model_list *list, const char *path)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (str_equal(list->entries[i].path, path)) return true;
+    return false;
+}
+
+static bool has_id(const struct model_list *list, const char *id)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (strcasecmp(list->entries[i].id, id) == 0) return true;
+    return false;
+}
+
+static const char *free_id(const struct model_list *list, const char *id, struct arena *a)
+{
+    const char *candidate = arena_strdup(a, id);
+
+    for (int i = 2; candidate && has_id(list, candidate) && i < SAME_ID_MAX; i++)
+        candidate = arena_printf(a, "%s.%d", id, i);
+    return candidate;
+}
+
+/* Adds the model at `path`; alias may be NULL (= its id). */
+static status add(struct model_list *list, const char *path, const char *alias, struct arena *a,
+                  struct err *err)
+{
+    char real[PATH_MAX];
+    struct model_folder folder;
+
+    if (!realpath(path, real)) return FAIL(err, ST_NOT_FOUND, "%s: no such file or folder", path);
+    if (has_path(list, real)) return ST_OK;
+    TRY(model_folder_open(&folder, real, err));
+    struct model_entry *entries =
+        arena_grow(a, list->entries, &list->cap, list->n + 1, sizeof *entries);
+    if (entries) list->entries = entries;
+    struct model_entry e = {
+        .id = free_id(list, folder.name, a),
+        .path = arena_strdup(a, real),
+        .bytes = folder_bytes(folder.dir),
+        .context_length = folder.context_length,
+        .created = folder_time(real),
+        .tools = file_holds(folder.dir, "chat_template.jinja", "<tool_call>") ||
+                 file_holds(folder.dir, "tokenizer_config.json", "<tool_call>"),
+    };
+    e.alias = alias ? arena_strdup(a, alias) : e.id;
+    model_folder_fini(&folder);
+    if (!entries || !e.id || !e.path || !e.alias) return FAIL(err, ST_NOMEM, "model list");
+    list->entries[list->n++] = e;
+    return ST_OK;
+}
+
+status model_list_read(struct model_list *list, const char *const *models, size_t n_models,
+                       const char *const *dirs, size_t n_dirs, struct arena *a, struct err *err)
+{
+    struct model_store *store = NULL;
+
+    for (size_t i = 0; i < n_models; i++) {
+        char *path = NULL;
+        TRY(model_resolve(models[i], &path, err));
+        const status st = add(list, path, NULL, a, err);
+        mem_free(path);
+        TRY(st);
+    }
+    list->n_named = list->n;
+    if (n_dirs == 0) return ST_OK;
+    TRY(model_store_open(&store, dirs, n_dirs, err));
+    for (size_t i = 0; i < model_store_count(store); i++) {
+        const struct store_entry *found = model_store_at(store, i);
+        struct err why = { 0 };
+        if (add(list, found->path, found->alias, a, &why) != ST_OK)
+            LOG(LOG_WARN, "event=model_passed_over path=%s why=\"%s\"", found->path, why.text);
+    }
+    model_store_close(store);
+    return ST_OK;
+}
+
+void model_list_fini(struct model_list *list)
+{
+    memset(list, 0, sizeof *list); /* all of it lies in the arena */
+}
+
+/* ---- names ---- */
+
+static bool same(const char *a, const char *b, size_t b_n)
+{
+    return strlen(a) == b_n && strncasecmp(a, b, b_n) == 0;
+}
+
+static bool all_digits(const char *s) { return *s && strspn(s, "0123456789") == strlen(s); }
+
+/* `id` is `name` with "-digits" behind. */
+static bool has_version_more(const char *id, const char *name, size_t n)
+{
+    return strncasecmp(id, name, n) == 0 && id[n] == '-' && all_digits(id + n + 1);
+}
+
+static size_t find_exact(const struct model_list *list, const char *name, size_t n)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (same(list->entries[i].id, name, n)) return i;
+    for (size_t i = 0; i < list->n; i++)
+        if (same(list->entries[i].alias, name, n)) return i;
+    return list->n;
+}
+
+/* Of ids that differ in their version only the one asked for, or (wanted < 0) the highest. */
+static size_t find_versioned(const struct model_list *list, const char *name, size_t n,
+                             int64_t wanted)
+{
+    size_t best = list->n;
+    int64_t best_version = -1, version = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const char *id = list->entries[i].id;
+        if (!has_version_more(id, name, n) || !str_to_i64(id + n + 1, &version)) continue;
+        if (version == wanted) return i;
+        if (version <= best_version) continue;
+        best = i;
+        best_version = version;
+    }
+    return best;
+}
+
+size_t model_list_find(const struct model_list *list, const char *name)
+{
+    size_t n = strlen(name);
+    size_t i = find_exact(list, name, n);
+    const char *colon = strrchr(name, ':');
+    int64_t version = -1;
+
+    if (i < list->n) return i;
+    if (colon && all_digits(colon + 1) && str_to_i64(colon + 1, &version))
+        n = (size_t)(colon - name);
+    i = find_exact(list, name, n);
+    return i < list->n ? i : find_versioned(list, name, n, version);
+}

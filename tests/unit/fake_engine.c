@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* One thread per generation: slower than the engine and simpler, with the same promises to sinks.
+ */
+#include "tests/unit/fake_engine.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_script fake_script = { .context = 4096, .queue_max = 1000 };
+struct fake_counts fake_counts;
+struct gen_request fake_last;
+
+struct engine {
+    struct engine_info info;
+    atomic_int live; /* generations with their thread */
+};
+
+struct generation {
+    struct engine *engine;
+    struct fake_script script;
+    atomic_int refs;
+    struct thread thread;
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t changed;
+    bool cancelled, resumed, over;
+    bool stopped[ENGINE_N_MAX];
+    int n, n_prompt;
+    int32_t max_tokens;
+    gen_sink_fn *sink;
+    void *user;
+};
+
+struct engine_config engine_config_default(void)
+{
+    return (struct engine_config){ .prefix_cache = true };
+}
+
+struct sampling sampling_default(void)
+{
+    return (struct sampling){ .temperature = 1, .top_p = 1, .repetition_penalty = 1 };
+}
+
+status engine_open(struct engine **out, const struct model_folder *folder,
+                   const struct engine_config *cfg, struct err *err)
+{
+    (void)folder, (void)cfg, (void)err;
+    os_sleep_ns(fake_script.load_ns);
+    *out = calloc(1, sizeof **out);
+    (*out)->info = (struct engine_info){ .vocab = 4096, .context_length = 4096, .device = "fake" };
+    atomic_fetch_add(&fake_counts.opened, 1);
+    return ST_OK;
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e) return;
+    while (atomic_load(&e->live) > 0) os_sleep_ns(1000000);
+    atomic_fetch_add(&fake_counts.closed, 1);
+    free(e);
+}
+
+const struct engine_info *engine_info(const struct engine *e) { return &e->info; }
+
+void engine_stats(const struct engine *e, struct engine_stats *out)
+{
+    (void)e;
+    memset(out, 0, sizeof *out);
+    out->generated_tokens = (uint64_t)atomic_load(&fake_counts.tokens);
+    out->requests = (uint64_t)atomic_load(&fake_counts.submitted);
+    out->cancelled = (uint64_t)atomic_load(&fake_counts.cancelled);
+    out->running = atomic_load(&fake_counts.running);
+}
+
+static void unref(struct generation *g)
+{
+    if (atomic_fetch_sub(&g->refs, 1) > 1) return;
+    pthread_mutex_destroy(&g->lock);
+    pthread_cond_destroy(&g->changed);
+    free(g);
+}
+
+/* Waits out a step; true when the choice is to end. */
+static bool step(struct generation *g, int choice)
+{
+    os_sleep_ns(g->script.step_ns);
+    pthread_mutex_lock(&g->lock);
+    const bool end = g->cancelled || g->stopped[choice];
+    pthread_mutex_unlock(&g->lock);
+    return end;
+}
+
+/* Gives one event, waiting where the sink is full. False: the choice was ended meanwhile. */
+static bool give(struct generation *g, struct gen_event *ev)
+{
+    while (!g->sink(g->user, ev)) {
+        atomic_fetch_add(&fake_counts.pauses, 1);
+        pthread_mutex_lock(&g->lock);
+        while (!g->resumed && !g->cancelled && !g->stopped[ev->choice])
+            pthread_cond_wait(&g->changed, &g->lock);
+        g->resumed = false;
+        const bool end = g->cancelled || g->stopped[ev->choice];
+        pthread_mutex_unlock(&g->lock);
+        if (end) return false;
+    }
+    return true;
+}
+
+static enum finish_reason play_token(struct generation *g, int choice, int at, bool *given)
+{
+    const struct fake_script *s = &g->script;
+    struct gen_event ev = { .choice = choice, .logprob = -0.5f, .n_prompt = g->n_prompt };
+
+    *given = false;
+    if (step(g, choice)) return FINISH_CANCELLED;
+    if (s->fail_at > 0 && at >= s->fail_at) return FINISH_ERROR;
+    if (!s->loop && (size_t)at >= s->n) return FINISH_STOP;
+    ev.id = s->ids[(size_t)at % s->n];
+    if (!give(g, &ev)) return FINISH_CANCELLED;
+    atomic_fetch_add(&fake_counts.tokens, 1);
+    *given = true;
+    return g->max_tokens > 0 && at + 1 >= g->max_tokens ? FINISH_LENGTH : FINISH_NONE;
+}
+
+static void finish(struct generation *g, int choice, enum finish_reason why)
+{
+    const struct gen_event ev = { .choice = choice,
+                                  .id = -1,
+                                  .finish = why,
+                                  .error = why == FINISH_ERROR ? "planted failure" : NULL,
+                                  .n_prompt = g->n_prompt,
+                                  .n_cached = 1 };
+
+    if (why == FINISH_CANCELLED) atomic_fetch_add(&fake_counts.cancelled, 1);
+    g->sink(g->user, &ev);
+}
+
+static void play(void *arg)
+{
+    struct generation *g = arg;
+    struct engine *engine = g->engine;
+    enum finish_reason ended[ENGINE_N_MAX] = { 0 };
+    int open = g->n;
+
+    for (int at = 0; open > 0; at++) {
+        for (int c = 0; c < g->n; c++) {
+            bool given = false;
+            if (ended[c]) continue;
+            ended[c] = play_token(g, c, at, &given);
+            if (!ended[c]) continue;
+            if (--open == 0) {
+                atomic_fetch_sub(&fake_counts.running, 1);
+                atomic_fetch_add(&fake_counts.finished, 1);
+            }
+            finish(g, c, ended[c]);
+        }
+    }
+    unref(g);
+    atomic_fetch_sub(&engine->live, 1);
+}
+
+status engine_submit(struct engine *e, const struct gen_request *req, struct generation **out,
+                     struct err *err)
+{
+    if ((int64_t)req->n_ids >= fake_script.context)
+        return FAIL(err, ST_LIMIT, "prompt of %zu tokens, context of %lld", req->n_ids,
+                    (long long)fake_script.context);
+    if (atomic_load(&fake_counts.running) >= fake_script.queue_max)
+        return FAIL(err, ST_BUSY, "queue");
+    struct generation *g = calloc(1, sizeof *g);
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->changed, NULL);
+    g->engine = e;
+    g->script = fake_script;
+    g->n = req->n > 0 ? req->n : 1;
+    g->n_prompt = (int)req->n_ids;
+    g->max_tokens = req->max_tokens;
+    g->sink = req->sink;
+    g->user = req->user;
+    atomic_init(&g->refs, 2);
+    fake_last = *req;
+    atomic_fetch_add(&fake_counts.submitted, 1);
+    atomic_fetch_add(&fake_counts.running, 1);
+    atomic_fetch_add(&e->live, 1);
+    *out = g;
+    if (thread_start(&g->thread, "fake", play, g, err) != ST_OK) abort();
+    pthread_detach(g->thread.handle);
+    return ST_OK;
+}
+
+void generation_cancel(struct generation *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->cancelled = true;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+}
+
+void generation_stop_choice(struct generation *g, int choice)
+{
+    pthread_mutex_lock(&g->lock);
+    g->stopped[choice] = true;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+    atomic_fetch_add(&fake_counts.stopped, 1);
+}
+
+void generation_resume(struct generation *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->resumed = true;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+}
+
+void generation_unref(struct generation *g) { unref(g); }

@@ -91,6 +91,7 @@ struct importer {
     struct map functions; /* "domain\nname\noverload" -> index in the model */
     size_t nodes_left;
     int depth; /* graphs within graphs and functions within functions */
+    int prefixes;         /* how often a failure was given its surroundings */
     struct err *err;
 };
 
@@ -100,6 +101,9 @@ static inline const char *proto_text(const char *s) { return s ? s : ""; }
 const char *proto_domain(const char *domain);
 
 status import_no_memory(const struct importer *im);
+/* Whether a failure's text should gain one more level of its surroundings: the innermost and the
+ * outermost few do, or deep nesting would push the reason out of the line. */
+bool import_names_level(struct importer *im);
 /* opset_import of a model or function. */
 status import_opsets(struct importer *im, Onnx__OperatorSetIdProto **list, size_t n,
                      struct opsets *out);

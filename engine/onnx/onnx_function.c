@@ -131,6 +131,6 @@ status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionPr
     const status st = call_body(im, sc, &body, f, node, in, out);
     im->depth--;
     scope_fini(&body);
-    if (st != ST_OK) err_prefix(im->err, "function '%s'", proto_text(f->name));
+    if (st != ST_OK && import_names_level(im)) err_prefix(im->err, "function '%s'", proto_text(f->name));
     return st;
 }

@@ -344,6 +344,7 @@ static status node_fail(struct importer *im, const Onnx__NodeProto *p, status st
 {
     const char *name = proto_text(p->name);
 
+    if (!import_names_level(im)) return st;
     if (!name[0] && p->n_output > 0)
         err_prefix(im->err, "node of '%s' (%s)", p->output[0], proto_text(p->op_type));
     else

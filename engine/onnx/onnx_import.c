@@ -12,7 +12,8 @@ enum {
     OPSET_MAX = 24,
     DEPTH_DEFAULT = 64,
     NODES_DEFAULT = 2000000,
-    BUDGET_FACTOR = 16
+    BUDGET_FACTOR = 16,
+    LEVELS_NAMED = 4
 };
 #define FILE_BYTES_DEFAULT (UINT64_C(4) << 30)
 #define BUDGET_BASE        ((size_t)64 << 20)
@@ -30,6 +31,11 @@ status import_no_memory(const struct importer *im)
         return FAIL(im->err, ST_LIMIT, "the model takes more than its budget of %zu bytes",
                     a->limit_bytes);
     return FAIL(im->err, ST_NOMEM, "out of memory");
+}
+
+bool import_names_level(struct importer *im)
+{
+    return im->prefixes++ < LEVELS_NAMED || im->depth <= 1;
 }
 
 static struct onnx_limits limits_fill(const struct onnx_limits *given, size_t n)

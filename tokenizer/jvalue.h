@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Values for chat templates: a tree that a request is turned into once, without going through JSON text. Integers and
- * floats stay apart, dicts keep their order. */
+/* Values for chat templates: a tree that a request is turned into once, without going through JSON
+ * text. Integers and floats stay apart, dicts keep their order. */
 #pragma once
 #include "base/arena.h"
 #include "base/json.h"
@@ -21,7 +21,8 @@ enum jvalue_type {
 
 struct jvalue_pair;
 
-/* A node; it and everything beneath it live in one arena (or longer). Read freely; build with the functions below. */
+/* A node; it and everything beneath it live in one arena (or longer). Read freely; build with the
+ * functions below. */
 struct jvalue {
     enum jvalue_type type;
     union {
@@ -62,7 +63,8 @@ struct jvalue *jvalue_string_n(struct arena *a, const char *text, size_t n);
 struct jvalue *jvalue_list(struct arena *a);
 struct jvalue *jvalue_dict(struct arena *a);
 
-/* Appends; false when the arena is exhausted or item is NULL (so constructors may be nested unchecked). The item is shared, not copied. */
+/* Appends; false when the arena is exhausted or item is NULL (so constructors may be nested
+ * unchecked). The item is shared, not copied. */
 bool jvalue_append(struct arena *a, struct jvalue *list, struct jvalue *item);
 /* Sets a key (replaces in place); false as above. */
 bool jvalue_set(struct arena *a, struct jvalue *dict, const char *key, struct jvalue *value);
@@ -72,10 +74,12 @@ bool jvalue_set_n(struct arena *a, struct jvalue *dict, const char *key, size_t 
 struct jvalue *jvalue_get(const struct jvalue *dict, const char *key);
 struct jvalue *jvalue_get_n(const struct jvalue *dict, const char *key, size_t n);
 
-/* Copies a cJSON tree. A number without fraction within ±2^53 becomes an integer (cJSON does not keep what was written: use
- * jvalue_parse where 1.0 and 1 must stay apart). ST_NOMEM, ST_LIMIT (depth over 256). */
+/* Copies a cJSON tree. A number without fraction within ±2^53 becomes an integer (cJSON does not
+ * keep what was written: use jvalue_parse where 1.0 and 1 must stay apart). ST_NOMEM, ST_LIMIT
+ * (depth over 256). */
 status jvalue_from_cjson(struct arena *a, const cJSON *json, struct jvalue **out, struct err *err);
-/* Parses strict JSON text (RFC 8259; of a key given twice the last one wins; depth at most 256; numbers with '.', 'e' or 'E' are floats,
- * others integers). Errors give the byte offset. Everything lives in the arena, whose limit is the budget. */
+/* Parses strict JSON text (RFC 8259; of a key given twice the last one wins; depth at most 256;
+ * numbers with '.', 'e' or 'E' are floats, others integers). Errors give the byte offset.
+ * Everything lives in the arena, whose limit is the budget. */
 status jvalue_parse(struct arena *a, const char *text, size_t n, struct jvalue **out,
                     struct err *err);

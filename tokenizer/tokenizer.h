@@ -19,8 +19,8 @@ struct tokenizer;
  * named by tokenizer_module.json or a *.tiktoken file; tokenizer.model; vocab.json + merges.txt;
  * vocab.txt. Settings: tokenizer_config.json over special_tokens_map.json, genai_config.json last
  * (README.md has the whole order of precedence; files that disagree are logged as a warning).
- * Errors: ST_NOT_FOUND no such file, ST_FORMAT, ST_UNSUPPORTED (a kind that is not known), ST_LIMIT,
- * ST_NOMEM; the text names file and field. *out is the caller's: tokenizer_close. */
+ * Errors: ST_NOT_FOUND no such file, ST_FORMAT, ST_UNSUPPORTED (a kind that is not known),
+ * ST_LIMIT, ST_NOMEM; the text names file and field. *out is the caller's: tokenizer_close. */
 status tokenizer_open(struct tokenizer **out, const char *dir, struct err *err);
 /* Accepts NULL. No encode, decode or token_stream may be in use any more. */
 void tokenizer_close(struct tokenizer *tok);
@@ -36,28 +36,29 @@ struct token_ids {
 void token_ids_fini(struct token_ids *ids);
 
 enum {
-    TOK_ADD_SPECIAL = 1u << 0,   /* what the post-processor or add_bos/add_eos adds round the text */
-    TOK_PARSE_SPECIAL = 1u << 1, /* special added tokens inside the text become their ids; without
-                                    it they are plain text (non-special added tokens always match) */
+    TOK_ADD_SPECIAL = 1u << 0, /* what the post-processor or add_bos/add_eos adds round the text */
+    TOK_PARSE_SPECIAL =
+        1u << 1, /* special added tokens inside the text become their ids; without
+                    it they are plain text (non-special added tokens always match) */
 };
 
 enum { TOK_TEXT_BYTES_MAX = 64 << 20 };
 
-/* Appends the ids of text[0..n) to *out. `n` at most TOK_TEXT_BYTES_MAX (ST_LIMIT beyond). Bytes that are not
- * UTF-8 stand for one U+FFFD per maximal bad prefix. ST_INVALID: the text holds something that the
- * vocabulary cannot express (no unknown token). On failure *out is as before. */
+/* Appends the ids of text[0..n) to *out. `n` at most TOK_TEXT_BYTES_MAX (ST_LIMIT beyond). Bytes
+ * that are not UTF-8 stand for one U+FFFD per maximal bad prefix. ST_INVALID: the text holds
+ * something that the vocabulary cannot express (no unknown token). On failure *out is as before. */
 status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n, unsigned flags,
                         struct token_ids *out, struct err *err);
 
 /* ---- decoding ---- */
 
-/* Appends the text of ids[0..n) to *out: always valid UTF-8. Ids outside the vocabulary give nothing.
- * skip_special leaves special tokens out. */
+/* Appends the text of ids[0..n) to *out: always valid UTF-8. Ids outside the vocabulary give
+ * nothing. skip_special leaves special tokens out. */
 status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n,
                         bool skip_special, struct str *out, struct err *err);
 
-/* Incremental decode: text as it can be told, id by id. Each push appends valid UTF-8 (a code point is never
- * cut, what is not yet certain is held back); all pushes and the finish joined equal the
+/* Incremental decode: text as it can be told, id by id. Each push appends valid UTF-8 (a code point
+ * is never cut, what is not yet certain is held back); all pushes and the finish joined equal the
  * whole decode of the same ids. The cost of a push does not grow with what was pushed before. */
 struct token_stream;
 
@@ -77,7 +78,8 @@ status token_stream_finish(struct token_stream *stream, struct str *out_append, 
 size_t tokenizer_vocab_size(const struct tokenizer *tok);
 /* Piece exactly as in the vocabulary (or an added token's content); -1 if there is none. */
 int32_t tokenizer_token_to_id(const struct tokenizer *tok, const char *piece, size_t n);
-/* NULL for an id without a piece; else NUL-terminated, lives as long as tok; *n (may be NULL) its bytes. */
+/* NULL for an id without a piece; else NUL-terminated, lives as long as tok; *n (may be NULL) its
+ * bytes. */
 const char *tokenizer_id_to_piece(const struct tokenizer *tok, int32_t id, size_t *n);
 bool tokenizer_is_special(const struct tokenizer *tok, int32_t id);
 /* -1 where the folder names none. */
@@ -95,25 +97,34 @@ const char *tokenizer_kind(const struct tokenizer *tok);
 
 /* ---- chat ---- */
 
-/* Source of the folder's chat template `name` (NULL = "default", or "tool_use" is asked for by name; a folder with
- * one unnamed template gives it for NULL only). Precedence: chat_template.jinja and additional_chat_templates/NAME.jinja,
- * then chat_template.json, then tokenizer_config.json (a string, or a list of {name, template}). NULL if there is
- * none. Lives as long as tok. */
+/* Source of the folder's chat template `name` (NULL = "default", or "tool_use" is asked for by
+ * name; a folder with one unnamed template gives it for NULL only). Precedence: chat_template.jinja
+ * and additional_chat_templates/NAME.jinja, then chat_template.json, then tokenizer_config.json (a
+ * string, or a list of {name, template}). NULL if there is none. Lives as long as tok. */
 const char *tokenizer_chat_template(const struct tokenizer *tok, const char *name);
 
-/* What one rendering is made of; the values may be NULL = absent. They must live until the call returns. */
+/* What one rendering is made of; the values may be NULL = absent. They must live until the call
+ * returns. */
 struct chat_input {
     const struct jvalue *messages;  /* list of dicts */
     const struct jvalue *tools;     /* list; absent: none, as transformers passes it */
     const struct jvalue *documents; /* list; absent: none */
-    const struct jvalue *kwargs;    /* dict of further template variables; they win over all above */
-    const char *template_name;      /* NULL: "tool_use" if the folder has it and tools are given, else the default one */
+    const struct jvalue *kwargs; /* dict of further template variables; they win over all above */
+    const char *template_name;   /* NULL: "tool_use" if the folder has it and tools are given, else
+                                    the default one */
     bool add_generation_prompt;
-    int64_t now;                    /* seconds since 1970, local wall clock as UTC, for strftime_now; 0 = the system's local time */
+    int64_t now; /* seconds since 1970, local wall clock as UTC, for strftime_now; 0 = the system's
+                    local time */
 };
 
-/* Renders a conversation with the folder's template (compiled once, on first use) and the folder's bos_token, eos_token, …
- * as transformers' apply_chat_template does. ST_NOT_FOUND: the folder has no template. ST_INVALID: the template refuses the
- * conversation (its raise_exception message, or an error with the line). ST_LIMIT: budget spent. *out is appended to. */
+/* Renders a conversation with the folder's template (compiled once, on first use) and the folder's
+ * bos_token, eos_token, … as transformers' apply_chat_template does. ST_NOT_FOUND: the folder has
+ * no template. ST_INVALID: the template refuses the conversation (its raise_exception message, or
+ * an error with the line). ST_LIMIT: budget spent. *out is appended to. */
 status chat_render(const struct tokenizer *tok, const struct chat_input *input, struct str *out,
                    struct err *err);
+
+/* The same with a template of the caller's; tok may be NULL (special tokens then come in kwargs).
+ */
+status chat_render_template(const struct chat_template *tmpl, const struct tokenizer *tok,
+                            const struct chat_input *input, struct str *out, struct err *err);

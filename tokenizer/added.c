@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* Added tokens: found in the text before (or, where they ask for it, behind) normalization,
+ * leftmost and longest first. */
+#include "tokenizer/tok_internal.h"
+#include "tokenizer/trie.h"
+#include <string.h>
+
+enum { ADDED_MAX = 1 << 20 };
+
+/* ---- matcher ---- */
+
+struct matcher {
+    struct trie trie;
+};
+
+status matcher_create(struct matcher **out, struct arena *a, const char *const *patterns,
+                      const size_t *lens, size_t n, struct err *err)
+{
+    struct matcher *m = ARENA_NEW(a, struct matcher);
+
+    if (!m) return FAIL(err, ST_NOMEM, "added tokens: no memory");
+    m->trie.arena = a;
+    for (size_t i = 0; i < n; i++)
+        if (lens[i]) TRY(trie_put(&m->trie, patterns[i], lens[i], (int32_t)i, false, err));
+    if (!m->trie.n_slots) TRY(trie_reserve(&m->trie, 1, err));
+    *out = m;
+    return ST_OK;
+}
+
+bool matcher_next(const struct matcher *m, const char *text, size_t n, size_t start,
+                  size_t *match_start, size_t *match_end, size_t *pattern)
+{
+    for (size_t i = start; i < n; i++) {
+        uint32_t node = 0;
+        int32_t best = -1;
+
+        if (!m->trie.root[(unsigned char)text[i]]) continue;
+        for (size_t k = i; k < n && (node = trie_step(&m->trie, node, (unsigned char)text[k])) != 0;
+             k++) {
+            if (m->trie.values[node] < 0) continue;
+            best = m->trie.values[node];
+            *match_end = k + 1;
+        }
+        if (best < 0) continue;
+        *match_start = i;
+        *pattern = (size_t)best;
+        return true;
+    }
+    return false;
+}
+
+/* ---- loading ---- */
+
+const struct added_token *added_by_id(const struct added *added, int32_t id)
+{
+    uint64_t index;
+
+    return map_get(&added->by_id, &id, sizeof id, &index) ? &added->tokens[index] : NULL;
+}
+
+static status index_token(struct added *added, size_t i, struct err *err)
+{
+    struct added_token *t = &added->tokens[i];
+    int32_t *key = added->id_keys + i;
+
+    *key = t->id;
+    if (!map_set(&added->by_text, t->text, t->n, i) || !map_set(&added->by_id, key, sizeof *key, i))
+        return FAIL(err, ST_NOMEM, "added tokens: no memory");
+    return ST_OK;
+}
+
+/* Map keys are borrowed, so the storage of ids is fixed before the first one. */
+static status reserve_keys(struct tokenizer *tok, size_t n, struct err *err)
+{
+    if (tok->added.id_keys) return ST_OK;
+    if (n > ADDED_MAX) return FAIL(err, ST_LIMIT, "added_tokens: more than %d", ADDED_MAX);
+    tok->added.id_keys = ARENA_ARRAY(&tok->arena, n + 4096, int32_t);
+    tok->added.cap_keys = n + 4096;
+    return tok->added.id_keys ? ST_OK : FAIL(err, ST_NOMEM, "added tokens: no memory");
+}
+
+status added_put(struct tokenizer *tok, const struct added_token *token, struct err *err)
+{
+    struct added *added = &tok->added;
+    uint64_t index;
+
+    if (token->n == 0) return ST_OK;
+    TRY(reserve_keys(tok, 0, err));
+    if (map_get(&added->by_text, token->text, token->n,
+                &index)) { /* the later one's settings hold */
+        const int32_t id = added->tokens[index].id;
+        added->tokens[index] = *token;
+        added->tokens[index].id = id;
+        return index_token(added, index, err);
+    }
+    if (added->n >= added->cap_keys)
+        return FAIL(err, ST_LIMIT, "added_tokens: more than %zu", added->cap_keys);
+    if (added->n == added->cap) {
+        void *tokens = arena_grow(&tok->arena, added->tokens, &added->cap, added->n + 1,
+                                  sizeof *added->tokens);
+        if (!tokens) return FAIL(err, ST_NOMEM, "added tokens: no memory");
+        added->tokens = tokens;
+    }
+    added->tokens[added->n++] = *token;
+    if (token->id >= 0 && (size_t)token->id >= tok->size) tok->size = (size_t)token->id + 1;
+    return index_token(added, added->n - 1, err);
+}
+
+/* The vocabulary's id where it has the piece; else the file's, as long as no other piece has that
+ * one. */
+static status give_id(struct tokenizer *tok, struct added_token *t, int64_t said, struct err *err)
+{
+    const int32_t in_vocab = vocab_find(&tok->vocab, t->text, t->n);
+
+    if (in_vocab >= 0) {
+        if (said >= 0 && said != in_vocab)
+            LOG(LOG_WARN,
+                "event=tokenizer_disagreement token=%.60s vocabulary_id=%d added_tokens_id=%lld",
+                t->text, in_vocab, (long long)said);
+        t->id = in_vocab;
+        return ST_OK;
+    }
+    if (said < 0 || said >= VOCAB_IDS_MAX)
+        return FAIL(err, ST_FORMAT, "added_tokens: \"%.60s\": id %lld is out of range", t->text,
+                    (long long)said);
+    t->id = (int32_t)said;
+    return ST_OK;
+}
+
+static status load_token(struct tokenizer *tok, const struct jvalue *json, struct err *err)
+{
+    struct added_token t = { 0 };
+    const struct jvalue *text = NULL;
+    int64_t id = -1;
+
+    TRY(jvalue_want_str(json, "added_tokens", "content", &text, err));
+    if (!text) return FAIL(err, ST_FORMAT, "added_tokens: content: expected a string");
+    t.text = text->u.string.text;
+    t.n = text->u.string.n;
+    if (t.n > VOCAB_PIECE_MAX) return FAIL(err, ST_LIMIT, "added_tokens: content is too long");
+    TRY(jvalue_want_int(json, "added_tokens", "id", 0, VOCAB_IDS_MAX - 1, &id, err));
+    TRY(jvalue_want_bool(json, "added_tokens", "special", &t.special, err));
+    t.normalized = !t.special;
+    TRY(jvalue_want_bool(json, "added_tokens", "single_word", &t.single_word, err));
+    TRY(jvalue_want_bool(json, "added_tokens", "lstrip", &t.lstrip, err));
+    TRY(jvalue_want_bool(json, "added_tokens", "rstrip", &t.rstrip, err));
+    TRY(jvalue_want_bool(json, "added_tokens", "normalized", &t.normalized, err));
+    if (t.n == 0) return ST_OK;
+    TRY(give_id(tok, &t, id, err));
+    return added_put(tok, &t, err);
+}
+
+status added_load(struct tokenizer *tok, const struct jvalue *list, struct err *err)
+{
+    if (!list || list->type == JVALUE_NONE) return ST_OK;
+    if (list->type != JVALUE_LIST) return FAIL(err, ST_FORMAT, "added_tokens: expected a list");
+    TRY(reserve_keys(tok, list->u.list.n, err));
+    for (size_t i = 0; i < list->u.list.n; i++) {
+        if (list->u.list.items[i]->type != JVALUE_DICT)
+            return FAIL(err, ST_FORMAT, "added_tokens[%zu]: expected an object", i);
+        TRY(load_token(tok, list->u.list.items[i], err));
+    }
+    return ST_OK;
+}
+
+/* ---- matchers, once the normalizers are known ---- */
+
+static status normalize_token(struct tokenizer *tok, struct added_token *t, struct err *err)
+{
+    struct str bufs[2] = { 0 };
+
+    t->shown = t->text;
+    t->shown_n = t->n;
+    if (!t->normalized) return ST_OK;
+    status st = normalizers_run(&tok->norms, bufs, &t->shown, &t->shown_n, err);
+    if (st == ST_OK && !(t->shown = arena_strndup(&tok->arena, t->shown, t->shown_n)))
+        st = FAIL(err, ST_NOMEM, "added tokens: no memory");
+    str_fini(&bufs[0]);
+    str_fini(&bufs[1]);
+    return st;
+}
+
+static status build(struct tokenizer *tok, bool normalized, struct matcher **out, size_t **index,
+                    struct err *err)
+{
+    const struct added *added = &tok->added;
+    const char **texts = ARENA_ARRAY(&tok->arena, added->n + 1, const char *);
+    size_t *lens = ARENA_ARRAY(&tok->arena, added->n + 1, size_t), n = 0;
+
+    *index = ARENA_ARRAY(&tok->arena, added->n + 1, size_t);
+    if (!texts || !lens || !*index) return FAIL(err, ST_NOMEM, "added tokens: no memory");
+    for (int special = 1; special >= 0;
+         special--) { /* special tokens come first, as in the reference */
+        for (size_t i = 0; i < added->n; i++) {
+            const struct added_token *t = &added->tokens[i];
+
+            if (t->normalized != normalized || t->special != (special == 1)) continue;
+            texts[n] = t->shown;
+            lens[n] = t->shown_n;
+            (*index)[n++] = i;
+        }
+    }
+    return n ? matcher_create(out, &tok->arena, texts, lens, n, err) : ST_OK;
+}
+
+status added_finish(struct tokenizer *tok, struct err *err)
+{
+    struct added *added = &tok->added;
+
+    for (size_t i = 0; i < added->n; i++) TRY(normalize_token(tok, &added->tokens[i], err));
+    TRY(build(tok, false, &added->plain, &added->plain_index, err));
+    return build(tok, true, &added->normalized, &added->normalized_index, err);
+}
+
+void added_fini(struct added *added)
+{
+    map_fini(&added->by_text);
+    map_fini(&added->by_id);
+}
+
+/* ---- splitting ---- */
+
+static bool word_before(const char *text, size_t at)
+{
+    size_t start = at;
+    int32_t cp;
+
+    if (at == 0) return false;
+    do start--;
+    while (start > 0 && ((unsigned char)text[start] & 0xC0) == 0x80);
+    uni_next(text + start, at - start, &cp);
+    return uni_is_word(cp);
+}
+
+static bool word_after(const char *text, size_t n, size_t at)
+{
+    int32_t cp;
+
+    if (at >= n) return false;
+    uni_next(text + at, n - at, &cp);
+    return uni_is_word(cp);
+}
+
+static size_t spaces_before(const char *text, size_t at, size_t floor)
+{
+    while (at > floor) {
+        size_t start = at;
+        int32_t cp;
+
+        do start--;
+        while (start > 0 && ((unsigned char)text[start] & 0xC0) == 0x80);
+        uni_next(text + start, at - start, &cp);
+        if (!uni_is_space(cp)) break;
+        at = start;
+    }
+    return at < floor ? floor : at;
+}
+
+static size_t spaces_after(const char *text, size_t n, size_t at)
+{
+    while (at < n) {
+        int32_t cp;
+        const size_t used = uni_next(text + at, n - at, &cp);
+
+        if (!uni_is_space(cp)) break;
+        at += used;
+    }
+    return at;
+}
+
+/* One match: what is between goes first. *told moves on. */
+static status tell_match(const struct added_token *t, struct piece in, size_t start, size_t end,
+                         size_t *told, added_part_fn *fn, void *user, struct err *err)
+{
+    if (t->lstrip) start = spaces_before(in.p, start, *told < start ? *told : start);
+    if (t->rstrip) end = spaces_after(in.p, in.n, end);
+    if (*told < start)
+        TRY(fn(user, (struct piece){ in.p + *told, start - *told, in.first && *told == 0 }, -1,
+               err));
+    *told = end;
+    return fn(user, (struct piece){ in.p + start, end - start, in.first && start == 0 }, t->id,
+              err);
+}
+
+status added_split(const struct tokenizer *tok, bool normalized, bool parse_special,
+                   struct piece in, added_part_fn *fn, void *user, struct err *err)
+{
+    const struct matcher *m = normalized ? tok->added.normalized : tok->added.plain;
+    const size_t *index = normalized ? tok->added.normalized_index : tok->added.plain_index;
+    size_t at = 0, told = 0, start, end, pattern;
+
+    while (m && matcher_next(m, in.p, in.n, at, &start, &end, &pattern)) {
+        const struct added_token *t = &tok->added.tokens[index[pattern]];
+
+        at = end;
+        if (t->special && !parse_special) continue;
+        if (t->single_word && (word_before(in.p, start) || word_after(in.p, in.n, end))) continue;
+        TRY(tell_match(t, in, start, end, &told, fn, user, err));
+    }
+    if (told >= in.n) return ST_OK;
+    return fn(user, (struct piece){ in.p + told, in.n - told, in.first && told == 0 }, -1, err);
+}

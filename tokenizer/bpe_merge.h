@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The merging itself: symbols in, fewer symbols out, lowest rank first and leftmost among equals.
+ */
+#pragma once
+#include "tokenizer/model_bpe.h"
+
+struct bpe_symbol {
+    int32_t id;
+    uint32_t next, prev; /* long words: linked list; UINT32_MAX = none */
+};
+
+/* Merges ids[0..n) in place and returns how many remain. scratch: bpe_merge_scratch(n) bytes,
+ * 16-byte aligned. */
+size_t bpe_merge(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch);
+/* SIZE_MAX when n is too large. */
+size_t bpe_merge_scratch(size_t n);
+
+static inline const struct bpe_merge *bpe_find(const struct bpe *bpe, int32_t left, int32_t right)
+{
+    const uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) + 1;
+    uint64_t h = key * bpe->seed;
+
+    h ^= h >> 29;
+    h *= 0x9E3779B97F4A7C15u;
+    for (size_t at = (size_t)(h >> 32) & (bpe->n_slots - 1);; at = (at + 1) & (bpe->n_slots - 1)) {
+        if (bpe->merges[at].key == key) return &bpe->merges[at];
+        if (bpe->merges[at].key == 0) return NULL;
+    }
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "tokenizer/json_reader.h"
+#include "base/utf8.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 256, NUMBER_MAX = 512 };
+
+static bool fail(struct json_reader *r, const char *expected)
+{
+    if (r->st == ST_OK)
+        r->st = FAIL(r->err, ST_FORMAT, "JSON: byte %zu: expected %s", r->pos, expected);
+    return false;
+}
+
+void json_reader_init(struct json_reader *r, const char *text, size_t n, struct err *err)
+{
+    memset(r, 0, sizeof *r);
+    r->text = text;
+    r->n = n;
+    r->err = err;
+}
+
+void json_reader_fini(struct json_reader *r) { str_fini(&r->scratch); }
+
+static void skip_space(struct json_reader *r)
+{
+    while (r->pos < r->n) {
+        const char c = r->text[r->pos];
+
+        if (c != ' ' && c != '\n' && c != '\t' && c != '\r') return;
+        r->pos++;
+    }
+}
+
+char json_reader_peek(struct json_reader *r)
+{
+    if (r->st != ST_OK) return 0;
+    skip_space(r);
+    if (r->pos >= r->n || r->text[r->pos] == 0) {
+        fail(r, "a value");
+        return 0;
+    }
+    return r->text[r->pos];
+}
+
+bool json_reader_enter(struct json_reader *r, char open)
+{
+    if (json_reader_peek(r) != open) return fail(r, open == '{' ? "an object" : "an array");
+    if (++r->depth > DEPTH_MAX) return fail(r, "at most 256 levels");
+    r->pos++;
+    return true;
+}
+
+/* Comma or end of the container; true when another entry follows. */
+static bool next_entry(struct json_reader *r, bool *first, char close)
+{
+    if (r->st != ST_OK) return false;
+    skip_space(r);
+    if (r->pos < r->n && r->text[r->pos] == close) {
+        r->pos++;
+        r->depth--;
+        return false;
+    }
+    if (!*first) {
+        if (r->pos >= r->n || r->text[r->pos] != ',')
+            return fail(r, close == '}' ? "',' or '}'" : "',' or ']'");
+        r->pos++;
+    }
+    *first = false;
+    return true;
+}
+
+bool json_reader_member(struct json_reader *r, bool *first, const char **key, size_t *n)
+{
+    if (!next_entry(r, first, '}')) return false;
+    if (!json_reader_string(r, key, n)) return false;
+    skip_space(r);
+    if (r->pos >= r->n || r->text[r->pos] != ':') return fail(r, "':'");
+    r->pos++;
+    return true;
+}
+
+bool json_reader_item(struct json_reader *r, bool *first) { return next_entry(r, first, ']'); }
+
+static bool hex4(struct json_reader *r, int32_t *out)
+{
+    int32_t v = 0;
+
+    if (r->n - r->pos < 4) return fail(r, "four hex digits");
+    for (int i = 0; i < 4; i++) {
+        const char c = r->text[r->pos + (size_t)i];
+        int32_t d;
+
+        if (c >= '0' && c <= '9')
+            d = c - '0';
+        else if (c >= 'a' && c <= 'f')
+            d = c - 'a' + 10;
+        else if (c >= 'A' && c <= 'F')
+            d = c - 'A' + 10;
+        else
+            return fail(r, "four hex digits");
+        v = v * 16 + d;
+    }
+    r->pos += 4;
+    *out = v;
+    return true;
+}
+
+static bool unicode_escape(struct json_reader *r)
+{
+    int32_t cp, low;
+    char b[4];
+
+    if (!hex4(r, &cp)) return false;
+    if (cp >= 0xDC00 && cp <= 0xDFFF) return fail(r, "no lone surrogate");
+    if (cp >= 0xD800 && cp <= 0xDBFF) {
+        if (r->n - r->pos < 2 || r->text[r->pos] != '\\' || r->text[r->pos + 1] != 'u')
+            return fail(r, "no lone surrogate");
+        r->pos += 2;
+        if (!hex4(r, &low)) return false;
+        if (low < 0xDC00 || low > 0xDFFF) return fail(r, "no lone surrogate");
+        cp = 0x10000 + ((cp - 0xD800) << 10) + (low - 0xDC00);
+    }
+    str_put_n(&r->scratch, b, utf8_encode(cp, b));
+    return true;
+}
+
+/* Behind a backslash. */
+static bool escape(struct json_reader *r)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+
+    if (r->pos >= r->n) return fail(r, "an escape");
+    const char c = r->text[r->pos++];
+    if (c == 'u') return unicode_escape(r);
+    const char *at = c ? strchr(from, c) : NULL;
+    if (!at) return fail(r, "a known escape");
+    str_put_char(&r->scratch, to[at - from]);
+    return true;
+}
+
+/* From the first escape on: copies into scratch. */
+static bool string_with_escapes(struct json_reader *r, size_t start, const char **text, size_t *n)
+{
+    str_clear(&r->scratch);
+    str_put_n(&r->scratch, r->text + start, r->pos - start);
+    while (r->pos < r->n) {
+        const unsigned char c = (unsigned char)r->text[r->pos];
+
+        if (c == '"') {
+            r->pos++;
+            if (r->scratch.failed) {
+                r->st = FAIL(r->err, ST_NOMEM, "JSON: no memory for a string");
+                return false;
+            }
+            *text = str_cstr(&r->scratch);
+            *n = r->scratch.len;
+            return true;
+        }
+        if (c == '\\') {
+            r->pos++;
+            if (!escape(r)) return false;
+            continue;
+        }
+        if (c < 0x20) return fail(r, "no control character in a string");
+        int32_t cp;
+        const size_t used = utf8_decode(r->text + r->pos, r->n - r->pos, &cp);
+        if (cp < 0) return fail(r, "UTF-8");
+        str_put_n(&r->scratch, r->text + r->pos, used);
+        r->pos += used;
+    }
+    return fail(r, "the end of a string");
+}
+
+bool json_reader_string(struct json_reader *r, const char **text, size_t *n)
+{
+    if (json_reader_peek(r) != '"') return fail(r, "a string");
+    const size_t start = ++r->pos;
+
+    while (r->pos < r->n) {
+        const unsigned char c = (unsigned char)r->text[r->pos];
+
+        if (c == '"') {
+            *text = r->text + start;
+            *n = r->pos++ - start;
+            return true;
+        }
+        if (c == '\\') return string_with_escapes(r, start, text, n);
+        if (c < 0x20) return fail(r, "no control character in a string");
+        if (c < 0x80) {
+            r->pos++;
+            continue;
+        }
+        int32_t cp;
+        const size_t used = utf8_decode(r->text + r->pos, r->n - r->pos, &cp);
+        if (cp < 0) return fail(r, "UTF-8");
+        r->pos += used;
+    }
+    return fail(r, "the end of a string");
+}
+
+static size_t digits(struct json_reader *r)
+{
+    const size_t start = r->pos;
+
+    while (r->pos < r->n && r->text[r->pos] >= '0' && r->text[r->pos] <= '9') r->pos++;
+    return r->pos - start;
+}
+
+static bool parse_number(struct json_reader *r, struct json_number *out)
+{
+    char buf[NUMBER_MAX + 1];
+
+    if (out->n > NUMBER_MAX) return fail(r, "a number of at most 512 characters");
+    memcpy(buf, out->text, out->n);
+    buf[out->n] = 0;
+    if (out->is_double) {
+        out->number = strtod(buf, NULL);
+        if (isinf(out->number)) return fail(r, "a number within double's range");
+        return true;
+    }
+    errno = 0;
+    const long long v = strtoll(buf, NULL, 10);
+    out->is_big = errno == ERANGE;
+    out->integer = v;
+    out->number = out->is_big ? strtod(buf, NULL) : (double)v;
+    return true;
+}
+
+bool json_reader_number(struct json_reader *r, struct json_number *out)
+{
+    json_reader_peek(r);
+    if (r->st != ST_OK) return false;
+    const size_t start = r->pos;
+
+    memset(out, 0, sizeof *out);
+    if (r->text[r->pos] == '-') r->pos++;
+    const size_t int_start = r->pos;
+    const size_t int_n = digits(r);
+    if (int_n == 0 || (int_n > 1 && r->text[int_start] == '0')) return fail(r, "a number");
+    if (r->pos < r->n && r->text[r->pos] == '.') {
+        out->is_double = true;
+        r->pos++;
+        if (digits(r) == 0) return fail(r, "digits after '.'");
+    }
+    if (r->pos < r->n && (r->text[r->pos] == 'e' || r->text[r->pos] == 'E')) {
+        out->is_double = true;
+        r->pos++;
+        if (r->pos < r->n && (r->text[r->pos] == '+' || r->text[r->pos] == '-')) r->pos++;
+        if (digits(r) == 0) return fail(r, "digits of an exponent");
+    }
+    out->text = r->text + start;
+    out->n = r->pos - start;
+    return parse_number(r, out);
+}
+
+bool json_reader_literal(struct json_reader *r, enum json_literal *out)
+{
+    static const struct {
+        const char *name;
+        size_t n;
+    } names[] = {
+        [JSON_FALSE] = { "false", 5 }, [JSON_TRUE] = { "true", 4 }, [JSON_NULL] = { "null", 4 }
+    };
+
+    json_reader_peek(r);
+    if (r->st != ST_OK) return false;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (r->n - r->pos < names[i].n) continue;
+        if (memcmp(r->text + r->pos, names[i].name, names[i].n) != 0) continue;
+        r->pos += names[i].n;
+        *out = (enum json_literal)i;
+        return true;
+    }
+    return fail(r, "a value");
+}
+
+bool json_reader_skip(struct json_reader *r)
+{
+    const char *s;
+    size_t n;
+    bool first = true;
+    struct json_number num;
+    enum json_literal lit;
+
+    switch (json_reader_peek(r)) {
+    case 0: return false;
+    case '{':
+        if (!json_reader_enter(r, '{')) return false;
+        while (json_reader_member(r, &first, &s, &n))
+            if (!json_reader_skip(r)) return false;
+        return r->st == ST_OK;
+    case '[':
+        if (!json_reader_enter(r, '[')) return false;
+        while (json_reader_item(r, &first))
+            if (!json_reader_skip(r)) return false;
+        return r->st == ST_OK;
+    case '"': return json_reader_string(r, &s, &n);
+    case 't':
+    case 'f':
+    case 'n': return json_reader_literal(r, &lit);
+    default: return json_reader_number(r, &num);
+    }
+}
+
+bool json_reader_end(struct json_reader *r)
+{
+    if (r->st != ST_OK) return false;
+    skip_space(r);
+    if (r->pos != r->n) return fail(r, "the end of the text");
+    return true;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Pull reader over JSON text (RFC 8259, strict): for vocabularies of 200,000 entries a tree per
+ * entry would cost more than the tokenizer itself, and templates must tell 1 from 1.0, which cJSON
+ * cannot. */
+#pragma once
+#include "base/str.h"
+#include "base/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The first error sticks: every later call fails at once. Fields are the reader's own. */
+struct json_reader {
+    const char *text;
+    size_t n, pos;
+    unsigned depth;
+    struct str scratch; /* the last string that had escapes */
+    struct err *err;    /* where the first error is told; may be NULL */
+    status st;
+};
+
+struct json_number {
+    bool is_double;
+    bool is_big; /* an integer beyond int64: text and n tell it */
+    int64_t integer;
+    double number;
+    const char *text;
+    size_t n;
+};
+
+void json_reader_init(struct json_reader *r, const char *text, size_t n, struct err *err);
+void json_reader_fini(struct json_reader *r);
+
+/* First character of the next value: one of { [ " t f n - or a digit; 0 on error. */
+char json_reader_peek(struct json_reader *r);
+/* Goes into an object or array. */
+bool json_reader_enter(struct json_reader *r, char open);
+/* Next member of the object entered: false at its end (or on error). *first starts true. The key is
+ * valid until the next call. */
+bool json_reader_member(struct json_reader *r, bool *first, const char **key, size_t *n);
+/* Next item of the array entered: false at its end (or on error). */
+bool json_reader_item(struct json_reader *r, bool *first);
+/* Text with escapes resolved, valid until the next call. */
+bool json_reader_string(struct json_reader *r, const char **text, size_t *n);
+bool json_reader_number(struct json_reader *r, struct json_number *out);
+/* true, false; null gives JSON_NULL. */
+enum json_literal { JSON_FALSE, JSON_TRUE, JSON_NULL };
+bool json_reader_literal(struct json_reader *r, enum json_literal *out);
+/* Passes over one value of any kind, checking it. */
+bool json_reader_skip(struct json_reader *r);
+/* Nothing but white space may follow. */
+bool json_reader_end(struct json_reader *r);

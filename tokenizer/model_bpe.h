@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Byte-pair encoding: merges by rank over characters or raw bytes. */
+#pragma once
+#include "tokenizer/tok_internal.h"
+
+/* One merge: a pair of ids and what it becomes. */
+struct bpe_merge {
+    uint64_t key; /* left << 32 | right, plus one; 0 = empty slot */
+    uint32_t rank;
+    int32_t id;
+};
+
+struct bpe {
+    struct bpe_merge *merges; /* [n_slots], open addressing */
+    size_t n_slots, n_merges;
+    uint64_t seed; /* odd */
+    bool fuse_unk, byte_fallback, ignore_merges;
+    bool
+        has_unk_name; /* an unknown token is named (unk_id may still be -1: an error when needed) */
+    int32_t unk_id;
+    const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL: none */
+    size_t prefix_n, suffix_n;
+    int32_t fallback_ids[256]; /* <0x00> … <0xFF>, -1 where absent */
+    /* Raw-byte reading: pieces are bytes, not characters. */
+    bool raw;
+    int32_t byte_ids[256];
+    struct vocab raw_vocab; /* pieces as bytes; ids as in the vocabulary */
+    _Atomic uint8_t *whole; /* by id: 0 not known, 1 the piece alone encodes to itself, 2 not */
+    size_t n_whole;
+    bool cut_at_metaspace; /* no merge crosses from another character to a following U+2581 */
+};
+
+/* Room for n merges, then each one; a pair given twice keeps its last rank. */
+status bpe_reserve(struct tokenizer *tok, size_t n, struct err *err);
+status bpe_put(struct tokenizer *tok, int32_t left, int32_t right, uint32_t rank, int32_t id,
+               struct err *err);
+/* Creates tok->bpe with nothing in it. */
+status bpe_create(struct tokenizer *tok, struct err *err);
+/* Looks <0x00> … <0xFF> up. */
+void bpe_find_fallbacks(struct tokenizer *tok);
+/* Switches to raw bytes: the vocabulary is in the byte-level alphabet (mapped) or made of bytes
+ * itself. */
+status bpe_use_raw(struct tokenizer *tok, bool mapped, struct err *err);
+/* Looks at all merges once they are there. */
+status bpe_finish(struct tokenizer *tok, struct err *err);
+/* Ranks by id of the concatenation, as tiktoken merges: every way to write a piece as two pieces is
+ * a merge. */
+status bpe_merges_from_ranks(struct tokenizer *tok, struct err *err);

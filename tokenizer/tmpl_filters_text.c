@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: MIT */
+/* Filters over text and numbers. */
+#include "tokenizer/tmpl.h"
+#include "tokenizer/uni.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILTER(name)                                                                               \
+    static bool name(struct run *r, const struct tv *self, const struct targs *args, struct tv *out)
+
+/* Ends a filter that wrote text; the result is Markup if the subject was. */
+static bool give(struct run *r, struct str *text, bool markup, struct tv *out)
+{
+    if (!tv_string_take(r, text, out)) return false;
+    out->markup = markup;
+    return true;
+}
+
+/* Runs a string method on str(self). */
+static bool by_method(struct run *r, const struct tv *self, const char *name,
+                      const struct targs *args, struct tv *out)
+{
+    struct tv text;
+    bool unsafe = false;
+
+    if (!tv_to_string(r, self, &text)) return false;
+    const struct tfunction *f = method_find(&text, (struct tstr){ name, strlen(name) }, &unsafe);
+    return f && f->fn(r, &text, args, out);
+}
+
+#define METHOD_FILTER(fn, method)                                                                  \
+    FILTER(fn) { return by_method(r, self, method, args, out); }
+METHOD_FILTER(f_upper, "upper")
+METHOD_FILTER(f_lower, "lower")
+METHOD_FILTER(f_capitalize, "capitalize")
+METHOD_FILTER(f_trim, "strip")
+
+FILTER(f_string)
+{
+    (void)args;
+    return tv_to_string(r, self, out);
+}
+
+FILTER(f_replace)
+{
+    struct tv text, plain;
+
+    if (!args_check(r, "replace", args, 2, 3, "old,new,count")) return false;
+    if (!tv_to_string(r, self, &text)) return false;
+    plain = text;
+    plain.markup = false;
+    struct tv pos[3];
+    size_t n = 0;
+    static const char *const names[] = { "old", "new", "count" };
+    for (size_t i = 0; i < 3; i++) {
+        if (!arg_get(args, i, names[i], &pos[n])) continue;
+        if (i < 2 && !tv_to_string(r, &pos[n], &pos[n])) return false;
+        if (i == 2 && pos[n].type == TV_NONE) continue;
+        n++;
+    }
+    const struct targs rest = { pos, n, NULL, 0 };
+    return by_method(r, &plain, "replace", &rest, out);
+}
+
+/* Words begin at the text's start and behind - ( { [ < and white space. */
+FILTER(f_title)
+{
+    struct tv v;
+    struct str text = { 0 };
+    size_t start = 0;
+
+    (void)args;
+    if (!tv_to_string(r, self, &v)) return false;
+    const struct tstr *s = v.u.s;
+    for (size_t i = 0; i <= s->n;) {
+        int32_t cp = 0;
+        const size_t used = i < s->n ? uni_next(s->p + i, s->n - i, &cp) : 1;
+        const bool boundary =
+            i == s->n || (cp < 0x80 && cp && strchr("-({[<", (char)cp)) || python_whitespace(cp);
+
+        if (boundary) {
+            put_capitalized(&text, s->p + start, i - start);
+            if (i < s->n) str_put_n(&text, s->p + i, used);
+            start = i + used;
+        }
+        i += used;
+    }
+    return give(r, &text, v.markup, out);
+}
+
+/* ---- escaping ---- */
+
+static bool escaped(struct run *r, const struct tv *self, bool force, struct tv *out)
+{
+    struct str text = { .limit = r->limits.memory_max };
+    struct tv v;
+
+    if (!tv_to_string(r, self, &v)) return false;
+    if (v.markup && !force) {
+        *out = v;
+        return true;
+    }
+    put_escaped(&text, v.u.s->p, v.u.s->n);
+    return give(r, &text, true, out);
+}
+
+FILTER(f_escape)
+{
+    (void)args;
+    return escaped(r, self, false, out);
+}
+
+FILTER(f_forceescape)
+{
+    (void)args;
+    return escaped(r, self, true, out);
+}
+
+FILTER(f_safe)
+{
+    (void)args;
+    if (!tv_to_string(r, self, out)) return false;
+    out->markup = true;
+    return true;
+}
+
+FILTER(f_striptags)
+{
+    struct tv v;
+    struct str bare = { 0 }, text = { 0 };
+    bool blank = false;
+
+    (void)args;
+    if (!tv_to_string(r, self, &v)) return false;
+    for (size_t i = 0; i < v.u.s->n; i++) {
+        const char *rest = v.u.s->p + i;
+        const size_t left = v.u.s->n - i;
+        const bool comment = left >= 4 && memcmp(rest, "<!--", 4) == 0;
+        const char *end = comment          ? memmem(rest, left, "-->", 3)
+                          : rest[0] == '<' ? memchr(rest, '>', left)
+                                           : NULL;
+
+        if (end)
+            i += (size_t)(end - rest) + (comment ? 2 : 0);
+        else
+            str_put_char(&bare, rest[0]);
+    }
+    for (size_t i = 0; i < bare.len;) {
+        int32_t cp;
+        const size_t used = uni_next(bare.data + i, bare.len - i, &cp);
+
+        if (python_whitespace(cp)) {
+            blank = text.len > 0;
+        } else {
+            if (blank) str_put_char(&text, ' ');
+            blank = false;
+            str_put_n(&text, bare.data + i, used);
+        }
+        i += used;
+    }
+    str_fini(&bare);
+    return give(r, &text, false, out);
+}
+
+/* ---- lines and words ---- */
+
+FILTER(f_indent)
+{
+    struct tv v, width = tv_int(4);
+    struct str text = { .limit = r->limits.memory_max }, lead = { 0 };
+
+    if (!args_check(r, "indent", args, 0, 3, "width,first,blank") || !tv_to_string(r, self, &v))
+        return false;
+    arg_get(args, 0, "width", &width);
+    if (width.type == TV_STRING)
+        str_put_n(&lead, width.u.s->p, width.u.s->n);
+    else if (!tv_is_integral(&width) || tv_as_int(&width) > 10000)
+        return run_fail(r, "type", "indent: width: expected a small integer or a text");
+    else
+        for (int64_t i = 0; i < tv_as_int(&width); i++) str_put_char(&lead, ' ');
+    const bool blank = arg_bool(args, 2, "blank", false);
+    bool fresh = arg_bool(args, 1, "first", false), at_first = true;
+
+    for (size_t i = 0; i < v.u.s->n || at_first || fresh;) {
+        const char *newline = i < v.u.s->n ? memchr(v.u.s->p + i, '\n', v.u.s->n - i) : NULL;
+        const size_t end = newline ? (size_t)(newline - v.u.s->p) : v.u.s->n;
+
+        if (fresh && (blank || at_first || end > i)) str_put_n(&text, lead.data, lead.len);
+        str_put_n(&text, v.u.s->p + i, end - i);
+        if (newline) str_put_char(&text, '\n');
+        fresh = newline != NULL;
+        at_first = false;
+        i = end + 1;
+        if (!newline) break;
+    }
+    str_fini(&lead);
+    return give(r, &text, v.markup, out);
+}
+
+FILTER(f_wordcount)
+{
+    struct tv v;
+    int64_t words = 0;
+    bool inside = false;
+
+    (void)args;
+    if (!tv_to_string(r, self, &v)) return false;
+    for (size_t i = 0; i < v.u.s->n;) {
+        int32_t cp;
+
+        i += uni_next(v.u.s->p + i, v.u.s->n - i, &cp);
+        const bool word = uni_is_word(cp);
+        if (word && !inside) words++;
+        inside = word;
+    }
+    *out = tv_int(words);
+    return true;
+}
+
+FILTER(f_truncate)
+{
+    struct tv v;
+    int64_t length = 255, leeway = 5;
+    struct tstr end = { "...", 3 };
+    bool there;
+    struct str text = { 0 };
+
+    if (!args_check(r, "truncate", args, 0, 4, "length,killwords,end,leeway") ||
+        !tv_to_string(r, self, &v))
+        return false;
+    if (!arg_int(r, args, 0, "length", &length) || !arg_text(r, args, 2, "end", &end, &there) ||
+        !arg_int(r, args, 3, "leeway", &leeway))
+        return false;
+    const struct tstr *s = v.u.s;
+    const int64_t keep = length - (int64_t)text_chars(end.p, end.n);
+    if (keep < 0) return run_fail(r, "AssertionError", "expected length >= the length of end");
+    if ((int64_t)text_chars(s->p, s->n) <= length + leeway) {
+        *out = v;
+        return true;
+    }
+    size_t cut = text_offset(s->p, s->n, (size_t)keep);
+    if (!arg_bool(args, 1, "killwords", false))
+        for (size_t i = cut; i-- > 0;)
+            if (s->p[i] == ' ') {
+                cut = i;
+                break;
+            }
+    str_put_n(&text, s->p, cut);
+    str_put_n(&text, end.p, end.n);
+    return give(r, &text, v.markup, out);
+}
+
+/* One paragraph into lines of at most width characters, at blanks; a longer word is cut if wanted.
+ */
+static void wrap_line(struct str *text, const char *p, size_t n, size_t width, bool cut_words,
+                      const struct tstr *newline)
+{
+    size_t column = 0, i = 0;
+    bool first = true;
+
+    while (i < n) {
+        size_t blanks = i, end;
+
+        while (blanks < n && p[blanks] == ' ') blanks++;
+        end = blanks;
+        while (end < n && p[end] != ' ') end++;
+        size_t space = text_chars(p + i, blanks - i), word = text_chars(p + blanks, end - blanks);
+        if (!first && column + space + word > width && !(cut_words && word > width)) {
+            str_put_n(text, newline->p, newline->n);
+            column = 0;
+            space = 0;
+        } else {
+            str_put_n(text, p + i, blanks - i);
+            column += space;
+        }
+        while (cut_words && column + word > width && width) {
+            const size_t room = width > column ? width - column : 0;
+            const size_t part = text_offset(p + blanks, end - blanks, room);
+            str_put_n(text, p + blanks, part);
+            str_put_n(text, newline->p, newline->n);
+            blanks += part;
+            word -= room;
+            column = 0;
+        }
+        str_put_n(text, p + blanks, end - blanks);
+        column += word;
+        first = false;
+        i = end;
+    }
+}
+
+FILTER(f_wordwrap)
+{
+    struct tv v;
+    int64_t width = 79;
+    struct tstr newline = { "\n", 1 };
+    bool there;
+    struct str text = { .limit = r->limits.memory_max };
+
+    if (!args_check(r, "wordwrap", args, 0, 4,
+                    "width,break_long_words,wrapstring,break_on_hyphens") ||
+        !tv_to_string(r, self, &v))
+        return false;
+    if (!arg_int(r, args, 0, "width", &width) ||
+        !arg_text(r, args, 2, "wrapstring", &newline, &there))
+        return false;
+    if (width < 1)
+        return run_fail(r, "ValueError", "invalid width %lld (must be > 0)", (long long)width);
+    for (size_t i = 0; i < v.u.s->n;) {
+        const char *at = memchr(v.u.s->p + i, '\n', v.u.s->n - i);
+        const size_t end = at ? (size_t)(at - v.u.s->p) : v.u.s->n;
+
+        if (i) str_put_n(&text, newline.p, newline.n);
+        wrap_line(&text, v.u.s->p + i, end - i, (size_t)width,
+                  arg_bool(args, 1, "break_long_words", true), &newline);
+        i = end + 1;
+    }
+    return give(r, &text, v.markup, out);
+}
+
+FILTER(f_center)
+{
+    int64_t width = 80;
+
+    if (!args_check(r, "center", args, 0, 1, "width") || !arg_int(r, args, 0, "width", &width))
+        return false;
+    struct tv pos[] = { tv_int(width) };
+    return by_method(r, self, "center", &(struct targs){ pos, 1, NULL, 0 }, out);
+}
+
+FILTER(f_format)
+{
+    struct tv text, values;
+
+    if (!tv_to_string(r, self, &text)) return false;
+    if (args->n && args->n_kw)
+        return run_fail(r, "FilterArgumentError",
+                        "can't handle positional and keyword arguments at the same time");
+    if (args->n_kw) {
+        if (!tv_dict(r, &values)) return false;
+        for (size_t i = 0; i < args->n_kw; i++) {
+            struct tv key;
+            if (!tv_string_borrow(r, args->kw[i].name.p, args->kw[i].name.n, &key) ||
+                !tv_dict_set(r, values.u.dict, key, args->kw[i].value))
+                return false;
+        }
+    } else {
+        if (!tv_list(r, TV_TUPLE, args->n, &values)) return false;
+        for (size_t i = 0; i < args->n; i++)
+            if (!tv_append(r, values.u.list, args->pos[i])) return false;
+    }
+    return format_percent(r, &text, &values, out);
+}
+
+FILTER(f_pprint)
+{
+    struct str text = { .limit = r->limits.memory_max };
+
+    (void)args;
+    if (tv_put_repr(r, &text, self, 0)) return tv_string_take(r, &text, out);
+    str_fini(&text);
+    return false;
+}
+
+/* ---- numbers ---- */
+
+/* A whole text as an integer of a base, with the base's prefix; false if it is none. */
+static bool parse_int(const struct tstr *s, int base, int64_t *out)
+{
+    char buf[128];
+    size_t from = 0, to = s->n, n = 0;
+    char *end;
+
+    while (from < to && python_whitespace((unsigned char)s->p[from])) from++;
+    while (to > from && python_whitespace((unsigned char)s->p[to - 1])) to--;
+    for (size_t i = from; i < to && n + 1 < sizeof buf; i++)
+        if (s->p[i] != '_') buf[n++] = s->p[i];
+    buf[n] = 0;
+    const char *digits = buf[0] == '-' || buf[0] == '+' ? buf + 1 : buf;
+    if (to - from >= sizeof buf || !*digits || strchr("+- \t", *digits)) return false;
+    char prefixless[128];
+    if (base != 16 && digits[0] == '0' &&
+        ((base == 2 && (digits[1] | 0x20) == 'b') || (base == 8 && (digits[1] | 0x20) == 'o'))) {
+        prefixless[0] = buf[0] == '-' ? '-' : '+';
+        memcpy(prefixless + 1, digits + 2, strlen(digits + 2) + 1);
+        memcpy(buf, prefixless, strlen(prefixless) + 1);
+    }
+    errno = 0;
+    *out = strtoll(buf, &end, base);
+    return *end == 0 && end != buf && errno == 0;
+}
+
+static bool parse_double(const struct tstr *s, double *out)
+{
+    char buf[128];
+    char *end;
+    size_t from = 0, to = s->n;
+
+    while (from < to && python_whitespace((unsigned char)s->p[from])) from++;
+    while (to > from && python_whitespace((unsigned char)s->p[to - 1])) to--;
+    if (to == from || to - from >= sizeof buf || memchr(s->p + from, 'x', to - from) ||
+        memchr(s->p + from, 'X', to - from) || memchr(s->p + from, '(', to - from))
+        return false;
+    memcpy(buf, s->p + from, to - from);
+    buf[to - from] = 0;
+    *out = strtod(buf, &end);
+    return *end == 0 && end != buf;
+}
+
+static bool int_of_double(struct run *r, double d, const struct tv *otherwise, struct tv *out)
+{
+    if (isnan(d)) {
+        *out = *otherwise;
+        return true;
+    }
+    if (d >= 9.2e18 || d <= -9.2e18)
+        return run_fail(r, "OverflowError", "cannot convert float to integer");
+    *out = tv_int((int64_t)d);
+    return true;
+}
+
+FILTER(f_int)
+{
+    struct tv otherwise = tv_int(0);
+    int64_t base = 10, v;
+    double d;
+
+    if (!args_check(r, "int", args, 0, 2, "default,base")) return false;
+    arg_get(args, 0, "default", &otherwise);
+    if (!arg_int(r, args, 1, "base", &base) || !tv_need_defined(r, self)) return false;
+    *out = otherwise;
+    if (tv_is_integral(self))
+        *out = tv_int(tv_as_int(self));
+    else if (self->type == TV_BIG)
+        *out = *self;
+    else if (self->type == TV_DOUBLE)
+        return int_of_double(r, self->u.d, &otherwise, out);
+    else if (self->type == TV_STRING &&
+             parse_int(self->u.s, base < 2 || base > 36 ? 10 : (int)base, &v))
+        *out = tv_int(v);
+    else if (self->type == TV_STRING && parse_double(self->u.s, &d) && !isinf(d))
+        return int_of_double(r, d, &otherwise, out);
+    return true;
+}
+
+FILTER(f_float)
+{
+    struct tv otherwise = tv_double(0);
+    double d;
+
+    if (!args_check(r, "float", args, 0, 1, "default")) return false;
+    arg_get(args, 0, "default", &otherwise);
+    if (!tv_need_defined(r, self)) return false;
+    *out = otherwise;
+    if (tv_is_number(self))
+        *out = tv_double(tv_as_double(self));
+    else if (self->type == TV_STRING && parse_double(self->u.s, &d))
+        *out = tv_double(d);
+    return true;
+}
+
+FILTER(f_abs)
+{
+    (void)args;
+    if (!tv_need_defined(r, self)) return false;
+    if (!tv_is_number(self))
+        return run_fail(r, "type", "bad operand type for abs(): '%s'", tv_type_name(self));
+    if (self->type == TV_DOUBLE)
+        *out = tv_double(fabs(self->u.d));
+    else if (tv_as_int(self) == INT64_MIN)
+        return run_fail(r, "OverflowError", "an integer result is beyond 64 bits");
+    else
+        *out = tv_int(tv_as_int(self) < 0 ? -tv_as_int(self) : tv_as_int(self));
+    return true;
+}
+
+/* Python's round: half to even, on the decimal value. */
+static double round_decimal(double d, int digits)
+{
+    char buf[400];
+    struct str text = { 0 };
+
+    if (digits < 0) {
+        const double scale = pow(10, -digits);
+        return nearbyint(d / scale) * scale;
+    }
+    str_printf(&text, "%.*f", digits > 300 ? 300 : digits,
+               d); /* printf rounds exactly, half to even */
+    if (text.len >= sizeof buf) {
+        str_fini(&text);
+        return d;
+    }
+    memcpy(buf, str_cstr(&text), text.len + 1);
+    str_fini(&text);
+    return strtod(buf, NULL);
+}
+
+FILTER(f_round)
+{
+    int64_t precision = 0;
+    struct tstr method = { "common", 6 };
+    bool there;
+    double v;
+
+    if (!args_check(r, "round", args, 0, 2, "precision,method")) return false;
+    if (!arg_int(r, args, 0, "precision", &precision) ||
+        !arg_text(r, args, 1, "method", &method, &there) || !tv_need_defined(r, self))
+        return false;
+    if (!tv_is_number(self))
+        return run_fail(r, "type", "type %s doesn't define __round__ method", tv_type_name(self));
+    if (precision > 300 || precision < -300)
+        return run_fail(r, "ValueError", "round: precision out of range");
+    const bool up = method.n == 4 && memcmp(method.p, "ceil", 4) == 0,
+               down = method.n == 5 && memcmp(method.p, "floor", 5) == 0;
+    if (!up && !down && !(method.n == 6 && memcmp(method.p, "common", 6) == 0))
+        return run_fail(r, "FilterArgumentError", "method must be common, ceil or floor");
+    v = tv_as_double(self);
+    if (up || down) {
+        const double scale = pow(10, (double)precision);
+        *out = tv_double((up ? ceil(v * scale) : floor(v * scale)) / scale);
+        return true;
+    }
+    if (tv_is_integral(self))
+        *out = tv_int(tv_as_int(self));
+    else
+        *out = tv_double(isnan(v) || isinf(v) ? v : round_decimal(v, (int)precision));
+    return true;
+}
+
+FILTER(f_filesizeformat)
+{
+    static const char *const units[][2] = { { "kB", "KiB" }, { "MB", "MiB" }, { "GB", "GiB" },
+                                            { "TB", "TiB" }, { "PB", "PiB" }, { "EB", "EiB" },
+                                            { "ZB", "ZiB" }, { "YB", "YiB" } };
+    struct str text = { 0 };
+    struct tv v;
+
+    if (!args_check(r, "filesizeformat", args, 0, 1, "binary")) return false;
+    const bool binary = arg_bool(args, 0, "binary", false);
+    if (!f_float(r, self, &(struct targs){ 0 }, &v)) return false;
+    const double base = binary ? 1024 : 1000, bytes = v.u.d;
+    double unit = base;
+    if (bytes == 1)
+        str_put(&text, "1 Byte");
+    else if (bytes < base)
+        str_printf(&text, "%d Bytes", (int)bytes);
+    else {
+        size_t i = 0;
+        for (unit = base * base; i + 1 < COUNT(units) && bytes >= unit; i++) unit *= base;
+        str_printf(&text, "%.1f %s", base * bytes / unit, units[i][binary]);
+    }
+    return tv_string_take(r, &text, out);
+}
+
+/* ---- for the web ---- */
+
+static void put_quoted(struct str *out, const struct tstr *s, const char *safe, bool plus)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const unsigned char c = (unsigned char)s->p[i];
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                           (c >= 'a' && c <= 'z') || (c && strchr("_.-~", c));
+
+        if (plain || (c && strchr(safe, c)))
+            str_put_char(out, (char)c);
+        else if (c == ' ' && plus)
+            str_put_char(out, '+');
+        else
+            str_printf(out, "%%%02X", c);
+    }
+}
+
+static bool quoted_pair(struct run *r, const struct tv *key, const struct tv *value,
+                        struct str *text)
+{
+    struct tv k, v;
+
+    if (!tv_to_string(r, key, &k) || !tv_to_string(r, value, &v)) return false;
+    if (text->len) str_put_char(text, '&');
+    put_quoted(text, k.u.s, "", true);
+    str_put_char(text, '=');
+    put_quoted(text, v.u.s, "", true);
+    return true;
+}
+
+FILTER(f_urlencode)
+{
+    struct str text = { .limit = r->limits.memory_max };
+    struct tv v, *items, *pair;
+    size_t n = 0, m;
+    bool ok = true;
+
+    (void)args;
+    if (self->type == TV_DICT) {
+        for (size_t i = 0; ok && i < self->u.dict->n; i++)
+            ok = quoted_pair(r, &self->u.dict->pairs[i].key, &self->u.dict->pairs[i].value, &text);
+    } else if (self->type == TV_LIST || self->type == TV_TUPLE || self->type == TV_ITER) {
+        ok = tv_items(r, self, &items, &n);
+        for (size_t i = 0; ok && i < n; i++) {
+            ok = tv_items(r, &items[i], &pair, &m) &&
+                 (m == 2 || run_fail(r, "ValueError", "urlencode: expected pairs"));
+            ok = ok && quoted_pair(r, &pair[0], &pair[1], &text);
+        }
+    } else {
+        ok = tv_to_string(r, self, &v);
+        if (ok) put_quoted(&text, v.u.s, "/", false);
+    }
+    if (!ok) str_fini(&text);
+    return ok && tv_string_take(r, &text, out);
+}
+
+FILTER(f_xmlattr)
+{
+    struct str text = { .limit = r->limits.memory_max };
+    bool ok = true;
+
+    if (self->type != TV_DICT) return run_fail(r, "undefined", "xmlattr: expected a mapping");
+    for (size_t i = 0; ok && i < self->u.dict->n; i++) {
+        const struct tpair *p = &self->u.dict->pairs[i];
+        struct tv key, value;
+
+        if (p->value.type == TV_NONE || p->value.type == TV_UNDEFINED) continue;
+        ok = tv_to_string(r, &p->key, &key) && tv_to_string(r, &p->value, &value);
+        if (!ok) break;
+        for (size_t k = 0; ok && k < key.u.s->n; k++)
+            if (key.u.s->p[k] && strchr(" \t\n\r\f/>=", key.u.s->p[k]))
+                ok = run_fail(r, "ValueError", "Invalid character in attribute name");
+        if (text.len || arg_bool(args, 0, "autospace", true)) str_put_char(&text, ' ');
+        put_escaped(&text, key.u.s->p, key.u.s->n);
+        str_put(&text, "=\"");
+        put_escaped(&text, value.u.s->p, value.u.s->n);
+        str_put_char(&text, '"');
+    }
+    if (!ok) str_fini(&text);
+    return ok && tv_string_take(r, &text, out);
+}
+
+const struct filter_row filters_text[] = {
+    { "upper", f_upper },
+    { "lower", f_lower },
+    { "capitalize", f_capitalize },
+    { "title", f_title },
+    { "trim", f_trim },
+    { "string", f_string },
+    { "replace", f_replace },
+    { "e", f_escape },
+    { "escape", f_escape },
+    { "forceescape", f_forceescape },
+    { "safe", f_safe },
+    { "striptags", f_striptags },
+    { "indent", f_indent },
+    { "wordcount", f_wordcount },
+    { "truncate", f_truncate },
+    { "wordwrap", f_wordwrap },
+    { "center", f_center },
+    { "format", f_format },
+    { "pprint", f_pprint },
+    { "int", f_int },
+    { "float", f_float },
+    { "abs", f_abs },
+    { "round", f_round },
+    { "filesizeformat", f_filesizeformat },
+    { "urlencode", f_urlencode },
+    { "xmlattr", f_xmlattr },
+    { NULL, NULL },
+};

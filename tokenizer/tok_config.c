@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Settings round the vocabulary. Order of precedence (README.md): tokenizer_config.json,
+ * special_tokens_map.json, genai_config.json; the first that names something holds, and a later one
+ * that differs is warned of. */
+#include "tokenizer/tok_internal.h"
+#include <string.h>
+
+static const char *const special_names[TOK_SPECIALS] = {
+    [TOK_BOS] = "bos_token",   [TOK_EOS] = "eos_token", [TOK_UNK] = "unk_token",
+    [TOK_PAD] = "pad_token",   [TOK_SEP] = "sep_token", [TOK_CLS] = "cls_token",
+    [TOK_MASK] = "mask_token",
+};
+
+const char *tok_special_name(size_t which) { return special_names[which]; }
+
+static status read_tree(struct tokenizer *tok, const char *dir, const char *name,
+                        struct jvalue **out, struct err *err)
+{
+    char *text;
+    size_t n = 0;
+
+    *out = NULL;
+    TRY(tok_read_file(dir, name, &text, &n, err));
+    if (!text) return ST_OK;
+    status st = jvalue_parse(&tok->arena, text, n, out, err);
+    mem_free(text);
+    if (st == ST_OK && (*out)->type != JVALUE_DICT) st = FAIL(err, ST_FORMAT, "expected an object");
+    if (st != ST_OK) err_prefix(err, "%s", name);
+    return st;
+}
+
+/* A token is written as a string or as {"content": …}. */
+static const struct jvalue *token_text(const struct jvalue *v)
+{
+    if (v && v->type == JVALUE_DICT) v = jvalue_get(v, "content");
+    return v && v->type == JVALUE_STRING ? v : NULL;
+}
+
+static void take_special_texts(struct tokenizer *tok, const struct jvalue *tree, const char *file)
+{
+    for (size_t i = 0; i < TOK_SPECIALS; i++) {
+        const struct jvalue *v = token_text(jvalue_get(tree, special_names[i]));
+
+        if (!v) continue;
+        if (!tok->specials[i].text)
+            tok->specials[i].text = v->u.string.text;
+        else if (!str_equal(tok->specials[i].text, v->u.string.text))
+            LOG(LOG_WARN, "event=tokenizer_disagreement file=%s field=%s value=%.60s used=%.60s",
+                file, special_names[i], v->u.string.text, tok->specials[i].text);
+    }
+}
+
+/* genai_config.json gives ids: one, or a list whose first counts here. */
+static void take_genai_ids(struct tokenizer *tok, const struct jvalue *genai)
+{
+    static const struct {
+        const char *key;
+        size_t which;
+    } keys[] = { { "bos_token_id", TOK_BOS },
+                 { "eos_token_id", TOK_EOS },
+                 { "pad_token_id", TOK_PAD } };
+    const struct jvalue *model = jvalue_get(genai, "model");
+
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        const struct jvalue *v = jvalue_get(model, keys[i].key);
+
+        if (v && v->type == JVALUE_LIST) v = v->u.list.n ? v->u.list.items[0] : NULL;
+        if (!v || v->type != JVALUE_INT || v->u.integer < 0 || v->u.integer >= VOCAB_IDS_MAX)
+            continue;
+        tok->specials[keys[i].which].id = (int32_t)v->u.integer;
+    }
+}
+
+/* Ids of named tokens, and names of tokens that only have an id. */
+void tok_settle_specials(struct tokenizer *tok)
+{
+    for (size_t i = 0; i < TOK_SPECIALS; i++) {
+        struct tok_special *s = &tok->specials[i];
+        const int32_t said = s->id;
+
+        if (!s->text) {
+            s->text = said >= 0 ? tokenizer_id_to_piece(tok, said, NULL) : NULL;
+            continue;
+        }
+        s->id = tokenizer_token_to_id(tok, s->text, strlen(s->text));
+        if (s->id < 0)
+            s->id = said;
+        else if (said >= 0 && said != s->id)
+            LOG(LOG_WARN,
+                "event=tokenizer_disagreement file=genai_config.json field=%s id=%d used=%d",
+                special_names[i], said, s->id);
+    }
+}
+
+/* ---- added_tokens_decoder ---- */
+
+static status take_added(struct tokenizer *tok, const struct jvalue *config, struct err *err)
+{
+    const struct jvalue *list = jvalue_get(config, "added_tokens_decoder");
+
+    for (size_t i = 0; list && list->type == JVALUE_DICT && i < list->u.dict.n; i++) {
+        const struct jvalue_pair *p = &list->u.dict.pairs[i];
+        const struct jvalue *text = token_text(p->value);
+        struct added_token t = { 0 };
+        struct vocab_piece tmp;
+        int64_t id;
+
+        if (!text || !str_to_i64(p->key, &id) || id < 0 || id >= VOCAB_IDS_MAX) continue;
+        t.text = text->u.string.text;
+        t.n = text->u.string.n;
+        t.id = (int32_t)id;
+        if (tokenizer_token_to_id(tok, t.text, t.n) >= 0 || tok_piece(tok, t.id, &tmp)) continue;
+        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "special", &t.special, err));
+        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "single_word", &t.single_word, err));
+        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "lstrip", &t.lstrip, err));
+        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "rstrip", &t.rstrip, err));
+        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "normalized", &t.normalized, err));
+        TRY(added_put(tok, &t, err));
+    }
+    return ST_OK;
+}
+
+/* ---- chat templates ---- */
+
+static status put_template(struct tokenizer *tok, const char *name, const char *source, size_t n,
+                           struct err *err)
+{
+    for (size_t i = 0; i < tok->n_templates; i++) {
+        const char *there = tok->templates[i].name;
+        if ((!there && !name) || (there && name && str_equal(there, name))) return ST_OK;
+    }
+    if (tok->n_templates >= 64) return FAIL(err, ST_LIMIT, "chat templates: more than 64");
+    void *items = arena_grow(&tok->arena, tok->templates, &tok->templates_cap, tok->n_templates + 1,
+                             sizeof *tok->templates);
+    const char *copy = arena_strndup(&tok->arena, source, n);
+    const char *name_copy = name ? arena_strdup(&tok->arena, name) : NULL;
+    if (!items || !copy || (name && !name_copy))
+        return FAIL(err, ST_NOMEM, "chat templates: no memory");
+    tok->templates = items;
+    tok->templates[tok->n_templates++] = (struct tok_template){ name_copy, copy, n };
+    return ST_OK;
+}
+
+static status template_file(struct tokenizer *tok, const char *dir, const char *file,
+                            const char *name, struct err *err)
+{
+    char *text;
+    size_t n = 0;
+
+    TRY(tok_read_file(dir, file, &text, &n, err));
+    if (!text) return ST_OK;
+    const status st = put_template(tok, name, text, n, err);
+    mem_free(text);
+    return st;
+}
+
+static status template_folder(struct tokenizer *tok, const char *dir, struct err *err)
+{
+    char *path = os_path_join(dir, "additional_chat_templates"), **names = NULL;
+    size_t n = 0;
+    status st = ST_OK;
+
+    if (!path) return FAIL(err, ST_NOMEM, "chat templates: no memory");
+    if (os_is_dir(path)) st = os_list_dir(path, &names, &n, err);
+    for (size_t i = 0; st == ST_OK && i < n; i++) {
+        if (!str_ends(names[i], ".jinja")) continue;
+        char *stem = mem_strndup(names[i], strlen(names[i]) - strlen(".jinja"));
+
+        st = stem ? template_file(tok, path, names[i], stem, err)
+                  : FAIL(err, ST_NOMEM, "chat templates: no memory");
+        mem_free(stem);
+    }
+    os_free_list(names, n);
+    mem_free(path);
+    return st;
+}
+
+/* chat_template: a text, or a list of {name, template}. */
+static status template_value(struct tokenizer *tok, const struct jvalue *v, struct err *err)
+{
+    if (v && v->type == JVALUE_STRING)
+        return put_template(tok, NULL, v->u.string.text, v->u.string.n, err);
+    for (size_t i = 0; v && v->type == JVALUE_LIST && i < v->u.list.n; i++) {
+        const struct jvalue *name = jvalue_get(v->u.list.items[i], "name");
+        const struct jvalue *source = jvalue_get(v->u.list.items[i], "template");
+
+        if (!name || name->type != JVALUE_STRING || !source || source->type != JVALUE_STRING)
+            return FAIL(err, ST_FORMAT,
+                        "tokenizer_config.json: chat_template[%zu]: expected name and template", i);
+        const char *key = jvalue_is_text(name, "default") ? NULL : name->u.string.text;
+        TRY(put_template(tok, key, source->u.string.text, source->u.string.n, err));
+    }
+    return ST_OK;
+}
+
+static status load_templates(struct tokenizer *tok, const char *dir, struct err *err)
+{
+    struct jvalue *json;
+
+    TRY(template_file(tok, dir, "chat_template.jinja", NULL, err));
+    TRY(template_folder(tok, dir, err));
+    TRY(read_tree(tok, dir, "chat_template.json", &json, err));
+    TRY(template_value(tok, jvalue_get(json, "chat_template"), err));
+    return template_value(tok, jvalue_get(tok->config, "chat_template"), err);
+}
+
+const char *tokenizer_chat_template(const struct tokenizer *tok, const char *name)
+{
+    if (name && str_equal(name, "default")) name = NULL;
+    for (size_t i = 0; i < tok->n_templates; i++) {
+        const char *there = tok->templates[i].name;
+        if ((!there && !name) || (there && name && str_equal(there, name)))
+            return tok->templates[i].source;
+    }
+    return NULL;
+}
+
+status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err)
+{
+    struct jvalue *map, *genai;
+
+    if (!tok->config) TRY(read_tree(tok, dir, "tokenizer_config.json", &tok->config, err));
+    TRY(read_tree(tok, dir, "special_tokens_map.json", &map, err));
+    TRY(read_tree(tok, dir, "genai_config.json", &genai, err));
+    take_special_texts(tok, tok->config, "tokenizer_config.json");
+    take_special_texts(tok, map, "special_tokens_map.json");
+    take_genai_ids(tok, genai);
+    TRY(take_added(tok, tok->config, err));
+    return load_templates(tok, dir, err);
+}
+
+status tok_read_config(struct tokenizer *tok, const char *dir, struct err *err)
+{
+    return tok->config ? ST_OK : read_tree(tok, dir, "tokenizer_config.json", &tok->config, err);
+}
+
+status tok_read_tree(struct tokenizer *tok, const char *dir, const char *name, struct jvalue **out,
+                     struct err *err)
+{
+    return read_tree(tok, dir, name, out, err);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside tokenizer/: the pipeline and its tables of kinds. Text flows
+ *
+ *     added tokens -> normalizers -> added tokens -> pre-tokenizer stages -> model ->
+ * post-processor
+ *
+ * Each kind of stage is one function in one file and one row in a table (normalizers.c,
+ * pre_tokenizers.c, models.c, post_processors.c, decoders.c). Pre-tokenizer stages push their
+ * pieces on, one at a time, so that no list of pieces is ever held. */
+#pragma once
+#include "base/base.h"
+#include "tokenizer/jvalue_json.h"
+#include "tokenizer/regex.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/uni.h"
+#include "tokenizer/vocab.h"
+
+enum { TOK_STAGES_MAX = 64 };
+
+/* ---- one encoding under way ---- */
+
+struct piece {
+    const char *p; /* valid UTF-8, or raw bytes where the model reads those */
+    size_t n;
+    bool first; /* begins where the whole text begins */
+};
+
+struct bpe_scratch;
+
+struct enc {
+    const struct tokenizer *tok;
+    status (*sink)(struct enc *e, struct piece in,
+                   struct err *err); /* takes what the last stage gives */
+    void *sink_user;
+    const struct pre_stage *stages; /* [n_stages] */
+    size_t n_stages;
+    struct str stage_text[TOK_STAGES_MAX]; /* rewritten text of each stage */
+    struct str norm_text[2];
+    struct str symbol_text; /* a character with its prefix and suffix */
+    struct regex_scratch regex;
+    struct token_ids *out;
+    bool parse_special;
+    void *model_scratch; /* [model_scratch_bytes] */
+    size_t model_scratch_bytes;
+};
+
+void enc_fini(struct enc *e);
+/* Appends an id. */
+status enc_put(struct enc *e, int32_t id, struct err *err);
+/* At least n bytes of scratch for the model; NULL when memory runs out. */
+void *enc_scratch(struct enc *e, size_t n);
+
+/* ---- normalizers ---- */
+
+/* Text before and behind a normalizer. */
+struct norm_io {
+    const char *in;
+    size_t n;
+    struct str *out; /* empty on entry */
+};
+
+struct normalizer;
+/* Writes the normalized text to io->out; *same = true means "as it was" (out is then ignored). */
+typedef status norm_fn(const struct normalizer *self, struct norm_io *io, bool *same,
+                       struct err *err);
+
+struct charsmap; /* norm_precompiled.c */
+
+struct normalizer {
+    norm_fn *run;
+    bool a, b, c, d; /* switches; what they mean is said where the kind is loaded */
+    struct regex *regex;
+    const char *text; /* literal to find, or to prepend */
+    size_t text_n;
+    const char *with; /* what replaces it */
+    size_t with_n;
+    const struct charsmap *charsmap;
+};
+
+struct norm_list {
+    struct normalizer *items;
+    size_t n, cap;
+};
+
+/* A row of the table: fills `out` from the object. */
+typedef status norm_load_fn(struct arena *a, const struct jvalue *json, struct normalizer *out,
+                            struct err *err);
+norm_load_fn norm_load_form, norm_load_simple, norm_load_bert, norm_load_replace, norm_load_prepend,
+    norm_load_precompiled, norm_load_byte_level;
+/* False on anything that is not base64. */
+bool base64_decode(const char *p, size_t n, struct str *out);
+/* A precompiled character map as SentencePiece stores it. */
+status charsmap_load(struct arena *a, const char *blob, size_t n, struct normalizer *out,
+                     struct err *err);
+/* Loads what tokenizer.json calls a normalizer (Sequence is flattened); null or absent: none. */
+status normalizers_load(struct arena *a, const struct jvalue *json, struct norm_list *out,
+                        struct err *err);
+void normalizers_fini(struct norm_list *list);
+/* Result in *text, *n: the input itself or one of bufs. */
+status normalizers_run(const struct norm_list *list, struct str bufs[2], const char **text,
+                       size_t *n, struct err *err);
+
+/* ---- pre-tokenizers ---- */
+
+struct pre_stage;
+typedef status pre_fn(const struct pre_stage *self, struct enc *e, size_t index, struct piece in,
+                      struct err *err);
+
+enum split_behavior {
+    SPLIT_REMOVED,
+    SPLIT_ISOLATED,
+    SPLIT_MERGED_WITH_PREVIOUS,
+    SPLIT_MERGED_WITH_NEXT,
+    SPLIT_CONTIGUOUS,
+};
+
+enum prepend_scheme { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER };
+
+struct pre_stage {
+    pre_fn *run;
+    enum split_behavior behavior;
+    enum prepend_scheme prepend;
+    bool invert;     /* Split */
+    bool add_prefix; /* ByteLevel */
+    bool use_regex;  /* ByteLevel */
+    bool raw;        /* ByteLevel as the last stage before a model that reads raw bytes */
+    bool split;      /* Metaspace */
+    bool individual; /* Digits */
+    size_t length;   /* FixedLength */
+    struct regex *regex;
+    const char *text; /* literal pattern, delimiter or Metaspace's replacement */
+    size_t text_n;
+    bool (*is_match)(int32_t cp); /* class splits */
+};
+
+struct pre_list {
+    struct pre_stage *items;
+    size_t n, cap;
+};
+
+typedef status pre_load_fn(struct arena *a, const struct jvalue *json, struct pre_stage *out,
+                           struct err *err);
+pre_load_fn pre_load_split, pre_load_byte_level, pre_load_metaspace, pre_load_class,
+    pre_load_bert_punctuation, pre_load_delimiter, pre_load_whitespace, pre_load_fixed,
+    pre_load_scripts;
+status pre_tokenizers_load(struct arena *a, const struct jvalue *json, struct pre_list *out,
+                           struct err *err);
+void pre_tokenizers_fini(struct pre_list *list);
+bool pre_is_byte_level(const struct pre_stage *stage);
+/* Hands a piece to stage `index`, or to the sink behind the last one. Empty pieces end here. */
+status pre_emit(struct enc *e, size_t index, struct piece in, struct err *err);
+
+/* Cuts `in` along matches with a behaviour, telling pieces on one by one (shared by Split and the
+ * class splits). */
+struct splitter {
+    struct enc *e;
+    size_t next; /* stage that gets the pieces */
+    enum split_behavior behavior;
+    bool invert;
+    struct piece in;
+    size_t start, end; /* piece gathered so far, [start, end) of in */
+    bool open, open_match;
+};
+
+void splitter_init(struct splitter *s, struct enc *e, size_t next, const struct pre_stage *stage,
+                   struct piece in);
+/* The next part of the text, in order, ends at `end`; `match` says whether the pattern matched it.
+ */
+status splitter_part(struct splitter *s, size_t start, size_t end, bool match, struct err *err);
+status splitter_finish(struct splitter *s, struct err *err);
+/* Metaspace's prepend_scheme, or the older add_prefix_space; the decoder has the same fields. */
+status metaspace_scheme(const struct jvalue *json, enum prepend_scheme *out, struct err *err);
+/* Splits by a class of characters. */
+status pre_run_class(const struct pre_stage *self, struct enc *e, size_t index, struct piece in,
+                     struct err *err);
+
+/* The byte-level alphabet: each byte stands as a printable character. */
+/* Byte of a character, -1 if it is none of the alphabet. */
+int byte_level_byte(int32_t cp);
+/* Appends bytes as characters of the alphabet. */
+void byte_level_put(struct str *out, const char *p, size_t n);
+/* Appends the bytes that a piece of the alphabet stands for; false (nothing appended) if some
+ * character is outside it. */
+bool byte_level_unmap(struct str *out, const char *p, size_t n);
+
+/* ---- models ---- */
+
+struct model;
+
+struct model_kind {
+    const char *name;
+    status (*load)(struct tokenizer *tok, const struct jvalue *settings, const char *vocab,
+                   size_t vocab_n, const char *merges, size_t merges_n, struct err *err);
+    status (*encode)(const struct tokenizer *tok, struct enc *e, struct piece in, struct err *err);
+    void (*fini)(struct tokenizer *tok);
+};
+
+extern const struct model_kind model_bpe, model_unigram, model_wordpiece, model_wordlevel;
+/* model.vocab as an object of pieces and ids. */
+status vocab_load_object(struct tokenizer *tok, const char *vocab, size_t n, struct err *err);
+/* Unigram from another source than tokenizer.json: n pieces, each put, then finished. */
+status unigram_create(struct tokenizer *tok, size_t n, struct err *err);
+status unigram_put(struct tokenizer *tok, const char *text, size_t n, int32_t id, double score,
+                   struct err *err);
+status unigram_finish(struct tokenizer *tok, int32_t unk_id, bool byte_fallback, struct err *err);
+/* By tokenizer.json's model.type; NULL if unknown. */
+const struct model_kind *model_kind_find(const char *name);
+
+struct bpe;
+struct unigram;
+struct wordpiece;
+
+/* ---- added tokens ---- */
+
+struct added_token {
+    const char *text;
+    size_t n;
+    const char *shown; /* what it decodes to: the text, normalized where the token asks for that */
+    size_t shown_n;
+    int32_t id;
+    bool special, single_word, lstrip, rstrip, normalized;
+};
+
+struct matcher; /* Aho-Corasick, leftmost-longest */
+
+status matcher_create(struct matcher **out, struct arena *a, const char *const *patterns,
+                      const size_t *lens, size_t n, struct err *err);
+/* First match at or after `start`: false if none. */
+bool matcher_next(const struct matcher *m, const char *text, size_t n, size_t start,
+                  size_t *match_start, size_t *match_end, size_t *pattern);
+
+struct added {
+    struct added_token *tokens; /* [n], in the order of the file */
+    size_t n, cap;
+    struct map by_text; /* content -> index */
+    struct map by_id;   /* id (4 bytes) -> index */
+    int32_t *id_keys;   /* [cap_keys], storage of by_id's keys */
+    size_t cap_keys;
+    struct matcher *plain, *normalized;     /* NULL where there are no such tokens */
+    size_t *plain_index, *normalized_index; /* pattern -> token */
+};
+
+/* Loads the list of tokenizer.json. Ids are given as the reference gives them. */
+status added_load(struct tokenizer *tok, const struct jvalue *list, struct err *err);
+status added_put(struct tokenizer *tok, const struct added_token *token, struct err *err);
+/* Builds the matchers once the normalizers and all tokens are known. */
+status added_finish(struct tokenizer *tok, struct err *err);
+void added_fini(struct added *added);
+const struct added_token *added_by_id(const struct added *added, int32_t id);
+
+typedef status added_part_fn(void *user, struct piece part, int32_t id, struct err *err);
+/* Cuts text into added tokens (id >= 0) and what is between (id -1). */
+status added_split(const struct tokenizer *tok, bool normalized, bool parse_special,
+                   struct piece in, added_part_fn *fn, void *user, struct err *err);
+
+/* ---- post-processors ---- */
+
+/* What stands before and behind the text's ids. */
+struct post {
+    int32_t *before, *after; /* in the arena */
+    size_t n_before, n_after;
+};
+
+status post_load(struct arena *a, const struct jvalue *json, struct post *out, struct err *err);
+
+/* ---- decoders ---- */
+
+enum decoder_type {
+    DEC_BYTE_LEVEL,
+    DEC_REPLACE,
+    DEC_BYTE_FALLBACK,
+    DEC_FUSE,
+    DEC_STRIP,
+    DEC_METASPACE,
+    DEC_WORDPIECE,
+    DEC_BPE,
+    DEC_CTC,
+    DEC_JOIN_SPACE, /* no decoder: pieces joined with spaces */
+    DEC_RAW_BYTES,  /* tiktoken: pieces are bytes */
+};
+
+struct decoder {
+    enum decoder_type type;
+    const char *text; /* pattern, prefix, suffix, pad token */
+    size_t text_n;
+    const char *with; /* replacement, word delimiter */
+    size_t with_n;
+    struct regex *regex;
+    size_t start, stop;
+    bool cleanup;
+    enum prepend_scheme prepend;
+};
+
+struct decoder_list {
+    struct decoder *items;
+    size_t n, cap;
+};
+
+status decoders_load(struct arena *a, const struct jvalue *json, struct decoder_list *out,
+                     struct err *err);
+/* Appends a decoder without settings. */
+status decoders_add(struct arena *a, struct decoder_list *out, enum decoder_type type,
+                    struct err *err);
+void decoders_fini(struct decoder_list *list);
+
+struct decoding; /* one decode under way */
+status decoding_create(struct decoding **out, const struct decoder_list *list, struct err *err);
+void decoding_destroy(struct decoding *d);
+void decoding_reset(struct decoding *d);
+/* One more piece; text that is now known is appended to the decoding's own output. */
+status decoding_push(struct decoding *d, const char *piece, size_t n, struct err *err);
+/* Tells on what could stand if nothing followed; true if something must be held back (it would end
+ * in U+FFFD). */
+bool decoding_settle(struct decoding *d);
+status decoding_finish(struct decoding *d, struct err *err);
+struct str *decoding_text(struct decoding *d);
+
+/* ---- the tokenizer ---- */
+
+struct tok_special {
+    int32_t id;
+    const char *text;
+};
+
+enum { TOK_BOS, TOK_EOS, TOK_UNK, TOK_PAD, TOK_SEP, TOK_CLS, TOK_MASK, TOK_SPECIALS };
+
+struct tok_template {
+    const char *name; /* NULL: the unnamed one */
+    const char *source;
+    size_t n;
+};
+
+struct tokenizer {
+    struct arena arena;
+    struct vocab vocab; /* pieces as in the file */
+    const struct model_kind *kind;
+    struct bpe *bpe;
+    struct unigram *unigram;
+    struct wordpiece *wordpiece;
+    struct added added;
+    struct norm_list norms;
+    struct pre_list pres;
+    struct post post;
+    struct decoder_list decoders;
+    /* Bytes of every id where decoding is mere concatenation of bytes, else NULL. */
+    struct vocab_piece *bytes_of; /* [size] */
+    size_t size;                  /* vocabulary with added tokens */
+    struct tok_special specials[TOK_SPECIALS];
+    struct tok_template *templates;
+    size_t n_templates, templates_cap;
+    struct jvalue *config;   /* tokenizer_config.json, or NULL */
+    struct chat_cache *chat; /* compiled templates */
+};
+
+/* tokenizer.json text. */
+status tok_load_json(struct tokenizer *tok, const char *text, size_t n, struct err *err);
+/* Settings round the vocabulary: special tokens, templates. */
+status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err);
+status tok_load_tiktoken(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
+status tok_load_spm(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
+status tok_load_vocab_files(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
+/* Reads tokenizer_config.json into tok->config if that is not there yet. */
+status tok_read_config(struct tokenizer *tok, const char *dir, struct err *err);
+/* Reads a JSON object of the folder: *out NULL if there is no such file. */
+status tok_read_tree(struct tokenizer *tok, const char *dir, const char *name, struct jvalue **out,
+                     struct err *err);
+/* Ids of named special tokens and names of those that only have an id; after everything is loaded.
+ */
+void tok_settle_specials(struct tokenizer *tok);
+/* "bos_token", … by TOK_BOS, …. */
+const char *tok_special_name(size_t which);
+/* Once everything is loaded: matchers, raw-byte paths. */
+status tok_finish(struct tokenizer *tok, struct err *err);
+/* Reads a file of the folder if it is there: *text NULL if not. Free with mem_free. */
+status tok_read_file(const char *dir, const char *name, char **text, size_t *n, struct err *err);
+/* Piece of a plain or added token, as it is decoded. */
+const struct vocab_piece *tok_piece(const struct tokenizer *tok, int32_t id,
+                                    struct vocab_piece *tmp);

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "tokenizer/uni.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/utf8.h"
+#include <string.h>
+#include <utf8proc.h>
+
+static unsigned class_of_category(utf8proc_category_t cat)
+{
+    switch (cat) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LT: return UNI_LETTER | UNI_UPPERISH;
+    case UTF8PROC_CATEGORY_LL: return UNI_LETTER | UNI_LOWERISH;
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO: return UNI_LETTER | UNI_UPPERISH | UNI_LOWERISH;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME: return UNI_MARK | UNI_UPPERISH | UNI_LOWERISH;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO: return UNI_NUMBER;
+    case UTF8PROC_CATEGORY_PC:
+    case UTF8PROC_CATEGORY_PD:
+    case UTF8PROC_CATEGORY_PS:
+    case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PI:
+    case UTF8PROC_CATEGORY_PF:
+    case UTF8PROC_CATEGORY_PO: return UNI_PUNCT;
+    case UTF8PROC_CATEGORY_SM:
+    case UTF8PROC_CATEGORY_SC:
+    case UTF8PROC_CATEGORY_SK:
+    case UTF8PROC_CATEGORY_SO: return UNI_SYMBOL;
+    default: return 0;
+    }
+}
+
+bool uni_is_space(int32_t cp)
+{
+    if (cp < 0x80) return cp == ' ' || (cp >= 9 && cp <= 13);
+    return cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) ||
+           cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
+}
+
+unsigned uni_class(int32_t cp)
+{
+    unsigned c = class_of_category(utf8proc_category(cp));
+
+    if (uni_is_space(cp)) c |= UNI_SPACE;
+    return c;
+}
+
+/* BERT's reference knows Unicode 8: punctuation and format characters that came later are neither
+ * to it. */
+struct range {
+    int32_t first, last;
+};
+
+static const struct range later_punctuation[] = {
+    { 0x61D, 0x61D },     { 0x9FD, 0x9FD },     { 0xA76, 0xA76 },     { 0xC77, 0xC77 },
+    { 0xC84, 0xC84 },     { 0x1B7D, 0x1B7E },   { 0x2E43, 0x2E4F },   { 0x2E52, 0x2E5D },
+    { 0x10EAD, 0x10EAD }, { 0x10F55, 0x10F59 }, { 0x10F86, 0x10F89 }, { 0x1144B, 0x1144F },
+    { 0x1145A, 0x1145B }, { 0x1145D, 0x1145D }, { 0x11660, 0x1166C }, { 0x116B9, 0x116B9 },
+    { 0x1183B, 0x1183B }, { 0x11944, 0x11946 }, { 0x119E2, 0x119E2 }, { 0x11A3F, 0x11A46 },
+    { 0x11A9A, 0x11A9C }, { 0x11A9E, 0x11AA2 }, { 0x11B00, 0x11B09 }, { 0x11C41, 0x11C45 },
+    { 0x11C70, 0x11C71 }, { 0x11EF7, 0x11EF8 }, { 0x11F43, 0x11F4F }, { 0x11FFF, 0x11FFF },
+    { 0x12FF1, 0x12FF2 }, { 0x16E97, 0x16E9A }, { 0x16FE2, 0x16FE2 }, { 0x1E95E, 0x1E95F },
+};
+static const struct range later_format[] = {
+    { 0x890, 0x891 },
+    { 0x8E2, 0x8E2 },
+    { 0x110CD, 0x110CD },
+    { 0x13430, 0x1343F },
+};
+
+static bool in_ranges(const struct range *ranges, size_t n, int32_t cp)
+{
+    for (size_t i = 0; i < n && ranges[i].first <= cp; i++)
+        if (cp <= ranges[i].last) return true;
+    return false;
+}
+
+bool uni_is_control(int32_t cp)
+{
+    if (cp >= 0x890 && in_ranges(later_format, COUNT(later_format), cp)) return false;
+    switch (utf8proc_category(cp)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CS: return true;
+    default: return false;
+    }
+}
+
+bool uni_is_numeric(int32_t cp)
+{
+    if (cp < 0x80) return cp >= '0' && cp <= '9';
+    return (uni_class(cp) & UNI_NUMBER) != 0;
+}
+
+bool uni_is_punct_bert(int32_t cp)
+{
+    if (cp < 0x80)
+        return (cp > 32 && cp < 48) || (cp > 57 && cp < 65) || (cp > 90 && cp < 97) ||
+               (cp > 122 && cp < 127);
+    return (uni_class(cp) & UNI_PUNCT) != 0 &&
+           !in_ranges(later_punctuation, COUNT(later_punctuation), cp);
+}
+
+/* Other_Alphabetic beyond L, Nl and M: the circled letters. */
+static bool is_circled_letter(int32_t cp)
+{
+    return (cp >= 0x24B6 && cp <= 0x24E9) || (cp >= 0x1F130 && cp <= 0x1F149) ||
+           (cp >= 0x1F150 && cp <= 0x1F169) || (cp >= 0x1F170 && cp <= 0x1F189);
+}
+
+bool uni_is_word(int32_t cp)
+{
+    if (cp < 0x80)
+        return (cp >= '0' && cp <= '9') || (cp >= 'A' && cp <= 'Z') || (cp >= 'a' && cp <= 'z') ||
+               cp == '_';
+    const utf8proc_category_t cat = utf8proc_category(cp);
+
+    if (class_of_category(cat) & (UNI_LETTER | UNI_MARK)) return true;
+    return cat == UTF8PROC_CATEGORY_ND || cat == UTF8PROC_CATEGORY_NL ||
+           cat == UTF8PROC_CATEGORY_PC || cp == 0x200C || cp == 0x200D || is_circled_letter(cp);
+}
+
+bool uni_is_mark_nonspacing(int32_t cp) { return utf8proc_category(cp) == UTF8PROC_CATEGORY_MN; }
+
+void uni_put(struct str *out, int32_t cp)
+{
+    char b[4];
+    const size_t n = utf8_encode(cp, b);
+
+    str_put_n(out, b, n);
+}
+
+unsigned uni_lower(int32_t cp, int32_t out[3])
+{
+    if (cp == 0x130) { /* the one unconditional mapping that grows */
+        out[0] = 'i';
+        out[1] = 0x307;
+        return 2;
+    }
+    out[0] = utf8proc_tolower(cp);
+    return 1;
+}
+
+bool uni_is_ascii(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] >= 0x80) return false;
+    return true;
+}
+
+struct decomposed {
+    utf8proc_int32_t *cps; /* mem_alloc'd */
+    size_t n, cap;
+};
+
+static bool decompose_reserve(struct decomposed *d, size_t more)
+{
+    if (d->cap - d->n >= more) return true;
+    const size_t cap = d->cap * 2 + more + 64;
+    utf8proc_int32_t *cps = mem_realloc_array(d->cps, cap, sizeof *cps);
+
+    if (!cps) return false;
+    d->cps = cps;
+    d->cap = cap;
+    return true;
+}
+
+/* utf8proc_decompose sorts marks in quadratic time, so it is asked for one character at a time. */
+static bool decompose(const char *text, size_t n, utf8proc_option_t options, struct decomposed *d)
+{
+    enum { PER_CHAR_MAX = 32 };
+
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        int last_class = 0;
+
+        if (!decompose_reserve(d, PER_CHAR_MAX)) return false;
+        i += uni_next(text + i, n - i, &cp);
+        const utf8proc_ssize_t m =
+            utf8proc_decompose_char(cp, d->cps + d->n, PER_CHAR_MAX, options, &last_class);
+        if (m < 0 || m > PER_CHAR_MAX) return false;
+        d->n += (size_t)m;
+    }
+    return true;
+}
+
+static unsigned combining_class(int32_t cp)
+{
+    return cp < 0x300 ? 0 : (unsigned)utf8proc_get_property(cp)->combining_class & 0xFF;
+}
+
+/* Stable counting sort of one run of marks: runs may be as long as the text. */
+static bool sort_marks(utf8proc_int32_t *cps, size_t n)
+{
+    size_t start[257] = { 0 };
+    utf8proc_int32_t *copy;
+
+    if (n < 2) return true;
+    if (!(copy = mem_alloc(n * sizeof *copy))) return false;
+    memcpy(copy, cps, n * sizeof *copy);
+    for (size_t i = 0; i < n; i++) start[combining_class(copy[i]) + 1]++;
+    for (size_t c = 1; c < COUNT(start); c++) start[c] += start[c - 1];
+    for (size_t i = 0; i < n; i++) cps[start[combining_class(copy[i])]++] = copy[i];
+    mem_free(copy);
+    return true;
+}
+
+static bool reorder(struct decomposed *d)
+{
+    for (size_t i = 0; i < d->n;) {
+        size_t end = i;
+        bool ordered = true;
+
+        while (end < d->n && combining_class(d->cps[end]) != 0) {
+            if (end > i && combining_class(d->cps[end - 1]) > combining_class(d->cps[end]))
+                ordered = false;
+            end++;
+        }
+        if (!ordered && !sort_marks(d->cps + i, end - i)) return false;
+        i = end + 1;
+    }
+    return true;
+}
+
+/* How many leading bytes are certainly in every form already: ASCII, less the last one of a run
+ * that other text follows (a mark may join it). */
+static size_t plain_prefix(const char *text, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && (unsigned char)text[i] < 0x80) i++;
+    return i == n || i == 0 ? i : i - 1;
+}
+
+static bool normalize_run(enum uni_form form, const char *text, size_t n, struct str *out)
+{
+    const bool compat = form == UNI_NFKC || form == UNI_NFKD;
+    const utf8proc_option_t options =
+        (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0));
+    struct decomposed d = { 0 };
+    bool ok = decompose(text, n, options, &d) && reorder(&d);
+
+    if (ok && (form == UNI_NFC || form == UNI_NFKC)) {
+        const utf8proc_ssize_t m = utf8proc_normalize_utf32(
+            d.cps, (utf8proc_ssize_t)d.n, (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+        ok = m >= 0;
+        if (ok) d.n = (size_t)m;
+    }
+    for (size_t i = 0; ok && i < d.n; i++) uni_put(out, d.cps[i]);
+    mem_free(d.cps);
+    return ok && !out->failed;
+}
+
+/* Text is taken in runs that begin and end at ASCII, which no normal form changes or crosses. */
+bool uni_normalize(enum uni_form form, const char *text, size_t n, struct str *out)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        const size_t plain = plain_prefix(text + i, n - i);
+
+        str_put_n(out, text + i, plain);
+        i += plain;
+        size_t end = i;
+        if (end < n) end++;
+        while (end < n && (unsigned char)text[end] >= 0x80) end++;
+        if (end > i && !normalize_run(form, text + i, end - i, out)) return false;
+        i = end;
+    }
+    return !out->failed;
+}
+
+void uni_put_repaired(struct str *out, const char *text, size_t n)
+{
+    size_t start = 0, i = 0;
+
+    while (i < n) {
+        int32_t cp;
+        const size_t used = utf8_decode(text + i, n - i, &cp);
+
+        if (cp < 0) {
+            str_put_n(out, text + start, i - start);
+            str_put(out, "\xEF\xBF\xBD");
+            start = i + used;
+        }
+        i += used;
+    }
+    str_put_n(out, text + start, n - start);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Vocabulary: pieces (byte strings) to ids and back. */
+#pragma once
+#include "base/arena.h"
+#include "base/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { VOCAB_IDS_MAX = 1 << 23, VOCAB_PIECE_MAX = 1 << 20 };
+
+struct vocab_piece {
+    const char *text; /* NUL-terminated; NULL: a hole */
+    uint32_t n;
+    uint32_t hash;
+};
+
+/* Zero-initialised (with arena set) is empty. Pieces live in the arena. */
+struct vocab {
+    struct arena *arena;
+    struct vocab_piece *pieces; /* [size], by id */
+    size_t size;                /* largest id + 1 */
+    size_t cap;
+    size_t count;    /* pieces with an id */
+    uint32_t *slots; /* id + 1, open addressing */
+    size_t n_slots;  /* a power of two */
+    uint64_t seed;
+};
+
+/* Room for n pieces. */
+status vocab_reserve(struct vocab *v, size_t n, struct err *err);
+/* Adds or moves a piece; the bytes are copied. ST_LIMIT beyond the limits above, ST_INVALID for a
+ * negative id. */
+status vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
+/* As vocab_add, for bytes that outlive the vocabulary. */
+status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
+/* -1 if absent. */
+int32_t vocab_find(const struct vocab *v, const char *text, size_t n);
+static inline const struct vocab_piece *vocab_piece_of(const struct vocab *v, int64_t id)
+{
+    return id >= 0 && (uint64_t)id < v->size && v->pieces[id].text ? &v->pieces[id] : NULL;
+}

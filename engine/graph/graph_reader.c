@@ -209,7 +209,7 @@ static status reader_dim(struct graph_reader *r, int64_t *dim)
         return ST_OK;
     }
     TRY(reader_name(r, &name, &quoted));
-    if (!quoted && name[0] >= '0' && name[0] <= '9')
+    if (!quoted && (name[0] == '-' || (name[0] >= '0' && name[0] <= '9')))
         return str_to_i64(name, dim) && *dim >= 0 ? ST_OK
                                                   : reader_fail(r, "'%s' is not a dimension", name);
     if (!quoted && !strcmp(name, "tokens"))

@@ -90,7 +90,7 @@ void graph_text_put_type(const struct graph *g, const struct tensor_type *t, str
     str_printf(out, "%s[%s", dtype_name(t->dtype), t->ndim < 0 ? "*" : "");
     for (int i = 0; i < t->ndim; i++) {
         const char *symbol = graph_symbol_name(g, t->dim[i]);
-        const bool number_like = symbol && symbol[0] >= '0' && symbol[0] <= '9';
+        const bool number_like = symbol && symbol[0] && strchr("-0123456789", symbol[0]);
 
         if (i > 0) str_put_char(out, ',');
         if (t->dim[i] >= 0)

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""Trains the tokenizer and the model: Llama 192 x 6, packed rows with block-diagonal attention, Muon, a time budget.
+
+python pocket_train.py --out DIR --minutes 50
+The learning rate is constant, then falls linearly over the last part of the time (WSD); there weights also pass through int4 rounding.
+"""
+import argparse
+import json
+import math
+import multiprocessing as mp
+import os
+import random
+import time
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+
+import pocket_data as data
+from pocket_words import Words
+
+SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"  # Qwen2's
+VOCAB, DIM, LAYERS, FF, HEADS, THETA = 1024, 192, 6, 512, 6, 10000.0
+CONFIG = dict(vocab_size=VOCAB, hidden_size=DIM, intermediate_size=FF, num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=HEADS,
+              head_dim=DIM // HEADS, rms_norm_eps=1e-5, rope_theta=THETA, tie_word_embeddings=True, max_position_embeddings=2048, hidden_act="silu")
+
+
+def make_tokenizer(seed):
+    """Byte-level BPE with single digits, trained on the data itself."""
+    def corpus():
+        words = Words(random.Random(seed))
+        for _ in range(20000):
+            chat = data.training_chat(words)
+            yield from (text for text, _ in data.pieces(chat.messages, chat.tools))
+        for _ in range(30000):
+            yield words.word(3, 10) + " " + words.made(3, 10) + " " + words.name() + " " + words.city()
+
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tok.decoder = decoders.ByteLevel()
+    names = data.SPECIALS + data.TAGS
+    clean = (text.replace("<|im_start|>", "").replace("<|im_end|>", "").replace("<tool_call>", "").replace("</tool_call>", "") for text in corpus())
+    tok.train_from_iterator(clean, trainers.BpeTrainer(vocab_size=VOCAB - len(names), show_progress=False, min_frequency=2, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    tok.add_special_tokens([AddedToken(n, special=True, normalized=False) for n in data.SPECIALS])
+    tok.add_tokens([AddedToken(n, special=False, normalized=False) for n in data.TAGS])
+    assert tok.get_vocab_size() == VOCAB, tok.get_vocab_size()
+    return tok
+
+
+# --- the model -------------------------------------------------------------------------------------------------------------------
+
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.input_layernorm, self.post_attention_layernorm = nn.RMSNorm(DIM, 1e-5), nn.RMSNorm(DIM, 1e-5)
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(DIM, DIM, bias=False) for _ in range(4))
+        self.gate_proj, self.up_proj = (nn.Linear(DIM, FF, bias=False) for _ in range(2))
+        self.down_proj = nn.Linear(FF, DIM, bias=False)
+
+    def forward(self, x, cos, sin, mask):
+        b, s, _ = x.shape
+        h = self.input_layernorm(x)
+        q, k, v = (p(h).view(b, s, HEADS, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        a = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, attn_mask=mask)
+        x = x + self.o_proj(a.transpose(1, 2).reshape(b, s, DIM))
+        h = self.post_attention_layernorm(x)
+        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h))
+
+
+def rotate(x, cos, sin):
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
+
+
+class Llama(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(VOCAB, DIM)
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.norm = nn.RMSNorm(DIM, 1e-5)
+        for p in self.parameters():
+            if p.dim() == 2:
+                nn.init.normal_(p, std=0.02 if p is self.embed_tokens.weight else 1 / math.sqrt(p.shape[1]) * 0.7)
+        for layer in self.layers:
+            nn.init.zeros_(layer.o_proj.weight)
+            nn.init.zeros_(layer.down_proj.weight)
+
+    def forward(self, ids, positions, mask, labels):
+        freq = THETA ** (-torch.arange(0, DIM // HEADS, 2, dtype=torch.float32) / (DIM // HEADS))
+        angle = (positions[..., None].float() * freq)[:, None]
+        cos, sin = angle.cos(), angle.sin()
+        x = self.embed_tokens(ids)
+        bias = torch.where(mask, 0.0, float("-inf")).to(torch.bfloat16)
+        for layer in self.layers:
+            x = layer(x, cos, sin, bias)
+        logits = F.linear(self.norm(x), self.embed_tokens.weight).float()
+        return F.cross_entropy(logits.view(-1, VOCAB), labels.view(-1), ignore_index=-100, reduction="sum")
+
+
+def hf_state(model):
+    """The weights under the names of transformers' LlamaForCausalLM."""
+    out = {}
+    for name, p in model.state_dict().items():
+        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            name = name.replace(part, "self_attn." + part)
+        for part in ("gate_proj", "up_proj", "down_proj"):
+            name = name.replace(part, "mlp." + part)
+        out["model." + name] = p.detach().float().clone()
+    return out
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------------------
+
+def collate(rows, length):
+    shape = (len(rows), length)
+    ids, labels, positions = torch.zeros(shape, dtype=torch.long), torch.full(shape, -100), torch.zeros(shape, dtype=torch.long)
+    owner = torch.full(shape, -1)
+    for r, row in enumerate(rows):
+        at = 0
+        for c, (tokens, mask) in enumerate(row):
+            n = len(tokens)
+            t, m = torch.tensor(tokens), torch.tensor(mask)
+            ids[r, at:at + n], positions[r, at:at + n], owner[r, at:at + n] = t, torch.arange(n), c
+            labels[r, at:at + n - 1] = torch.where(m[1:], t[1:], -100)
+            at += n
+    return ids, positions, owner, labels
+
+
+def produce(queue, tokenizer_file, seed, tokens, shapes):
+    """A process of its own: packed batches without end."""
+    os.nice(2)
+    torch.set_num_threads(1)
+    tok = Tokenizer.from_file(tokenizer_file)
+    streams = {length: data.rows(tok, seed * 1000 + length, length) for length in set(shapes)}
+    while True:
+        for length in shapes:
+            queue.put((length, [t.numpy() for t in collate([next(streams[length]) for _ in range(tokens // length)], length)]))
+
+
+# --- training --------------------------------------------------------------------------------------------------------------------
+
+def int4(w, block=32):
+    """Symmetric block rounding as the exporter does it: the largest value of a block maps to -8."""
+    b = w.reshape(w.shape[0], -1, block)
+    top = b.gather(-1, b.abs().argmax(-1, keepdim=True))
+    scale = top / -8
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    return ((b / scale).round().clamp(-8, 7) * scale).reshape(w.shape)
+
+
+SHAPES = [256, 512, 256, 512, 256, 512, 256, 512, 256, 512, 256, 1024]
+
+
+class Sharded:
+    """Muon for the matrices, AdamW for the rest. Each rank updates every other matrix and sends it to the others."""
+
+    def __init__(self, model, args, rank, world):
+        named = list(model.named_parameters())
+        self.matrices = [p for n, p in named if p.dim() == 2 and "embed" not in n]
+        self.others = [p for n, p in named if p.dim() != 2 or "embed" in n]
+        self.args, self.rank, self.world = args, rank, world
+        self.muon = torch.optim.Muon(self.matrices[rank::world], lr=args.muon_lr, momentum=0.95, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+        self.adam = torch.optim.AdamW(self.others, lr=args.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+
+    def step(self, scale):
+        grads = [p.grad for p in self.matrices + self.others]
+        flat = torch.cat([g.flatten() for g in grads])
+        dist.all_reduce(flat)
+        for g, part in zip(grads, flat.split([g.numel() for g in grads])):
+            g.copy_(part.view_as(g))
+        torch.nn.utils.clip_grad_norm_(self.others, 1.0)
+        for opt, lr in ((self.muon, self.args.muon_lr), (self.adam, self.args.adam_lr)):
+            for group in opt.param_groups:
+                group["lr"] = lr * scale
+            opt.step()
+        for rank in range(self.world):
+            owned = [p.data for p in self.matrices[rank::self.world]]
+            flat = torch.cat([p.flatten() for p in owned])
+            dist.broadcast(flat, rank)
+            for p, part in zip(owned, flat.split([p.numel() for p in owned])):
+                p.copy_(part.view_as(p))
+        for p in self.matrices + self.others:
+            p.grad = None
+
+
+def work(rank, world, args, tokenizer_file):
+    """One rank: its own share of the rows of every step, one thread (two ranks wait for each other once a step only)."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{os.path.abspath(args.out)}/rendezvous", rank=rank, world_size=world)
+    queue = mp.Queue(12)
+    producer = mp.Process(target=produce, args=(queue, tokenizer_file, args.seed * 10 + rank, args.tokens // world, SHAPES), daemon=True)
+    producer.start()
+    torch.manual_seed(args.seed)
+    model = Llama()
+    if args.init:
+        model.load_state_dict(torch.load(args.init))
+    optimizer = Sharded(model, args, rank, world)
+    rounded = [p for p in model.parameters() if p.dim() == 2]  # the exporter rounds the embedding too, which is the head
+    step_fn = torch.compile(model, dynamic=False)
+    causal = {n: torch.ones(n, n, dtype=torch.bool).tril() for n in set(SHAPES)}
+    begin, total, seen, step, losses, saved = None, args.minutes * 60, 0, 0, [], 0.0
+    while True:
+        length, arrays = queue.get()
+        ids, positions, owner, labels = (torch.from_numpy(a) for a in arrays)
+        clock = torch.tensor([0.0 if begin is None or rank else time.time() - begin, float((labels != -100).sum())], dtype=torch.float64)
+        dist.all_reduce(clock)  # rank 0's time, everyone's targets
+        now, count = clock.tolist()
+        if now >= total:
+            break
+        scale = min(1.0, (step + 1) / (20 if args.init else 60)) * min(1.0, max(0.02, (total - now) / (args.decay * total)))
+        rounding = now > (1 - args.round) * total
+        keep = [p.data for p in rounded]
+        if rounding:
+            for p in rounded:
+                p.data = int4(p.data)
+        mask = (causal[length] & (owner[:, :, None] == owner[:, None, :]))[:, None]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = step_fn(ids, positions, mask, labels) / count
+        loss.backward()
+        for p, data_ in zip(rounded, keep):
+            p.data = data_
+        optimizer.step(scale)
+        step += 1
+        seen += ids.numel() * world
+        losses.append(loss.item() * world)
+        if begin is None and step >= 12:
+            begin = time.time()  # compiling does not count
+        if rank == 0 and step % 25 == 0:
+            rate = ids.numel() * world * (step - 12) / max(now, 1)
+            print(f"step {step} minute {now / 60:.1f} loss {sum(losses) / len(losses):.4f} tokens {seen / 1e6:.2f}M rate {rate:.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
+            losses = []
+        if rank == 0 and now - saved > args.save_minutes * 60:
+            saved = now
+            save(model, args.out, dict(step=step, tokens=seen, minutes=now / 60))
+    if rank == 0:
+        save(model, args.out, dict(step=step, tokens=seen, minutes=total / 60, final=True))
+    producer.terminate()
+    dist.barrier()
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("--out", required=True)
+    args.add_argument("--minutes", type=float, default=50)
+    args.add_argument("--decay", type=float, default=0.35, help="share of the time over which the learning rate falls")
+    args.add_argument("--round", type=float, default=0.2, help="share of the time, at the end, that trains through int4 rounding")
+    args.add_argument("--tokens", type=int, default=8192, help="tokens a step")
+    args.add_argument("--muon-lr", type=float, default=6e-3)
+    args.add_argument("--adam-lr", type=float, default=4e-3)
+    args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--ranks", type=int, default=2)
+    args.add_argument("--save-minutes", type=float, default=6)
+    args.add_argument("--init", help="a checkpoint to go on from")
+    args = args.parse_args()
+    os.makedirs(args.out, exist_ok=True)
+    tokenizer_file = os.path.join(args.out, "tokenizer.json")
+    if not os.path.exists(tokenizer_file):
+        make_tokenizer(args.seed).save(tokenizer_file)
+    rendezvous = os.path.join(args.out, "rendezvous")
+    if os.path.exists(rendezvous):
+        os.remove(rendezvous)
+    context = mp.get_context("spawn")
+    ranks = [context.Process(target=work, args=(r, args.ranks, args, tokenizer_file)) for r in range(args.ranks)]
+    for r in ranks:
+        r.start()
+    for r in ranks:
+        r.join()
+
+
+def save(model, out, state):
+    torch.save(model.state_dict(), os.path.join(out, "model.tmp"))
+    os.replace(os.path.join(out, "model.tmp"), os.path.join(out, "model.pt"))
+    with open(os.path.join(out, "state.json"), "w") as f:
+        json.dump({**state, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}, f)
+
+
+if __name__ == "__main__":
+    main()

@@ -48,6 +48,25 @@ static bool outputs_fit(const struct op_call *call)
     return true;
 }
 
+/* The dimensions themselves, or their product: no kernel could read them off a value that is not
+ * there yet. False when memory runs out. */
+static bool fold_from_type(struct graph *g, struct op_call *call)
+{
+    const struct tensor_type *x = &call->in[0].type, *y = &call->out[0].type;
+    int64_t *out = ARENA_ARRAY(graph_arena(g), IR_DIMS_MAX, int64_t);
+    size_t n = 0;
+
+    if (!out || !type_elements(x, &n)) return false;
+    out[0] = (int64_t)n;
+    if (call->op == OP_SHAPE) {
+        const int64_t start =
+            call->attr.shape.start < 0 ? call->attr.shape.start + x->ndim : call->attr.shape.start;
+        for (int64_t i = 0; i < y->dim[0]; i++) out[i] = x->dim[(start > 0 ? start : 0) + i];
+    }
+    call->out[0].data = out;
+    return true;
+}
+
 static void make_constants(struct graph *g, int node, const struct op_call *call)
 {
     for (int i = 0; i < call->n_out; i++) {
@@ -71,6 +90,9 @@ static status fold_node(struct graph *g, int node, const struct pass_context *ct
     if (st != ST_OK || !outputs_fit(&call)) goto out;
     if (op_is_view(call.op)) {
         call.out[0].data = call.in[0].data;
+    } else if (call.op == OP_SHAPE || call.op == OP_SIZE) {
+        if (!fold_from_type(g, &call)) st = FAIL(err, ST_NOMEM, "out of memory");
+        if (st != ST_OK) goto out;
     } else {
         struct err quiet = { 0 };
         /* A constant node that no kernel takes is left for the executor to complain

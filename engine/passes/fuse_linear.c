@@ -122,8 +122,8 @@ static bool is_bias(const struct graph *g, int value, int64_t n)
 static status add_bias(struct graph *g, int add, int lin, int bias, struct err *err)
 {
     const struct graph_node *l = &g->nodes[lin];
-    const int in[LIN_INPUTS] = { l->in[LIN_X], l->in[LIN_W], l->in[LIN_SCALES],
-                                 l->in[LIN_ZERO_POINTS], bias };
+    const int in[LIN_INPUTS] = { l->in[LIN_X], l->in[LIN_W], match_in(l, LIN_SCALES),
+                                 match_in(l, LIN_ZERO_POINTS), bias };
 
     if (!match_replace(g, lin, g->nodes[add].out[0], OP_LINEAR, in, LIN_INPUTS, l->attrs,
                        l->n_attrs))
@@ -144,7 +144,7 @@ status pass_fuse_bias(struct graph *g, const struct pass_context *ctx, struct er
         for (int side = 0; side < 2; side++) {
             const int lin = match_producer(g, n->in[side], OP_LINEAR), bias = n->in[1 - side];
             if (lin < 0 || match_only_user(g, n->in[side]) != (int)i ||
-                g->nodes[lin].in[LIN_BIAS] >= 0)
+                match_in(&g->nodes[lin], LIN_BIAS) >= 0)
                 continue;
             if (!match_attrs(&g->nodes[lin], &at) || !is_bias(g, bias, at.linear.n)) continue;
             TRY(add_bias(g, (int)i, lin, bias, err));

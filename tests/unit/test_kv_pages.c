@@ -140,6 +140,38 @@ static void finds_a_prefix_by_its_tokens(void **state)
     kv_pages_destroy(kv);
 }
 
+/* A hash of one bit: every page collides with half of all others, and only the right one is found.
+ */
+static void colliding_hashes_are_told_apart(void **state)
+{
+    struct lm *lm = *state;
+    const struct kv_pages_config cfg = { .shapes = shapes,
+                                         .n_layers = 2,
+                                         .dtype = DT_F16,
+                                         .n_pages = 40,
+                                         .prefix_cache = true,
+                                         .hash_bits = 1 };
+    int32_t ids[10][2 * KV_PAGE_TOKENS], pages[10][2], found[2];
+    struct kv_pages *kv = NULL;
+
+    assert_int_equal(kv_pages_create(&kv, lm->backend, &cfg, NULL), ST_OK);
+    for (int i = 0; i < 10; i++) {
+        fill(ids[i], KV_PAGE_TOKENS, 1000 * i);
+        fill(ids[i] + KV_PAGE_TOKENS, KV_PAGE_TOKENS, 77); /* the same tokens after each head */
+        publish_chain(kv, KV_SERIAL_ROOT, ids[i], 2, pages[i]);
+    }
+    assert_int_equal(kv_pages_cached(kv), 20);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[i], 2, found), 2);
+        assert_memory_equal(found, pages[i], sizeof found);
+        ids[i][5]++;
+        assert_int_equal(match(kv, KV_SERIAL_ROOT, ids[i], 2, found), 0);
+    }
+    for (int i = 0; i < 40; i++)
+        assert_true(kv_pages_take(kv) >= 0); /* evicts from shared buckets */
+    kv_pages_destroy(kv);
+}
+
 static void a_matched_page_is_in_use(void **state)
 {
     struct kv_pages *kv = make(*state, 2, true);
@@ -325,6 +357,7 @@ int main(void)
         cmocka_unit_test(hands_out_each_page_once),
         cmocka_unit_test(a_shared_page_stays_until_its_last_reference),
         cmocka_unit_test(finds_a_prefix_by_its_tokens),
+        cmocka_unit_test(colliding_hashes_are_told_apart),
         cmocka_unit_test(a_matched_page_is_in_use),
         cmocka_unit_test(evicts_the_least_recently_used_first),
         cmocka_unit_test(of_a_chain_the_tail_goes_first),

@@ -250,6 +250,45 @@ static void when_pages_run_out_nothing_is_lost(void **state)
     }
 }
 
+/* Counts how often the timeline that begins with `first` is begun. */
+struct begin_watch {
+    int32_t first;
+    int begun;
+};
+
+static status begin_hook(void *user, const struct lm_step *step, struct err *err)
+{
+    struct begin_watch *w = user;
+
+    (void)err;
+    for (int32_t i = 0; i < step->n_seqs; i++)
+        w->begun += step->seqs[i].n_past == 0 && step->ids[step->seqs[i].first] == w->first;
+    return ST_OK;
+}
+
+static void the_oldest_never_gives_its_pages_up(void **state)
+{
+    struct bench b = bench_default();
+    struct begin_watch watch = { 0 };
+    struct job *jobs[6];
+
+    (void)state;
+    b.cfg.kv_tokens_max = 7 * KV_PAGE_TOKENS;
+    b.cfg.prefix_cache = false;
+    bench_open(&b);
+    fake_lm_hook(b.lm, begin_hook, &watch);
+    turn_take(&b.engine->turn);
+    for (int i = 0; i < 6; i++) {
+        jobs[i] = job_create(20 + i, i + 1, 280);
+        job_submit(&b, jobs[i]);
+    }
+    watch.first = jobs[0]->prompt[0];
+    turn_give(&b.engine->turn);
+    for (int i = 0; i < 6; i++) job_finish(&b, jobs[i]);
+    assert_int_equal(watch.begun, 1);
+    bench_close(&b);
+}
+
 static void a_request_that_needs_every_page_runs(void **state)
 {
     struct bench b = bench_default();
@@ -458,6 +497,7 @@ int main(void)
         cmocka_unit_test(the_last_token_is_always_fed),
         cmocka_unit_test(an_answer_fed_back_is_found),
         cmocka_unit_test(when_pages_run_out_nothing_is_lost),
+        cmocka_unit_test(the_oldest_never_gives_its_pages_up),
         cmocka_unit_test(a_request_that_needs_every_page_runs),
         cmocka_unit_test(a_request_waits_for_a_sessions_pages),
         cmocka_unit_test(crossing_the_rotary_threshold_feeds_everything_anew),

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/* Chat over a real socket, the engine played by a script: answers, streams, stop strings, tool
+ * calls, failures, disconnects, slow readers. */
+#include "tests/unit/server_fixture.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct fixture fx;
+
+static int start(void **state)
+{
+    (void)state;
+    fixture_start(&fx, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    fixture_stop(&fx);
+    return 0;
+}
+
+/* Back to the default script between tests. */
+static int reset(void **state)
+{
+    (void)state;
+    assert_true(fixture_wait_idle(5000) >= 0);
+    fake_script = (struct fake_script){ .context = 4096, .queue_max = 1000 };
+    fixture_script("Hello there");
+    return 0;
+}
+
+#define assert_has(a, text)                                                                        \
+    do {                                                                                           \
+        if (!strstr((a).body, text)) fail_msg("%s\n  lacks %s", (a).body, text);                   \
+    } while (0)
+#define assert_lacks(a, text)                                                                      \
+    do {                                                                                           \
+        if (strstr((a).body, text)) fail_msg("%s\n  holds %s", (a).body, text);                    \
+    } while (0)
+
+static void answers_whole(void **state)
+{
+    struct answer a = client_chat(fx.port, "\"max_tokens\":100,\"seed\":5,\"temperature\":0.5");
+
+    (void)state;
+    assert_int_equal(a.code, 200);
+    assert_has(a, "\"object\":\"chat.completion\"");
+    assert_has(a, "\"message\":{\"role\":\"assistant\",\"content\":\"Hello there\"");
+    assert_has(a, "\"finish_reason\":\"stop\"");
+    /* <|user|> "user: hi\n" <|assistant|> */
+    assert_has(a, "\"prompt_tokens\":11,\"completion_tokens\":11,\"total_tokens\":22");
+    assert_has(a, "\"cached_tokens\":1");
+    assert_has(a, "\"system_fingerprint\":\"fp_");
+    assert_non_null(answer_header(&a, "x-request-id"));
+    assert_string_equal(answer_header(&a, "Content-Type"), "application/json");
+    assert_true(fake_last.sampling.has_seed);
+    assert_int_equal(fake_last.sampling.seed, 5);
+    assert_true(fake_last.sampling.temperature == 0.5f);
+    assert_int_equal(fake_last.max_tokens, 100);
+    answer_free(&a);
+}
+
+static void streams_role_text_finish_usage_done(void **state)
+{
+    struct answer a =
+        client_chat(fx.port, "\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    char *text = stream_content(a.body, 0);
+
+    (void)state;
+    assert_int_equal(a.code, 200);
+    assert_true(a.complete);
+    assert_string_equal(answer_header(&a, "Content-Type"), "text/event-stream; charset=utf-8");
+    assert_string_equal(text, "Hello there");
+    const char *role = strstr(a.body, "\"delta\":{\"role\":\"assistant\",\"content\":\"\"}");
+    const char *last = strstr(a.body, "\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"");
+    const char *usage = strstr(a.body, "\"choices\":[],\"usage\":{\"prompt_tokens\":11");
+    const char *done = strstr(a.body, "data: [DONE]\n\n");
+    assert_true(role && last && usage && done && role < last && last < usage && usage < done);
+    assert_string_equal(done, "data: [DONE]\n\n");
+    assert_true(strncmp(a.body, "data: {", 7) == 0);
+    mem_free(text);
+    answer_free(&a);
+}
+
+static void cuts_at_the_token_limit(void **state)
+{
+    struct answer a = client_chat(fx.port, "\"max_tokens\":3");
+
+    (void)state;
+    assert_has(a, "\"content\":\"Hel\"");
+    assert_has(a, "\"finish_reason\":\"length\"");
+    assert_has(a, "\"completion_tokens\":3");
+    answer_free(&a);
+}
+
+static void stops_at_a_string_across_tokens(void **state)
+{
+    const int stopped = atomic_load(&fake_counts.stopped);
+
+    (void)state;
+    fake_script.loop = true; /* would never end by itself */
+    fake_script.step_ns = 200000;
+    struct answer a = client_chat(fx.port, "\"stop\":[\"xyz\",\"there\"]");
+    assert_has(a, "\"content\":\"Hello \"");
+    assert_has(a, "\"finish_reason\":\"stop\"");
+    assert_has(a,
+               "\"completion_tokens\":11"); /* up to the stop's last token, whatever came after */
+    answer_free(&a);
+    a = client_chat(fx.port, "\"stream\":true,\"stop\":\"lo t\"");
+    char *text = stream_content(a.body, 0);
+    assert_string_equal(text, "Hel");
+    assert_has(a, "[DONE]");
+    assert_true(fixture_wait_idle(2000) >= 0);
+    assert_true(atomic_load(&fake_counts.stopped) >= stopped + 2);
+    mem_free(text);
+    answer_free(&a);
+}
+
+static void never_splits_a_character(void **state)
+{
+    fixture_script("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z");
+    struct answer a = client_chat(fx.port, "\"stream\":true");
+    char *text = stream_content(a.body, 0);
+
+    (void)state;
+    assert_string_equal(text, "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z");
+    assert_true(utf8_valid(a.body, strlen(a.body)));
+    assert_lacks(a, "\xef\xbf\xbd");
+    mem_free(text);
+    answer_free(&a);
+}
+
+static void gives_n_choices(void **state)
+{
+    struct answer a = client_chat(fx.port, "\"n\":3");
+
+    (void)state;
+    assert_has(a, "{\"index\":0,");
+    assert_has(a, "{\"index\":2,");
+    assert_has(a, "\"completion_tokens\":33");
+    answer_free(&a);
+    a = client_chat(fx.port, "\"n\":2,\"stream\":true");
+    char *first = stream_content(a.body, 0), *second = stream_content(a.body, 1);
+    assert_string_equal(first, "Hello there");
+    assert_string_equal(second, "Hello there");
+    mem_free(first);
+    mem_free(second);
+    answer_free(&a);
+}
+
+static void gives_logprobs(void **state)
+{
+    struct answer a = client_chat(fx.port, "\"logprobs\":true,\"max_tokens\":2");
+
+    (void)state;
+    assert_has(a, "\"logprobs\":{\"content\":[{\"token\":\"H\",\"logprob\":-0.5,\"bytes\":[72],"
+                  "\"top_logprobs\":[]},{\"token\":\"e\"");
+    answer_free(&a);
+}
+
+#define TOOLS                                                                                      \
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"parameters\":{}}}]"
+
+/* Tags as the special tokens they are in this vocabulary. */
+static void script_tool_call(void)
+{
+    fixture_script("_{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}_");
+    fake_script.ids[0] = 3;
+    fake_script.ids[fake_script.n - 1] = 4;
+}
+
+static void parses_tool_calls(void **state)
+{
+    (void)state;
+    script_tool_call();
+    struct answer a = client_chat(fx.port, TOOLS);
+    assert_has(a, "\"content\":null");
+    assert_has(a, "\"tool_calls\":[{\"id\":\"call_");
+    assert_has(a, "\"type\":\"function\",\"function\":{\"name\":\"weather\",\"arguments\":"
+                  "\"{\\\"city\\\": \\\"Oslo\\\"}\"}}]");
+    assert_has(a, "\"finish_reason\":\"tool_calls\"");
+    answer_free(&a);
+
+    a = client_chat(fx.port, TOOLS ",\"stream\":true");
+    assert_has(a, "\"function\":{\"name\":\"weather\",\"arguments\":\"\"}}]");
+    assert_has(a, "\"function\":{\"arguments\":\"O\"}}]"); /* streamed letter by letter */
+    assert_has(a, "\"finish_reason\":\"tool_calls\"");
+    answer_free(&a);
+
+    /* Without tools the same text is text. */
+    a = client_chat(fx.port, "");
+    assert_has(a, "\"finish_reason\":\"stop\"");
+    assert_lacks(a, "tool_calls");
+    answer_free(&a);
+}
+
+static void requires_a_tool_by_beginning_its_call(void **state)
+{
+    (void)state;
+    fixture_script("{\"city\": \"Rome\"}}");
+    struct answer a =
+        client_chat(fx.port, TOOLS
+                    ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"weather\"}}");
+    assert_has(a, "\"name\":\"weather\",\"arguments\":\"{\\\"city\\\": \\\"Rome\\\"}\"");
+    answer_free(&a);
+    a = client_chat(fx.port, "\"functions\":[{\"name\":\"weather\"}],\"function_call\":{\"name\":"
+                             "\"weather\"}");
+    assert_has(a, "\"function_call\":{\"name\":\"weather\",\"arguments\":\"{\\\"city\\\":");
+    assert_has(a, "\"finish_reason\":\"function_call\"");
+    answer_free(&a);
+}
+
+static void tells_what_is_wrong(void **state)
+{
+    static const struct {
+        const char *body;
+        int code;
+        const char *holds;
+    } cases[] = {
+        { "{\"model\":\"tiny\"}", 400, "\"param\":\"messages\"" },
+        { "{\"model\":\"none\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", 404,
+          "\"param\":\"model\",\"code\":\"model_not_found\"" },
+        { "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"refuse\"}]}", 400,
+          "\"param\":\"messages\",\"code\":\"chat_template_refused\"" },
+        { "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logit_bias\":"
+          "{"
+          "\"5000\":1}}",
+          400, "\"param\":\"logit_bias.5000\"" },
+        { "", 400, "invalid_json" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct answer a = client_post(fx.port, "/v1/chat/completions", "", cases[i].body);
+        if (a.code != cases[i].code) fail_msg("%s: %d %s", cases[i].body, a.code, a.body);
+        assert_has(a, cases[i].holds);
+        assert_has(a, "{\"error\":{\"message\":");
+        answer_free(&a);
+    }
+    fake_script.context = 5;
+    struct answer a = client_chat(fx.port, "\"stream\":true");
+    assert_int_equal(a.code, 400);
+    assert_has(a, "\"code\":\"context_length_exceeded\"");
+    answer_free(&a);
+}
+
+static void tells_of_failures_in_the_middle(void **state)
+{
+    (void)state;
+    fake_script.fail_at = 3;
+    struct answer a = client_chat(fx.port, "\"stream\":true");
+    char *text = stream_content(a.body, 0);
+    assert_int_equal(a.code, 200);
+    assert_string_equal(text, "Hel");
+    assert_has(a, "data: {\"error\":{\"message\":\"planted failure\"");
+    assert_lacks(a, "[DONE]");
+    mem_free(text);
+    answer_free(&a);
+    a = client_chat(fx.port, "");
+    assert_int_equal(a.code, 500);
+    assert_has(a, "planted failure");
+    answer_free(&a);
+}
+
+static void counts_tokens(void **state)
+{
+    struct answer a =
+        client_post(fx.port, "/v1/chat/completions/tokenizer/encode/count", "",
+                    "{\"model\":\"tiny:1\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}");
+
+    (void)state;
+    assert_int_equal(a.code, 200);
+    assert_string_equal(a.body, "{\"tokenCount\":11}");
+    answer_free(&a);
+}
+
+/* ---- clients that leave, or do not read ---- */
+
+static void a_client_that_leaves_stops_the_work(void **state)
+{
+    static const char *const members[] = { "\"stream\":true", "\"stream\":false", "\"n\":4" };
+
+    (void)state;
+    fake_script.loop = true;
+    fake_script.step_ns = 2000000;
+    for (size_t i = 0; i < COUNT(members); i++) {
+        char byte;
+        const int fd = client_chat_begin(fx.port, members[i]);
+        if (i == 0) assert_int_equal(recv(fd, &byte, 1, 0), 1);
+        os_sleep_ns(50000000);
+        assert_true(atomic_load(&fake_counts.running) > 0);
+        close(fd);
+        const int ms = fixture_wait_idle(3000);
+        if (ms < 0 || ms > 1000) fail_msg("%s: stopped after %d ms", members[i], ms);
+    }
+}
+
+/* The engine takes long to its next token: nothing is ever written to the socket meanwhile. */
+static void a_client_that_leaves_during_prefill_is_noticed(void **state)
+{
+    (void)state;
+    fake_script.step_ns = 300000000;
+    const int fd = client_chat_begin(fx.port, "\"stream\":true");
+    os_sleep_ns(100000000);
+    const int cancelled = atomic_load(&fake_counts.cancelled);
+    close(fd);
+    assert_true(fixture_wait_idle(2000) >= 0);
+    assert_int_equal(atomic_load(&fake_counts.cancelled), cancelled + 1);
+}
+
+static void a_client_that_does_not_read_pauses_its_generation(void **state)
+{
+    const int pauses = atomic_load(&fake_counts.pauses), small = 4096;
+
+    (void)state;
+    fake_script.loop = true;
+    const int fd = client_chat_begin(fx.port, "\"stream\":true");
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    for (int i = 0; i < 2000 && atomic_load(&fake_counts.pauses) == pauses; i++)
+        os_sleep_ns(10000000);
+    assert_true(atomic_load(&fake_counts.pauses) > pauses);
+    os_sleep_ns(200000000);
+    const long tokens = atomic_load(&fake_counts.tokens);
+    os_sleep_ns(200000000);
+    assert_int_equal(atomic_load(&fake_counts.tokens), tokens); /* it stands still */
+
+    /* When the client reads again, the text goes on without a gap. */
+    char buf[65536];
+    size_t got = 0;
+    for (int i = 0; i < 200 && atomic_load(&fake_counts.tokens) < tokens + 2000; i++) {
+        const ssize_t n = recv(fd, buf, sizeof buf, 0);
+        if (n > 0) got += (size_t)n;
+    }
+    assert_true(atomic_load(&fake_counts.tokens) > tokens);
+    assert_true(got > 0);
+    close(fd);
+    assert_true(fixture_wait_idle(3000) >= 0);
+}
+
+static void a_full_queue_says_503(void **state)
+{
+    (void)state;
+    fake_script.loop = true;
+    fake_script.step_ns = 1000000;
+    fake_script.queue_max = 1;
+    const int fd = client_chat_begin(fx.port, "\"stream\":true");
+    for (int i = 0; i < 500 && atomic_load(&fake_counts.running) == 0; i++) os_sleep_ns(2000000);
+    struct answer a = client_chat(fx.port, "");
+    assert_int_equal(a.code, 503);
+    assert_non_null(answer_header(&a, "Retry-After"));
+    assert_has(a, "server_busy");
+    answer_free(&a);
+    close(fd);
+    assert_true(fixture_wait_idle(3000) >= 0);
+}
+
+/* ---- many at once ---- */
+
+struct caller {
+    struct thread thread;
+    int index;
+    bool ok;
+};
+
+static void call(void *arg)
+{
+    struct caller *c = arg;
+
+    for (int round = 0; round < 5; round++) {
+        const bool stream = (c->index + round) % 2;
+        struct answer a = client_chat(fx.port, stream ? "\"stream\":true" : "\"n\":2");
+        char *text = stream ? stream_content(a.body, 0) : NULL;
+        c->ok = a.code == 200 && (stream ? !strcmp(text, "Hello there") && strstr(a.body, "[DONE]")
+                                         : strstr(a.body, "\"content\":\"Hello there\"") != NULL);
+        mem_free(text);
+        answer_free(&a);
+        if (!c->ok) return;
+    }
+}
+
+static void many_clients_get_what_one_gets(void **state)
+{
+    enum { N = 32 };
+    static struct caller callers[N];
+
+    (void)state;
+    fake_script.step_ns = 100000;
+    for (int i = 0; i < N; i++) {
+        callers[i] = (struct caller){ .index = i };
+        assert_int_equal(thread_start(&callers[i].thread, "caller", call, &callers[i], NULL),
+                         ST_OK);
+    }
+    for (int i = 0; i < N; i++) thread_join(&callers[i].thread);
+    for (int i = 0; i < N; i++) assert_true(callers[i].ok);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, reset)
+    const struct CMUnitTest tests[] = {
+        TEST(answers_whole),
+        TEST(streams_role_text_finish_usage_done),
+        TEST(cuts_at_the_token_limit),
+        TEST(stops_at_a_string_across_tokens),
+        TEST(never_splits_a_character),
+        TEST(gives_n_choices),
+        TEST(gives_logprobs),
+        TEST(parses_tool_calls),
+        TEST(requires_a_tool_by_beginning_its_call),
+        TEST(tells_what_is_wrong),
+        TEST(tells_of_failures_in_the_middle),
+        TEST(counts_tokens),
+        TEST(a_client_that_leaves_stops_the_work),
+        TEST(a_client_that_leaves_during_prefill_is_noticed),
+        TEST(a_client_that_does_not_read_pauses_its_generation),
+        TEST(a_full_queue_says_503),
+        TEST(many_clients_get_what_one_gets),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

@@ -28,7 +28,6 @@ struct check {
     bool at_start; /* buffers begin after the guard page, instead of ending at it */
     bool bench, csv;
     size_t failures;
-    double read_gbs; /* measured just before, for shares; bench only */
     struct {
         uint8_t *map, *data;
         size_t map_bytes, bytes;
@@ -70,14 +69,17 @@ struct check_work {
 };
 bool check_bench_on(const struct check *t);
 double check_now(void);
-void check_report(struct check *t, const struct check_work *work, double seconds);
+/* GB/s of one short stream through memory, or `best` when that is more. */
+double check_read_rate(double best);
+void check_report(struct check *t, const struct check_work *work, double seconds, double read);
 
-/* Times `call`: the best of several samples of at least 2 ms. */
+/* Times `call`: the best of 12 samples of at least 2 ms. Between the samples the read rate of
+ * memory is taken, best of the same 12 moments, because the machine may have moods. */
 #define CHECK_BENCH(t, label_, bytes_, ops_, call)                                                 \
     do {                                                                                           \
         if (!check_bench_on(t)) break;                                                             \
         const struct check_work work_ = { (label_), (double)(bytes_), (double)(ops_) };            \
-        double best_ = 1e30;                                                                       \
+        double best_ = 1e30, read_ = 0;                                                            \
         size_t turns_ = 1;                                                                         \
         for (int sample_ = 0; sample_ < 12;) {                                                     \
             const double start_ = check_now();                                                     \
@@ -88,9 +90,10 @@ void check_report(struct check *t, const struct check_work *work, double seconds
                 continue;                                                                          \
             }                                                                                      \
             best_ = took_ / (double)turns_ < best_ ? took_ / (double)turns_ : best_;               \
+            read_ = check_read_rate(read_);                                                        \
             sample_++;                                                                             \
         }                                                                                          \
-        check_report(t, &work_, best_);                                                            \
+        check_report(t, &work_, best_, read_);                                                     \
     } while (0)
 
 /* ---- one function per slot ---- */

@@ -103,14 +103,23 @@ static bool scratch_ready(struct regex_scratch *s)
     return true;
 }
 
+/* The next position where the scanner matches; nearly all of them match at once everywhere. */
 static status scan_next(const struct regex *re, const char *text, size_t n, size_t start,
                         bool *found, size_t *m_start, size_t *m_end)
 {
-    const size_t used = start < n ? re->scan(text, n, start) : 0;
+    *found = false;
+    while (start < n) {
+        const size_t used = re->scan(text, n, start);
 
-    *found = used != 0;
-    *m_start = start;
-    *m_end = start + used;
+        if (used) {
+            *found = true;
+            *m_start = start;
+            *m_end = start + used;
+            return ST_OK;
+        }
+        do start++;
+        while (start < n && ((unsigned char)text[start] & 0xC0) == 0x80);
+    }
     return ST_OK;
 }
 

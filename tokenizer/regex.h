@@ -36,7 +36,6 @@ status regex_translate(const char *pattern, size_t n, struct str *out, struct er
 /* Does this PCRE2 know \p{sc:Han} (10.40 and later)? */
 bool regex_has_script_names(void);
 
-/* A scanner gives the length of the match at text[pos], 0 for none. Every known pattern matches
- * somewhere in each text at each position, so matches are adjacent. */
+/* A scanner gives the length of the match that begins at text[pos], 0 for none. */
 typedef size_t scan_fn(const char *text, size_t n, size_t pos);
 scan_fn *scan_find(const char *pattern, size_t n);

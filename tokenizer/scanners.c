@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The well-known splitting patterns by hand, chosen by exact pattern text: they are what every
- * prompt goes through. A test runs each against PCRE2. All end in `\s+(?!\S)|\s+` and match at
- * every position. */
+ * prompt goes through. A test runs each against PCRE2. */
 #include "tokenizer/regex.h"
 #include "tokenizer/uni.h"
 #include <pthread.h>
@@ -246,6 +245,31 @@ static size_t scan_tekken(const char *t, size_t n, size_t pos)
     return scan_o200k_like(t, n, pos, false, 1);
 }
 
+/* DeepSeek V3's words:
+ * [!-/:-@[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|white space
+ */
+static size_t scan_deepseek3(const char *t, size_t n, size_t pos)
+{
+    const unsigned word = UNI_LETTER | UNI_MARK, sign = UNI_PUNCT | UNI_SYMBOL;
+    size_t used, after, end = pos + 1;
+    const unsigned c = class_at(t, n, pos, &used);
+
+    if ((unsigned char)t[pos] < 0x80 && (c & sign)) {
+        while (end < n && ((t[end] | 0x20) >= 'a' && (t[end] | 0x20) <= 'z')) end++;
+        if (end > pos + 1) return end - pos;
+    }
+    if (!(c & (UNI_LETTER | sign)) && !is_newline(t[pos]) &&
+        (class_at(t, n, pos + used, &after) & word))
+        return run_of(t, n, pos + used, word) - pos;
+    if (c & word) return run_of(t, n, pos, word) - pos;
+    const size_t from = t[pos] == ' ' ? pos + 1 : pos;
+    if ((end = run_of(t, n, from, sign)) > from) {
+        while (end < n && is_newline(t[end])) end++;
+        return end - pos;
+    }
+    return white_space(t, n, pos, true);
+}
+
 #define CASED                                                                                      \
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
 #define CASED2                                                                                     \
@@ -269,6 +293,10 @@ static const struct {
     { CASED SHORT "?|" CASED2 SHORT "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES,
       scan_o200k },
     { CASED "|" CASED2 "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES, scan_tekken },
+    { "[!\"#$%&'()*+,\\-./"
+      ":;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+      "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+      scan_deepseek3 },
 };
 
 scan_fn *scan_find(const char *pattern, size_t n)

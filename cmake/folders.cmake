@@ -24,7 +24,7 @@ add_custom_target(cupola_version ALL
             -DGIT=${GIT_EXECUTABLE} -DOUT=${CUPOLA_VERSION_HEADER}
             -P ${PROJECT_SOURCE_DIR}/cmake/version.cmake
     BYPRODUCTS ${CUPOLA_VERSION_HEADER}
-    COMMENT "" VERBATIM)
+    COMMENT "Version header" VERBATIM)
 
 # engine/onnx/onnx.proto -> generated/engine/onnx/onnx.pb-c.{c,h}, without our warnings.
 function(cupola_onnx_proto)

@@ -184,6 +184,10 @@ static status slice_read(const struct op_call *call, struct slice_lists *s, stru
     if (infer_has_in(call, 3)) TRY(slice_input(call, 3, s->axes, &s->n_axes, err));
     if (infer_has_in(call, 4)) TRY(slice_input(call, 4, s->steps, &s->n_steps, err));
     slice_defaults(s, infer_has_in(call, 3), infer_has_in(call, 4));
+    /* values not known, but how many there are: the leading dimensions change, others do not */
+    const struct tensor_type *starts = &call->in[1].type;
+    if (!infer_has_in(call, 3) && s->n_axes < 0 && starts->ndim == 1 && starts->dim[0] >= 0)
+        s->n_axes = (int)starts->dim[0];
     return ST_OK;
 }
 

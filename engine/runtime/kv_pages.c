@@ -32,7 +32,7 @@ struct kv_pages {
     void *bounce; /* [page_bytes] for copies on devices that the host cannot address, else NULL */
     int32_t free_head, lru_oldest, lru_newest;
     int n_free, n_cached;
-    uint64_t next_serial;
+    uint64_t next_serial, hash_mask;
 };
 
 /* ---- layout ---- */
@@ -132,6 +132,7 @@ status kv_pages_create(struct kv_pages **out, struct backend *be, const struct k
     struct kv_pages *kv = mem_calloc(1, sizeof *kv);
     if (!kv) return FAIL(err, ST_NOMEM, "KV cache: out of memory");
     kv->backend = be;
+    kv->hash_mask = cfg->hash_bits ? UINT64_MAX >> (64 - cfg->hash_bits) : UINT64_MAX;
     status st = kv_alloc_tables(kv, cfg) ? kv_alloc_buffer(kv, page_bytes, cfg->n_pages, err)
                                          : FAIL(err, ST_NOMEM, "KV cache: out of memory");
     if (st != ST_OK) {
@@ -277,10 +278,10 @@ status kv_pages_copy(struct kv_pages *kv, int32_t dst, int32_t src, struct err *
 
 /* ---- prefix cache ---- */
 
-static uint64_t kv_hash(uint64_t parent, const int32_t *ids)
+static uint64_t kv_hash(const struct kv_pages *kv, uint64_t parent, const int32_t *ids)
 {
     const uint64_t seed = hash_process_seed() ^ (parent * UINT64_C(0x9e3779b97f4a7c15));
-    return hash_bytes(ids, KV_PAGE_TOKENS * sizeof *ids, seed);
+    return hash_bytes(ids, KV_PAGE_TOKENS * sizeof *ids, seed) & kv->hash_mask;
 }
 
 static int32_t kv_find(const struct kv_pages *kv, uint64_t hash, uint64_t parent,
@@ -304,7 +305,7 @@ int kv_pages_match(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n
     *serial = root;
     while (kv->buckets && n < n_pages_max) {
         const int32_t *page_ids = ids + (size_t)n * KV_PAGE_TOKENS;
-        const int32_t page = kv_find(kv, kv_hash(*serial, page_ids), *serial, page_ids);
+        const int32_t page = kv_find(kv, kv_hash(kv, *serial, page_ids), *serial, page_ids);
         if (page == NONE) break;
         kv_pages_ref(kv, page);
         *serial = kv->meta[page].serial;
@@ -316,7 +317,7 @@ int kv_pages_match(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n
 void kv_pages_publish(struct kv_pages *kv, int32_t page, const int32_t *ids, uint64_t *serial)
 {
     if (!kv->buckets) return;
-    const uint64_t hash = kv_hash(*serial, ids);
+    const uint64_t hash = kv_hash(kv, *serial, ids);
     const int32_t known = kv_find(kv, hash, *serial, ids);
 
     if (known != NONE) {

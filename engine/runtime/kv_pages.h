@@ -23,6 +23,7 @@ struct kv_pages_config {
     enum dtype dtype; /* DT_F32, DT_F16, DT_BF16 */
     int n_pages;
     bool prefix_cache;
+    unsigned hash_bits; /* of the prefix cache's hash, 0 = all 64; tests make collisions with it */
 };
 
 /* Bytes of a page of such layers; false on overflow or shapes that make no sense. */

@@ -77,20 +77,26 @@ status sampling_check(const struct sampling *p, int64_t vocab, struct err *err)
 
 /* ---- the model's own distribution ---- */
 
-/* exp for x <= 0, to about 1e-7 relative, without a libm call in the loop over the vocabulary: 2^n
- * * 2^f with |f| <= 1/2, and the Taylor series of 2^f. Below -87 it is 0. */
-static float exp_negative(float x)
+/* exp for x <= 0, to about 1e-7 relative: 2^n * 2^f with |f| <= 1/2, and the Taylor series of 2^f.
+ * NaN and what is below -87 give exp(-87), which is as good as nothing. No float is compared, so
+ * that compilers may turn loops of it into vector code: as integers, negative floats grow with
+ * their magnitude. */
+static inline float exp_negative(float x)
 {
-    if (!(x > -87.0F)) return 0;
-    const float t = x * 1.44269504F;
-    const float n = floorf(t + 0.5F);
-    const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F; /* x - n*ln 2, in two parts */
-    const float poly =
-        1 + r * (1 + r * (0.5F + r * (0.16666667F + r * (0.041666667F + r * (0.0083333333F +
-                                                                             r * 0.0013888889F)))));
-    const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+    static const float nearest = 12582912.0F;  /* 1.5 * 2^23: adding it rounds to an integer */
+    static const uint32_t least = 0xC2AE0000U; /* -87 */
+    uint32_t bits;
     float scale;
 
+    memcpy(&bits, &x, sizeof bits);
+    bits |= 0x80000000U;
+    bits = bits < least ? bits : least;
+    memcpy(&x, &bits, sizeof x);
+    const float n = (x * 1.44269504F + nearest) - nearest;
+    const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F; /* x - n*ln 2, in two parts */
+    const float high = 0.041666667F + r * (0.0083333333F + r * 0.0013888889F);
+    const float poly = 1 + r * (1 + r * (0.5F + r * (0.16666667F + r * high)));
+    bits = (uint32_t)((int32_t)n + 127) << 23;
     memcpy(&scale, &bits, sizeof scale);
     return poly * scale;
 }
@@ -114,15 +120,36 @@ static int32_t row_argmax(const float *x, int64_t n, float *max)
     return at;
 }
 
-/* Natural log of the sum of exp(x - max). Blocks keep the rounding of a long float sum small. */
+enum { BLOCK = 64 };
+
+/* e[i] = exp((x[i] - max) / temperature) for i < n <= BLOCK. A whole block is a loop of fixed
+ * length, which compilers vectorise at -O2. */
+static void block_weights(const float *x, int64_t n, float max, float temperature,
+                          float *restrict e)
+{
+    if (n == BLOCK && max < FLT_MAX) {
+        for (int i = 0; i < BLOCK; i++) e[i] = exp_negative((x[i] - max) / temperature);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const float d = logit_clamped(x[i]) - max;
+        e[i] = exp_negative(d < 0 ? d / temperature : d);
+    }
+}
+
+static int64_t block_length(int64_t at, int64_t n) { return n - at < BLOCK ? n - at : BLOCK; }
+
+/* Natural log of the sum of exp(x - max). */
 static double row_log_sum(const float *x, int64_t n, float max)
 {
+    float e[BLOCK];
     double sum = 0;
 
-    for (int64_t start = 0; start < n; start += 256) {
-        const int64_t end = start + 256 < n ? start + 256 : n;
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        const int64_t len = block_length(at, n);
         float part = 0;
-        for (int64_t i = start; i < end; i++) part += exp_negative(logit_clamped(x[i]) - max);
+        block_weights(x + at, len, max, 1, e);
+        for (int64_t i = 0; i < len; i++) part += e[i];
         sum += (double)part;
     }
     return log(sum);
@@ -265,30 +292,47 @@ static double candidates_mass(const struct sampler_scratch *s, size_t n)
 
 /* ---- draw ---- */
 
-/* Candidates in order of id: everything above -infinity, cut by top-k, then weighted. */
-static size_t list_candidates(struct sampler_scratch *s, const float *x, float max,
-                              const struct sampling *p)
+/* Candidates in order of id, with weights: everything above -infinity. */
+static size_t list_all(struct sampler_scratch *s, const float *x, float max, float temperature)
+{
+    float e[BLOCK];
+    size_t n = 0;
+
+    for (int64_t at = 0; at < s->vocab; at += BLOCK) {
+        const int64_t len = block_length(at, s->vocab);
+        block_weights(x + at, len, max, temperature, e);
+        for (int64_t i = 0; i < len; i++) {
+            s->cand[n] = (struct sampler_candidate){ .key = key_of(logit_clamped(x[at + i])),
+                                                     .weight = e[i],
+                                                     .id = (int32_t)(at + i) };
+            n += x[at + i] > -INFINITY;
+        }
+    }
+    return n;
+}
+
+/* The same, cut to the top k before anything is weighed. */
+static size_t list_top_k(struct sampler_scratch *s, const float *x, float max, float temperature,
+                         int32_t k)
 {
     size_t n = 0;
 
     for (int64_t i = 0; i < s->vocab; i++) {
-        if (!(x[i] > -INFINITY)) continue;
-        s->cand[n++] =
+        s->cand[n] =
             (struct sampler_candidate){ .key = key_of(logit_clamped(x[i])), .id = (int32_t)i };
+        n += x[i] > -INFINITY;
     }
-    if (p->top_k > 0 && (uint64_t)p->top_k < n)
-        n = cut_to_head(s, n, (struct head){ (uint64_t)p->top_k, INFINITY });
-    for (size_t i = 0; i < n; i++) {
-        const float d = logit_clamped(x[s->cand[i].id]) - max;
-        s->cand[i].weight = exp_negative(d < 0 ? d / p->temperature : 0);
-    }
+    if ((uint64_t)k < n) n = cut_to_head(s, n, (struct head){ (uint64_t)k, INFINITY });
+    for (size_t i = 0; i < n; i++)
+        block_weights(&x[s->cand[i].id], 1, max, temperature, &s->cand[i].weight);
     return n;
 }
 
 static int32_t draw(struct sampler_scratch *s, const float *x, float max, const struct sampling *p,
                     struct rng *rng)
 {
-    size_t n = list_candidates(s, x, max, p);
+    size_t n = p->top_k > 0 ? list_top_k(s, x, max, p->temperature, p->top_k)
+                            : list_all(s, x, max, p->temperature);
 
     if (p->top_p < 1)
         n = cut_to_head(s, n, (struct head){ n, (double)p->top_p * candidates_mass(s, n) });
@@ -316,7 +360,8 @@ status sampler_pick(struct sampler_scratch *s, const struct sample_input *in, st
     if (best < 0) return FAIL(err, ST_INTERNAL, "no token can be chosen: no logit is a number");
     *id = p->temperature == 0 || p->top_k == 1 ? best : draw(s, x, max, p, rng);
     if (*id < 0) return FAIL(err, ST_INTERNAL, "no token can be chosen: every weight is zero");
-    (void)row_argmax(in->logits, s->vocab, &own_max);
+    own_max = max;
+    if (x != in->logits) (void)row_argmax(in->logits, s->vocab, &own_max);
     const double log_sum = row_log_sum(in->logits, s->vocab, own_max);
     *logprob = (float)((double)logit_clamped(in->logits[*id]) - (double)own_max - log_sum);
     return ST_OK;

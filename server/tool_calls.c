@@ -41,11 +41,16 @@ static void announce(struct tool_parser *p)
     p->sink->call(p->sink->user, p->n_calls, str_cstr(&p->name), p->name.len);
 }
 
+/* A call is one from its first byte of arguments on (once its name is known), however the text was cut. */
+static void announce_early(struct tool_parser *p)
+{
+    if (p->has_name && !p->quoted_arguments && p->arguments.len > 0) announce(p);
+}
+
 /* Sends the arguments that arrived since the last time. */
 static void send_arguments(struct tool_parser *p)
 {
-    if (!p->has_name || p->quoted_arguments || p->arguments.len == p->n_sent) return;
-    announce(p);
+    if (!p->announced || p->arguments.len == p->n_sent) return;
     p->sink->arguments(p->sink->user, p->n_calls, p->arguments.data + p->n_sent,
                        p->arguments.len - p->n_sent);
     p->n_sent = p->arguments.len;
@@ -100,6 +105,7 @@ static void leave_call(struct tool_parser *p)
 /* What was read since the opening tag is no call after all. */
 static void reject_call(struct tool_parser *p)
 {
+    send_arguments(p);
     put_content(p, str_cstr(&p->raw), p->raw.len);
     leave_call(p);
 }
@@ -109,6 +115,7 @@ static bool end_name(struct tool_parser *p)
     if (p->has_name || !unquote(&p->name)) return false;
     if (p->name.len == 0 || p->name.len > TOOL_NAME_BYTES_MAX) return false;
     p->has_name = true;
+    announce_early(p);
     return true;
 }
 
@@ -123,7 +130,9 @@ static bool end_value(struct tool_parser *p)
 static void put_value_byte(struct tool_parser *p, char c)
 {
     if (p->field == TOOL_FIELD_NAME) str_put_char(&p->name, c);
-    if (p->field == TOOL_FIELD_ARGUMENTS) str_put_char(&p->arguments, c);
+    if (p->field != TOOL_FIELD_ARGUMENTS) return;
+    str_put_char(&p->arguments, c);
+    announce_early(p);
 }
 
 static bool in_comma(struct tool_parser *p, char c)
@@ -327,9 +336,9 @@ void tool_parser_finish(struct tool_parser *p)
         const size_t n = p->n_calls > 0 ? trimmed(str_cstr(&p->held), p->held.len) : p->held.len;
         put_content(p, str_cstr(&p->held), n);
         str_clear(&p->held);
-    } else if (p->announced) {
+    } else if (p->state == TOOL_END) {
         leave_call(p);
     } else {
-        reject_call(p);
+        reject_call(p); /* of a call that is known already only the arguments so far */
     }
 }

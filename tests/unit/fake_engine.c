@@ -8,7 +8,32 @@
 
 struct fake_script fake_script = { .context = 4096, .queue_max = 1000 };
 struct fake_counts fake_counts;
-struct gen_request fake_last;
+
+static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
+static struct fake_script applied;
+static struct gen_request last;
+
+void fake_apply(void)
+{
+    pthread_mutex_lock(&fake_lock);
+    applied = fake_script;
+    pthread_mutex_unlock(&fake_lock);
+}
+
+static void read_script(struct fake_script *out)
+{
+    pthread_mutex_lock(&fake_lock);
+    *out = applied;
+    pthread_mutex_unlock(&fake_lock);
+}
+
+struct gen_request fake_last(void)
+{
+    pthread_mutex_lock(&fake_lock);
+    const struct gen_request req = last;
+    pthread_mutex_unlock(&fake_lock);
+    return req;
+}
 
 struct engine {
     struct engine_info info;
@@ -43,8 +68,11 @@ struct sampling sampling_default(void)
 status engine_open(struct engine **out, const struct model_folder *folder,
                    const struct engine_config *cfg, struct err *err)
 {
+    static struct fake_script script; /* engines are opened by one thread */
+
     (void)folder, (void)cfg, (void)err;
-    os_sleep_ns(fake_script.load_ns);
+    read_script(&script);
+    os_sleep_ns(script.load_ns);
     *out = calloc(1, sizeof **out);
     (*out)->info = (struct engine_info){ .vocab = 4096, .context_length = 4096, .device = "fake" };
     atomic_fetch_add(&fake_counts.opened, 1);
@@ -161,23 +189,30 @@ static void play(void *arg)
 status engine_submit(struct engine *e, const struct gen_request *req, struct generation **out,
                      struct err *err)
 {
-    if ((int64_t)req->n_ids >= fake_script.context)
-        return FAIL(err, ST_LIMIT, "prompt of %zu tokens, context of %lld", req->n_ids,
-                    (long long)fake_script.context);
-    if (atomic_load(&fake_counts.running) >= fake_script.queue_max)
-        return FAIL(err, ST_BUSY, "queue");
     struct generation *g = calloc(1, sizeof *g);
+
+    read_script(&g->script);
+    if ((int64_t)req->n_ids >= g->script.context) {
+        const long long context = g->script.context;
+        free(g);
+        return FAIL(err, ST_LIMIT, "prompt of %zu tokens, context of %lld", req->n_ids, context);
+    }
+    if (atomic_load(&fake_counts.running) >= g->script.queue_max) {
+        free(g);
+        return FAIL(err, ST_BUSY, "queue");
+    }
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
     g->engine = e;
-    g->script = fake_script;
     g->n = req->n > 0 ? req->n : 1;
     g->n_prompt = (int)req->n_ids;
     g->max_tokens = req->max_tokens;
     g->sink = req->sink;
     g->user = req->user;
     atomic_init(&g->refs, 2);
-    fake_last = *req;
+    pthread_mutex_lock(&fake_lock);
+    last = *req;
+    pthread_mutex_unlock(&fake_lock);
     atomic_fetch_add(&fake_counts.submitted, 1);
     atomic_fetch_add(&fake_counts.running, 1);
     atomic_fetch_add(&e->live, 1);

@@ -19,8 +19,9 @@ struct fake_script {
     uint64_t load_ns; /* time that engine_open takes */
 };
 
-/* Applies to what is submitted from now on. */
+/* The test's own copy, and the call that makes it hold for what is submitted from now on. */
 extern struct fake_script fake_script;
+void fake_apply(void);
 
 struct fake_counts {
     atomic_int opened, closed; /* engines */
@@ -30,5 +31,5 @@ struct fake_counts {
 };
 extern struct fake_counts fake_counts;
 
-/* What the last submission asked for (of its n_ids and sampling). */
-extern struct gen_request fake_last;
+/* What the last submission asked for (its pointers are gone). */
+struct gen_request fake_last(void);

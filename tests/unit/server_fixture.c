@@ -122,6 +122,7 @@ void fixture_start(struct fixture *f, const struct server_config *cfg)
     if (c.workers == 0) c.workers = 2;
     fake_script = (struct fake_script){ .context = 4096, .queue_max = 1000 };
     fixture_script("Hello there");
+    fake_apply();
     if (server_start(&f->server, &c, &err) != ST_OK) fail_msg("%s", err.text);
     f->port = server_port(f->server);
 }
@@ -176,6 +177,7 @@ int fixture_wait_idle(int ms_max)
 
 int client_connect(int port)
 {
+    fake_apply();
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     const struct sockaddr_in addr = { .sin_family = AF_INET,
                                       .sin_port = htons((uint16_t)port),

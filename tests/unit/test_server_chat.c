@@ -60,10 +60,11 @@ static void answers_whole(void **state)
     assert_has(a, "\"system_fingerprint\":\"fp_");
     assert_non_null(answer_header(&a, "x-request-id"));
     assert_string_equal(answer_header(&a, "Content-Type"), "application/json");
-    assert_true(fake_last.sampling.has_seed);
-    assert_int_equal(fake_last.sampling.seed, 5);
-    assert_true(fake_last.sampling.temperature == 0.5f);
-    assert_int_equal(fake_last.max_tokens, 100);
+    const struct gen_request asked = fake_last();
+    assert_true(asked.sampling.has_seed);
+    assert_int_equal(asked.sampling.seed, 5);
+    assert_true(asked.sampling.temperature == 0.5f);
+    assert_int_equal(asked.max_tokens, 100);
     answer_free(&a);
 }
 

@@ -88,6 +88,9 @@ static const struct {
     { "<tool_call>{\"name\":\"f\",\"arguments\":{}}<tool_call>{\"name\":\"g\",\"arguments\":{}}",
       "[0:f|{}][1:g|{}]" },
     { "<tool_call>{\"name\":\"f\",\"arguments\":{}} and text", "[0:f|{}]and text" },
+    /* a call that goes wrong once it was told of ends there */
+    { "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":<x>}}", "[0:f|{\"a\":]x>}}" },
+    { "<tool_call>{\"arguments\":{\"a\":1},\"name\":\"f\"<", "[0:f|{\"a\":1}]" },
     /* not a call: comes through as it is */
     { "x <tool_call>oops</tool_call> y", "x <tool_call>oops</tool_call> y" },
     { "<tool_call>{\"nam\":1}</tool_call>", "<tool_call>{\"nam\":1}</tool_call>" },

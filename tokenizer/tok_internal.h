@@ -352,6 +352,8 @@ struct tokenizer {
     struct chat_cache *chat; /* compiled templates */
 };
 
+/* Empty, for the loaders; NULL when memory runs out. */
+struct tokenizer *tokenizer_new(void);
 /* tokenizer.json text. */
 status tok_load_json(struct tokenizer *tok, const char *text, size_t n, struct err *err);
 /* Settings round the vocabulary: special tokens, templates. */

@@ -119,14 +119,22 @@ static status open_all(struct tokenizer *tok, const char *dir, struct err *err)
     return chat_cache_create(&tok->chat, tok->n_templates, err);
 }
 
-status tokenizer_open(struct tokenizer **out, const char *dir, struct err *err)
+struct tokenizer *tokenizer_new(void)
 {
     struct tokenizer *tok = mem_calloc(1, sizeof *tok);
 
-    if (!tok) return FAIL(err, ST_NOMEM, "tokenizer: no memory");
+    if (!tok) return NULL;
     arena_init(&tok->arena, TOKENIZER_BYTES_MAX);
     tok->vocab.arena = &tok->arena;
     for (size_t i = 0; i < TOK_SPECIALS; i++) tok->specials[i].id = -1;
+    return tok;
+}
+
+status tokenizer_open(struct tokenizer **out, const char *dir, struct err *err)
+{
+    struct tokenizer *tok = tokenizer_new();
+
+    if (!tok) return FAIL(err, ST_NOMEM, "tokenizer: no memory");
     const status st = open_all(tok, dir, err);
     if (st != ST_OK) {
         tokenizer_close(tok);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* backends/: devices behind one const vtable: prepare (pack weights), compile (a segment into a program), execute (no allocation).
- * cpu is total: it takes every operator. Public header. */
+/* backends/: devices behind one const vtable: prepare (pack weights), compile (a segment into a
+ * program), execute (no allocation). cpu is total: it takes every operator. Public header. */
 #pragma once
 #include "ir/ir.h"
 
@@ -33,12 +33,13 @@ struct seg_value {
 };
 
 struct seg_node {
-    struct op_call call;        /* in[].data set for constants; call.in/out are parallel to in/out below */
-    const int *in, *out;        /* [call.n_in], [call.n_out]: index into values, -1 = absent */
-    struct prepared *prepared;  /* from prepare for this node; may be NULL */
+    struct op_call call; /* in[].data set for constants; call.in/out are parallel to in/out below */
+    const int *in, *out; /* [call.n_in], [call.n_out]: index into values, -1 = absent */
+    struct prepared *prepared; /* from prepare for this node; may be NULL */
 };
 
-/* A list of nodes in execution order. Borrowed by compile; the program keeps no pointer to it but to constants' data. */
+/* A list of nodes in execution order. Borrowed by compile; the program keeps no pointer to it but
+ * to constants' data. */
 struct segment {
     const struct seg_value *values;
     int n_values;
@@ -51,69 +52,79 @@ struct segment {
 
 /* ---- KV cache: laid out by the runtime, read and written by SeqAttention ---- */
 
-/* Where one layer's keys and values lie inside each page: K [n_heads, page_tokens, head_dim] at k_offset, V likewise at v_offset, of kv_store.dtype. */
+/* Where one layer's keys and values lie inside each page: K [n_heads, page_tokens, head_dim] at
+ * k_offset, V likewise at v_offset, of kv_store.dtype. */
 struct kv_layer {
     int n_heads, head_dim;
     size_t k_offset, v_offset; /* bytes from the start of a page */
 };
 
 struct kv_store {
-    struct buffer *buf;       /* pages one after another */
+    struct buffer *buf; /* pages one after another */
     size_t page_bytes;
-    int page_tokens;          /* tokens a page holds */
+    int page_tokens; /* tokens a page holds */
     int n_pages, n_layers;
-    enum dtype dtype;         /* DT_F32, DT_F16, DT_BF16 */
+    enum dtype dtype;              /* DT_F32, DT_F16, DT_BF16 */
     const struct kv_layer *layers; /* [n_layers]; seqattn.layer indexes it */
 };
 
 /* ---- one step ---- */
 
-/* One sequence's part of a step. Tokens [first, first + n_tokens) of the step are its positions n_past … n_past + n_tokens - 1. */
+/* One sequence's part of a step. Tokens [first, first + n_tokens) of the step are its positions
+ * n_past … n_past + n_tokens - 1. */
 struct step_seq {
     int32_t first, n_tokens, n_past;
-    int32_t rope_len;      /* total length that decides between short and long rotary tables */
-    const int32_t *pages;  /* page of positions [i*page_tokens, …) is pages[i]; covers n_past + n_tokens positions */
+    int32_t rope_len;     /* total length that decides between short and long rotary tables */
+    const int32_t *pages; /* page of positions [i*page_tokens, …) is pages[i]; covers n_past +
+                             n_tokens positions */
 };
 
 /* A tensor bound to a SEG_INPUT or SEG_OUTPUT value for this execution. */
 struct binding {
-    int value;             /* index into segment.values */
-    struct tensor tensor;  /* known type (equal to the value's but for the leading symbol); host data */
+    int value; /* index into segment.values */
+    struct tensor
+        tensor; /* known type (equal to the value's but for the leading symbol); host data */
 };
 
 struct step {
     int32_t n_tokens, n_seqs, n_rows;
-    const struct step_seq *seqs;     /* [n_seqs], first ascending, together all tokens */
-    const int32_t *rows;             /* [n_rows] indices of tokens whose logits are asked for, ascending */
-    const struct kv_store *kv;       /* NULL for segments without SeqAttention */
-    const struct binding *bindings;  /* [n_bindings]: every SEG_INPUT and SEG_OUTPUT */
+    const struct step_seq *seqs; /* [n_seqs], first ascending, together all tokens */
+    const int32_t *rows; /* [n_rows] indices of tokens whose logits are asked for, ascending */
+    const struct kv_store *kv;      /* NULL for segments without SeqAttention */
+    const struct binding *bindings; /* [n_bindings]: every SEG_INPUT and SEG_OUTPUT */
     int n_bindings;
 };
 
 /* ---- the vtable ---- */
 
 struct backend_config {
-    int n_threads;      /* 0 = one per CPU of this process */
-    const char *isa;    /* cap of the CPU kernels ("scalar", "avx2", …); NULL = native */
-    const char *precision; /* "strict": block-quantised layers in fp32 from dequantised weights; NULL = as the file's accuracy_level */
+    int n_threads;         /* 0 = one per CPU of this process */
+    const char *isa;       /* cap of the CPU kernels ("scalar", "avx2", …); NULL = native */
+    const char *precision; /* "strict": block-quantised layers in fp32 from dequantised weights;
+                              NULL = as the file's accuracy_level */
 };
 
 struct backend_ops {
     const char *name;
     status (*open)(struct backend **out, const struct backend_config *cfg, struct err *err);
     void (*close)(struct backend *be);
-    status (*alloc)(struct backend *be, size_t size, struct buffer *out, struct err *err); /* zeroed, 64-byte aligned */
+    status (*alloc)(struct backend *be, size_t size, struct buffer *out,
+                    struct err *err); /* zeroed, 64-byte aligned */
     void (*free)(struct backend *be, struct buffer *buf);
-    status (*write)(struct backend *be, struct view dst, const void *src, size_t n, struct err *err);
+    status (*write)(struct backend *be, struct view dst, const void *src, size_t n,
+                    struct err *err);
     status (*read)(struct backend *be, void *dst, struct view src, size_t n, struct err *err);
     /* Whether this call (types, attributes, constants) can run here. */
     bool (*supports)(const struct backend *be, const struct op_call *call);
     /* Picks the variant and packs constant inputs; *out may be NULL when nothing is to be kept. */
-    status (*prepare)(struct backend *be, const struct op_call *call, struct prepared **out, struct err *err);
+    status (*prepare)(struct backend *be, const struct op_call *call, struct prepared **out,
+                      struct err *err);
     void (*release)(struct backend *be, struct prepared *p); /* accepts NULL */
-    status (*compile)(struct backend *be, const struct segment *seg, struct program **out, struct err *err);
+    status (*compile)(struct backend *be, const struct segment *seg, struct program **out,
+                      struct err *err);
     /* Runs the program. Allocates nothing. Run-time shapes are checked before a kernel runs. */
-    status (*execute)(struct backend *be, struct program *prog, const struct step *step, struct err *err);
+    status (*execute)(struct backend *be, struct program *prog, const struct step *step,
+                      struct err *err);
     status (*sync)(struct backend *be, struct err *err);
     void (*discard)(struct backend *be, struct program *prog); /* accepts NULL */
 };
@@ -130,7 +141,8 @@ const char *const *backend_names(void);
 
 /* ---- looking inside the cpu backend ---- */
 
-/* Appends every kernel slot and variant, what it needs, and which one would be picked under the cap `isa` (NULL = native): a table, or one JSON object a line. */
+/* Appends every kernel slot and variant, what it needs, and which one would be picked under the cap
+ * `isa` (NULL = native): a table, or one JSON object a line. */
 status backend_kernels_print(const char *isa, bool json, struct str *out, struct err *err);
 /* Appends the names of the CPU features kernels may use here, under the cap. */
 status backend_isa_print(const char *isa, struct str *out, struct err *err);
@@ -139,5 +151,7 @@ status backend_isa_print(const char *isa, struct str *out, struct err *err);
 struct backend_roofline {
     double read_bytes_per_s, f32_flops, int8_ops;
 };
-/* Probes with n_threads (0 = one per CPU) kernels under the cap; takes about `seconds`. ST_BUSY when kernels are in use under another cap. */
-status backend_roofline(const char *isa, int n_threads, double seconds, struct backend_roofline *out, struct err *err);
+/* Probes with n_threads (0 = one per CPU) kernels under the cap; takes about `seconds`. ST_BUSY
+ * when kernels are in use under another cap. */
+status backend_roofline(const char *isa, int n_threads, double seconds,
+                        struct backend_roofline *out, struct err *err);

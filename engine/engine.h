@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/: from an ONNX file to tokens. Public header: a loaded model with its worker (engine), one timeline of tokens driven by hand (session),
- * a request among others (generation), and dense runs of any graph (dense). Callers see neither graph nor tensor layout. */
+/* engine/: from an ONNX file to tokens. Public header: a loaded model with its worker (engine), one
+ * timeline of tokens driven by hand (session), a request among others (generation), and dense runs
+ * of any graph (dense). Callers see neither graph nor tensor layout. */
 #pragma once
 #include "base/base.h"
 #include "ir/ir.h"
@@ -11,18 +12,19 @@
 typedef void engine_progress_fn(void *user, const char *what, double fraction /* 0..1 */);
 
 struct engine_config {
-    const char *device;       /* "auto", "cpu", …; NULL = auto */
-    const char *isa;          /* cap of the CPU kernels; NULL = native */
-    const char *precision;    /* NULL or "strict" */
-    int n_threads;            /* 0 = one per CPU */
-    bool dense;               /* run the graph as it is, through the generic executor */
-    const char *kv_dtype;     /* "f32" (default), "f16", "bf16" */
-    int64_t kv_tokens_max;    /* tokens the KV cache holds, all sequences together; 0 = chosen from memory and context length */
-    int64_t context_max;      /* cap of a sequence's length; 0 = the model's context_length */
-    int batch_max;            /* sequences in one step; 0 = 16 */
-    int chunk_tokens;         /* prefill tokens per step; 0 = 256 */
-    int queue_max;            /* waiting generations; 0 = 256 */
-    bool prefix_cache;        /* find shared prompt prefixes again */
+    const char *device;    /* "auto", "cpu", …; NULL = auto */
+    const char *isa;       /* cap of the CPU kernels; NULL = native */
+    const char *precision; /* NULL or "strict" */
+    int n_threads;         /* 0 = one per CPU */
+    bool dense;            /* run the graph as it is, through the generic executor */
+    const char *kv_dtype;  /* "f32" (default), "f16", "bf16" */
+    int64_t kv_tokens_max; /* tokens the KV cache holds, all sequences together; 0 = chosen from
+                              memory and context length */
+    int64_t context_max;   /* cap of a sequence's length; 0 = the model's context_length */
+    int batch_max;         /* sequences in one step; 0 = 16 */
+    int chunk_tokens;      /* prefill tokens per step; 0 = 256 */
+    int queue_max;         /* waiting generations; 0 = 256 */
+    bool prefix_cache;     /* find shared prompt prefixes again */
     engine_progress_fn *progress; /* may be NULL */
     void *progress_user;
 };
@@ -32,15 +34,15 @@ struct engine_config engine_config_default(void);
 
 struct engine_info {
     int64_t vocab, context_length, n_layers;
-    int64_t hidden;                  /* width of hidden_states where that is the output, else 0 */
-    bool lowered;                    /* false: dense form */
-    const char *why_dense;           /* reason when not lowered, else NULL */
-    bool takes_embeds;               /* inputs_embeds instead of ids */
-    bool hidden_only;                /* rows are hidden states, not logits */
-    uint64_t weight_bytes;           /* packed */
-    uint64_t bytes_per_token;        /* weights read per decoded token at batch 1, without KV */
-    uint64_t kv_bytes_per_token;     /* cache bytes a token of context adds */
-    uint64_t ops_per_token;          /* 2 x parameters in matrix products */
+    int64_t hidden;              /* width of hidden_states where that is the output, else 0 */
+    bool lowered;                /* false: dense form */
+    const char *why_dense;       /* reason when not lowered, else NULL */
+    bool takes_embeds;           /* inputs_embeds instead of ids */
+    bool hidden_only;            /* rows are hidden states, not logits */
+    uint64_t weight_bytes;       /* packed */
+    uint64_t bytes_per_token;    /* weights read per decoded token at batch 1, without KV */
+    uint64_t kv_bytes_per_token; /* cache bytes a token of context adds */
+    uint64_t ops_per_token;      /* 2 x parameters in matrix products */
     const char *device, *isa;
     int n_threads;
 };
@@ -48,7 +50,8 @@ struct engine_info {
 struct engine;
 
 /* Loads, compiles, and starts the worker. The folder is only read during the call. */
-status engine_open(struct engine **out, const struct model_folder *folder, const struct engine_config *cfg, struct err *err);
+status engine_open(struct engine **out, const struct model_folder *folder,
+                   const struct engine_config *cfg, struct err *err);
 /* Cancels what runs, waits for the worker. Accepts NULL. */
 void engine_close(struct engine *e);
 const struct engine_info *engine_info(const struct engine *e);
@@ -62,14 +65,15 @@ struct logit_bias {
     float bias; /* -100 … 100 */
 };
 
-/* Sampler chain: bias -> penalties -> temperature -> top-k -> top-p -> min-p -> draw. temperature 0 = greedy. */
+/* Sampler chain: bias -> penalties -> temperature -> top-k -> top-p -> min-p -> draw. temperature 0
+ * = greedy. */
 struct sampling {
     float temperature, top_p, min_p;
-    int32_t top_k;                     /* 0 = off */
+    int32_t top_k;                                                 /* 0 = off */
     float presence_penalty, frequency_penalty, repetition_penalty; /* 0, 0, 1 = off */
     uint64_t seed;
-    bool has_seed;                     /* otherwise drawn from the kernel */
-    const struct logit_bias *bias;     /* copied by engine_submit */
+    bool has_seed;                 /* otherwise drawn from the kernel */
+    const struct logit_bias *bias; /* copied by engine_submit */
     size_t n_bias;
 };
 struct sampling sampling_default(void); /* temperature 1, top_p 1, … */
@@ -77,16 +81,17 @@ struct sampling sampling_default(void); /* temperature 1, top_p 1, … */
 enum finish_reason { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCELLED, FINISH_ERROR };
 
 struct gen_event {
-    int choice;                 /* 0 … n-1 */
-    int32_t id;                 /* token, -1 in an event that only finishes */
-    float logprob;              /* natural log of its probability before the sampler's cuts (temperature 1) */
+    int choice;    /* 0 … n-1 */
+    int32_t id;    /* token, -1 in an event that only finishes */
+    float logprob; /* natural log of its probability before the sampler's cuts (temperature 1) */
     enum finish_reason finish;  /* FINISH_NONE: more to come */
     const char *error;          /* FINISH_ERROR: one line, valid during the call */
     int32_t n_prompt, n_cached; /* prompt tokens; of them found in the prefix cache */
 };
 
-/* Called on the worker thread; must not block. False: full, call again later - the choice pauses until generation_resume. Finish events are
- * always accepted. A stop token is reported as FINISH_STOP with id -1, and not as a token. */
+/* Called on the worker thread; must not block. False: full, call again later - the choice pauses
+ * until generation_resume. Finish events are always accepted. A stop token is reported as
+ * FINISH_STOP with id -1, and not as a token. */
 typedef bool gen_sink_fn(void *user, const struct gen_event *ev);
 
 struct gen_request {
@@ -104,15 +109,19 @@ struct gen_request {
 
 struct generation;
 
-/* Queues it. ST_BUSY when the queue is full, ST_LIMIT when the prompt leaves no room in the context, ST_INVALID for ids outside the vocabulary. */
-status engine_submit(struct engine *e, const struct gen_request *req, struct generation **out, struct err *err);
+/* Queues it. ST_BUSY when the queue is full, ST_LIMIT when the prompt leaves no room in the
+ * context, ST_INVALID for ids outside the vocabulary. */
+status engine_submit(struct engine *e, const struct gen_request *req, struct generation **out,
+                     struct err *err);
 /* From any thread; the work stops within one step, and every open choice gets FINISH_CANCELLED. */
 void generation_cancel(struct generation *g);
-/* Cancels one choice (a stop string was found in its text); it gets no further event but its finish. */
+/* Cancels one choice (a stop string was found in its text); it gets no further event but its
+ * finish. */
 void generation_stop_choice(struct generation *g, int choice);
 /* After the sink said it was full. */
 void generation_resume(struct generation *g);
-/* Gives up the caller's reference. No sink call happens after generation_wait or after the last choice's finish event. */
+/* Gives up the caller's reference. No sink call happens after generation_wait or after the last
+ * choice's finish event. */
 void generation_unref(struct generation *g);
 /* Blocks until every choice has finished. */
 void generation_wait(struct generation *g);
@@ -121,30 +130,36 @@ void generation_wait(struct generation *g);
 struct engine_stats {
     uint64_t prompt_tokens, generated_tokens, cached_tokens, steps, requests, cancelled;
     uint64_t step_ns_total;
-    uint64_t step_ns_buckets[16];  /* steps of less than 1 ms, 2 ms, 4 ms, … */
-    int running, waiting;          /* now */
+    uint64_t step_ns_buckets[16];                 /* steps of less than 1 ms, 2 ms, 4 ms, … */
+    int running, waiting;                         /* now */
     int kv_pages, kv_pages_used, kv_pages_cached; /* now */
 };
 void engine_stats(const struct engine *e, struct engine_stats *out);
 
 /* ---- session: one timeline of tokens, driven by the caller's thread ---- */
 
-/* While sessions step, the worker waits: steps of all kinds take turns on one lock. For logits, verify, bench and the library. */
+/* While sessions step, the worker waits: steps of all kinds take turns on one lock. For logits,
+ * verify, bench and the library. */
 struct session;
 
 status session_create(struct session **out, struct engine *e, struct err *err);
 void session_destroy(struct session *s);
-/* Appends n ids (or embeds [n, hidden] where the model takes them; the other NULL). `total_len` = length the prompt will have in the end
- * (0 = after this call): it decides between short and long rotary tables, so that chunking changes nothing. Rows: token indices within this call
- * whose output rows are wanted; out [n_rows, width] gets logits (or hidden states), width = vocab or hidden. */
-status session_feed(struct session *s, const int32_t *ids, const float *embeds, size_t n, int64_t total_len, const int32_t *rows,
-                    size_t n_rows, float *out, struct err *err);
+/* Appends n ids (or embeds [n, hidden] where the model takes them; the other NULL). `total_len` =
+ * length the prompt will have in the end (0 = after this call): it decides between short and long
+ * rotary tables, so that chunking changes nothing. Rows: token indices within this call whose
+ * output rows are wanted; out [n_rows, width] gets logits (or hidden states), width = vocab or
+ * hidden. */
+status session_feed(struct session *s, const int32_t *ids, const float *embeds, size_t n,
+                    int64_t total_len, const int32_t *rows, size_t n_rows, float *out,
+                    struct err *err);
 /* One token for each of n sessions of the same engine in one step; out [n, width]. */
-status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out, struct err *err);
+status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out,
+                          struct err *err);
 int64_t session_length(const struct session *s);
 /* Forgets everything past `length`. */
 status session_rewind(struct session *s, int64_t length, struct err *err);
-/* Feeding one more token would move the timeline to the long rotary tables: the caller must rewind to 0 and feed everything again. */
+/* Feeding one more token would move the timeline to the long rotary tables: the caller must rewind
+ * to 0 and feed everything again. */
 bool session_crosses_rope(const struct session *s, int64_t next_length);
 
 /* ---- dense: any graph on named tensors ---- */
@@ -152,37 +167,45 @@ bool session_crosses_rope(const struct session *s, int64_t next_length);
 struct dense;
 
 /* passes: run the graph passes first. */
-status dense_open(struct dense **out, const char *onnx_path, const struct engine_config *cfg, bool passes, struct err *err);
+status dense_open(struct dense **out, const char *onnx_path, const struct engine_config *cfg,
+                  bool passes, struct err *err);
 void dense_close(struct dense *d);
 size_t dense_input_count(const struct dense *d);
 size_t dense_output_count(const struct dense *d);
 /* Declared name and type (dims may be unknown). */
 const char *dense_input(const struct dense *d, size_t i, struct tensor_type *type);
 const char *dense_output(const struct dense *d, size_t i, struct tensor_type *type);
-/* in [input_count] in graph order; out [output_count] gets tensors that stay valid until the next run or close. */
+/* in [input_count] in graph order; out [output_count] gets tensors that stay valid until the next
+ * run or close. */
 status dense_run(struct dense *d, const struct tensor *in, struct tensor *out, struct err *err);
 /* Serialized TensorProto to tensor and back (engine/onnx), for exec. */
-status dense_read_tensor(const void *data, size_t n, struct arena *a, struct tensor *out, const char **name, struct err *err);
-status dense_write_tensor(const struct tensor *t, const char *name, struct str *out, struct err *err);
+status dense_read_tensor(const void *data, size_t n, struct arena *a, struct tensor *out,
+                         const char **name, struct err *err);
+status dense_write_tensor(const struct tensor *t, const char *name, struct str *out,
+                          struct err *err);
 
 /* ---- looking inside ---- */
 
 enum graph_format { GRAPH_TEXT, GRAPH_DOT, GRAPH_JSON };
 /* The graph after the named pass (NULL: as imported; "all": after the last), printed. */
-status engine_graph_print(const char *onnx_path, const struct model_io_names *io, const char *after_pass, enum graph_format format, struct str *out,
+status engine_graph_print(const char *onnx_path, const struct model_io_names *io,
+                          const char *after_pass, enum graph_format format, struct str *out,
                           struct err *err);
 /* Names of the passes in order, NULL-terminated. */
 const char *const *engine_pass_names(void);
 /* Slots and variants of the CPU kernels as text rows or JSON lines, with the chosen one marked. */
 status engine_kernels_print(const char *isa, bool json, struct str *out, struct err *err);
 
-/* Names of the devices built in, best first, NULL-terminated; and the CPU features kernels use under the cap, as text. */
+/* Names of the devices built in, best first, NULL-terminated; and the CPU features kernels use
+ * under the cap, as text. */
 const char *const *engine_device_names(void);
 status engine_isa_print(const char *isa, struct str *out, struct err *err);
 
-/* Roofline of this machine, probed now with n_threads (takes about `seconds`), kernels capped by `isa` (NULL = native). */
+/* Roofline of this machine, probed now with n_threads (takes about `seconds`), kernels capped by
+ * `isa` (NULL = native). */
 struct roofline {
     double read_bytes_per_s, f32_flops, int8_ops;
     int n_threads;
 };
-status engine_roofline(const char *isa, int n_threads, double seconds, struct roofline *out, struct err *err);
+status engine_roofline(const char *isa, int n_threads, double seconds, struct roofline *out,
+                       struct err *err);

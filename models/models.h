@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* models/: model folders on disk - what lies in one, its genai_config, and the store of known models. Public header.
- * models/pocket/ is the bundled chat model and its recipe. */
+/* models/: model folders on disk - what lies in one, its genai_config, and the store of known
+ * models. Public header. models/pocket/ is the bundled chat model and its recipe. */
 #pragma once
 #include "base/base.h"
 
 enum { MODEL_EOS_MAX = 16 };
 
-/* Names of graph inputs and outputs, "%d" standing for the layer; defaults are the GenAI builder's. */
+/* Names of graph inputs and outputs, "%d" standing for the layer; defaults are the GenAI builder's.
+ */
 struct model_io_names {
     const char *input_ids, *inputs_embeds, *attention_mask, *position_ids;
     const char *past_key, *past_value, *present_key, *present_value;
@@ -23,10 +24,10 @@ struct model_search {
 /* A model folder, read. All strings are owned by it. */
 struct model_folder {
     struct arena arena;
-    const char *dir;        /* the folder */
-    const char *name;       /* id by which the service knows it: the folder's name */
-    const char *onnx_path;  /* the decoder's (or only) .onnx file */
-    const char *type;       /* genai_config model.type, or "" */
+    const char *dir;       /* the folder */
+    const char *name;      /* id by which the service knows it: the folder's name */
+    const char *onnx_path; /* the decoder's (or only) .onnx file */
+    const char *type;      /* genai_config model.type, or "" */
     bool has_genai_config;
     int64_t context_length; /* 0: not said */
     int64_t vocab_size;     /* 0: not said */
@@ -37,29 +38,34 @@ struct model_folder {
     struct model_search search;
 };
 
-/* Opens a folder with an ONNX model (with or without genai_config.json), or a .onnx file. Tolerant of unknown keys (a warning), strict on types and
- * paths (no absolute names, no ..). `out` is the caller's storage; model_folder_fini. */
+/* Opens a folder with an ONNX model (with or without genai_config.json), or a .onnx file. Tolerant
+ * of unknown keys (a warning), strict on types and paths (no absolute names, no ..). `out` is the
+ * caller's storage; model_folder_fini. */
 status model_folder_open(struct model_folder *out, const char *path, struct err *err);
 void model_folder_fini(struct model_folder *m);
 
 /* ---- the store: which models are known ---- */
 
 struct store_entry {
-    const char *id;      /* folder name */
-    const char *alias;   /* short name, may equal id */
+    const char *id;    /* folder name */
+    const char *alias; /* short name, may equal id */
     const char *path;
-    uint64_t bytes;      /* on disk */
+    uint64_t bytes; /* on disk */
 };
 
 struct model_store;
 
-/* Scans `dirs` (each a folder of model folders, to depth 4, or itself a model folder). Folders that are not models are passed over. */
-status model_store_open(struct model_store **out, const char *const *dirs, size_t n_dirs, struct err *err);
+/* Scans `dirs` (each a folder of model folders, to depth 4, or itself a model folder). Folders that
+ * are not models are passed over. */
+status model_store_open(struct model_store **out, const char *const *dirs, size_t n_dirs,
+                        struct err *err);
 void model_store_close(struct model_store *s);
 size_t model_store_count(const struct model_store *s);
 const struct store_entry *model_store_at(const struct model_store *s, size_t i);
-/* By id or alias (ASCII case-insensitive), also with a ":version" or "-N" suffix left out; NULL if unknown. */
+/* By id or alias (ASCII case-insensitive), also with a ":version" or "-N" suffix left out; NULL if
+ * unknown. */
 const struct store_entry *model_store_find(const struct model_store *s, const char *name);
-/* MODEL of the command line: an existing path wins, then the bundled models beside the executable or in the source tree, then the default model
- * folder (~/.cupola/models, ~/.foundry/cache/models). *path is the caller's (mem_free). */
+/* MODEL of the command line: an existing path wins, then the bundled models beside the executable
+ * or in the source tree, then the default model folder (~/.cupola/models, ~/.foundry/cache/models).
+ * *path is the caller's (mem_free). */
 status model_resolve(const char *model, char **path, struct err *err);

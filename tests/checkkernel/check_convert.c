@@ -107,10 +107,34 @@ static void check_narrow(struct check *t, kern_cvt_f32_f16_fn *fn, int exponent,
     }
 }
 
+/* NaNs whose payload the shorter format cannot hold. */
+static void check_nan(struct check *t, kern_cvt_f32_f16_fn *fn, int exponent, int mantissa)
+{
+    static const uint32_t bits[] = { 0x7f800001, 0xff800001, 0x7fffffff, 0xffffffff, 0x7f80ffff };
+    enum { N = 40 };
+    float *in = check_floats(t, N, 0, 1);
+    uint16_t *out = check_bytes(t, N * sizeof *out);
+
+    for (size_t i = 0; i < N; i++) memcpy(in + i, &bits[i % COUNT(bits)], sizeof *in);
+    fn(out, in, N);
+    for (size_t i = 0; i < N; i++)
+        if (!isnan(decode(out[i], exponent, mantissa)))
+            check_fail(t, "NaN %#x became %#x", bits[i % COUNT(bits)], out[i]);
+    check_free(t);
+}
+
 void check_cvt_f16_f32(struct check *t, kern_cvt_f16_f32_fn *fn) { check_widen(t, fn, 5, 10); }
 
 void check_cvt_bf16_f32(struct check *t, kern_cvt_bf16_f32_fn *fn) { check_widen(t, fn, 8, 7); }
 
-void check_cvt_f32_f16(struct check *t, kern_cvt_f32_f16_fn *fn) { check_narrow(t, fn, 5, 10); }
+void check_cvt_f32_f16(struct check *t, kern_cvt_f32_f16_fn *fn)
+{
+    check_narrow(t, fn, 5, 10);
+    check_nan(t, fn, 5, 10);
+}
 
-void check_cvt_f32_bf16(struct check *t, kern_cvt_f32_bf16_fn *fn) { check_narrow(t, fn, 8, 7); }
+void check_cvt_f32_bf16(struct check *t, kern_cvt_f32_bf16_fn *fn)
+{
+    check_narrow(t, fn, 8, 7);
+    check_nan(t, fn, 8, 7);
+}

@@ -64,6 +64,8 @@ static void check_special(struct check *t, kern_quantize_rows_q8_fn *fn)
                 const double want = b == at / 16 ? cases[i].scale : 0;
 
                 check_near(t, tile.scale[b], want, 0, "special scale", at, b);
+                for (size_t k = 16 * b; k < 16 * (b + 1); k++)
+                    if (tile.q[k] != 0) check_fail(t, "q of a block without values");
                 if (tile.neg_sum[b] != 0) check_fail(t, "sum of a block without values");
             }
             check_free(t);

@@ -52,6 +52,9 @@ void check_argmax_f32(struct check *t, kern_argmax_f32_fn *fn)
 
         x[at] = 1;
         if (fn(x, 200) != at) check_fail(t, "maximum at %zu not found", at);
+        for (size_t i = 0; i < 200; i++)
+            if (i != at && check_random(t) % 2) x[i] = NAN;
+        if (fn(x, 200) != at) check_fail(t, "maximum at %zu not found among NaN", at);
         check_free(t);
     }
     enum { N = 151936 };

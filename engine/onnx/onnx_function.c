@@ -109,7 +109,7 @@ static status call_body(struct importer *im, struct scope *caller, struct scope 
                     node->n_input, node->n_output, f->n_input, f->n_output);
     TRY(import_opsets(im, f->opset_import, f->n_opset_import, &opsets));
     body->opsets = &opsets;
-    body->prefix = arena_printf(im->arena, "%s/",
+    body->prefix = arena_printf(im->arena, "%s%s/", proto_text(caller->prefix),
                                 proto_text(node->name)[0] ? node->name : proto_text(f->name));
     if (!body->prefix) return import_no_memory(im);
     TRY(call_attrs(im, caller, f, node, body));
@@ -131,6 +131,7 @@ status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionPr
     const status st = call_body(im, sc, &body, f, node, in, out);
     im->depth--;
     scope_fini(&body);
-    if (st != ST_OK && import_names_level(im)) err_prefix(im->err, "function '%s'", proto_text(f->name));
+    if (st != ST_OK && import_names_level(im))
+        err_prefix(im->err, "function '%s'", proto_text(f->name));
     return st;
 }

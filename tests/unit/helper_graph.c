@@ -51,10 +51,14 @@ const char *type_of(const struct graph *g, const char *value)
     for (int i = 0; i < t->ndim; i++) {
         const char *symbol = graph_symbol_name(g, t->dim[i]);
         if (i > 0) str_put_char(&out, ',');
-        if (t->dim[i] >= 0) str_printf(&out, "%lld", (long long)t->dim[i]);
-        else if (t->dim[i] == DIM_TOKENS) str_put(&out, "tokens");
-        else if (t->dim[i] == DIM_ROWS) str_put(&out, "rows");
-        else str_put(&out, symbol ? symbol : "?");
+        if (t->dim[i] >= 0)
+            str_printf(&out, "%lld", (long long)t->dim[i]);
+        else if (t->dim[i] == DIM_TOKENS)
+            str_put(&out, "tokens");
+        else if (t->dim[i] == DIM_ROWS)
+            str_put(&out, "rows");
+        else
+            str_put(&out, symbol ? symbol : "?");
     }
     str_put_char(&out, ']');
     (void)snprintf(buf, sizeof buf, "%s", str_cstr(&out));

@@ -8,7 +8,8 @@
 struct graph *graph_of(const char *text);
 /* Full listing, constants and all; free with mem_free. */
 char *listing_of(const struct graph *g);
-/* The listing is this text (both are compared after parsing and printing, so blanks do not matter). */
+/* The listing is this text (both are compared after parsing and printing, so blanks do not matter).
+ */
 void assert_listing(const struct graph *g, const char *text);
 /* Type of a value as text ("f32[b,2]"), in the graph's own symbol names; a static buffer. */
 const char *type_of(const struct graph *g, const char *value);

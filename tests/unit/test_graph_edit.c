@@ -8,7 +8,8 @@
 #include <cmocka.h>
 // clang-format on
 
-static const char chain[] = "graph g { in x: f32[2]  a = Relu(x)  b = Neg(a)  c = Add(a, b)  out c }";
+static const char chain[] =
+    "graph g { in x: f32[2]  a = Relu(x)  b = Neg(a)  c = Add(a, b)  out c }";
 
 static int value(const struct graph *g, const char *name)
 {
@@ -126,7 +127,8 @@ static void sorts_a_long_chain_without_recursion(void **state)
     int *v = mem_alloc((N + 1) * sizeof *v);
     for (int i = 0; i <= N; i++) v[i] = graph_add_value(g, NULL, &t);
     for (int i = N; i > 0; i--) /* last node first */
-        assert_int_equal(graph_add_node(g, OP_NEG, 13, NULL, &v[i - 1], 1, &v[i], 1, NULL, 0), N - i);
+        assert_int_equal(graph_add_node(g, OP_NEG, 13, NULL, &v[i - 1], 1, &v[i], 1, NULL, 0),
+                         N - i);
     assert_int_equal(graph_set_inputs(g, &v[0], 1, NULL), ST_OK);
     assert_int_equal(graph_set_outputs(g, &v[N], 1, NULL), ST_OK);
     assert_int_equal(graph_compact(g, NULL), ST_OK);
@@ -164,9 +166,11 @@ static void clones_are_edited_apart(void **state)
 
 static void reads_constants_of_every_number_type(void **state)
 {
-    struct graph *g = graph_of("graph g { const a: i8[2] = {-3, 7}  const b: u16[] = {65535}  const c: i64[] = {-9}\n"
-                               "const d: f16[2] = {0.5, -2.0}  const e: f64[] = {0.1}  const f: bool[] = {1}\n"
-                               "const h: u64[] = {18446744073709551615}  const s: string[] = {\"1\"} const q: i4[2] = {1, -1} }");
+    struct graph *g = graph_of(
+        "graph g { const a: i8[2] = {-3, 7}  const b: u16[] = {65535}  const c: i64[] = {-9}\n"
+        "const d: f16[2] = {0.5, -2.0}  const e: f64[] = {0.1}  const f: bool[] = {1}\n"
+        "const h: u64[] = {18446744073709551615}  const s: string[] = {\"1\"} const q: i4[2] = {1, "
+        "-1} }");
     int64_t i;
     double d;
 

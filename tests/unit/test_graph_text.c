@@ -24,29 +24,34 @@ static void assert_round_trip(const struct graph *g, const char *what)
 
 static void prints_as_written(void **state)
 {
-    static const char text[] = "graph \"two words\" {\n"
-                               "    opset 22, com.microsoft 1\n"
-                               "    in x: f32[batch,\"past + seq\",4]\n"
-                               "    in ids: i64[*]\n"
-                               "    const w: f32[2] = {0.1, -0.0}\n"
-                               "    const /a.b/c_d-e: i64[1] = {-1}\n"
-                               "    const many: f32[16] = fill(1.5)\n"
-                               "    r = Relu(x)\n"
-                               "    h: f32[?,8], _ = com.microsoft.SimplifiedLayerNormalization(x, w) @7\n"
-                               "    \"in\" = Clip(h, _, w) {_note: \"a \\\"b\\\" \\\\ \\x01\"} as /layers.0/clip\n"
-                               "    s = Softmax(\"in\") {axis: -1} @11\n"
-                               "    out \"in\", s, r, ids, /a.b/c_d-e\n"
-                               "}\n";
+    static const char text[] =
+        "graph \"two words\" {\n"
+        "    opset 22, com.microsoft 1\n"
+        "    in x: f32[batch,\"past + seq\",4]\n"
+        "    in ids: i64[*]\n"
+        "    const w: f32[2] = {0.1, -0.0}\n"
+        "    const /a.b/c_d-e: i64[1] = {-1}\n"
+        "    const many: f32[16] = fill(1.5)\n"
+        "    r = Relu(x)\n"
+        "    h: f32[?,8], _ = com.microsoft.SimplifiedLayerNormalization(x, w) @7\n"
+        "    \"in\" = Clip(h, _, w) {_note: \"a \\\"b\\\" \\\\ \\x01\"} as /layers.0/clip\n"
+        "    s = Softmax(\"in\") {axis: -1} @11\n"
+        "    out \"in\", s, r, ids, /a.b/c_d-e\n"
+        "}\n";
     struct graph *g = graph_of(text);
     char *printed = listing_of(g);
 
     (void)state;
     assert_round_trip(g, "the sample");
-    assert_non_null(strstr(printed, " = SimplifiedLayerNormalization(x, w)")); /* the alias prints under its primary name */
+    assert_non_null(strstr(
+        printed,
+        " = SimplifiedLayerNormalization(x, w)")); /* the alias prints under its primary name */
     assert_non_null(strstr(printed, "    in x: f32[batch,\"past + seq\",4]\n"));
     assert_non_null(strstr(printed, "    const w: f32[2] = {0.1, -0.0}\n"));
     assert_null(strstr(printed, "many")); /* constants that nothing uses are left out */
-    assert_non_null(strstr(printed, "    \"in\" = Clip(h, _, w) {_note: \"a \\\"b\\\" \\\\ \\x01\"} as /layers.0/clip\n"));
+    assert_non_null(strstr(
+        printed,
+        "    \"in\" = Clip(h, _, w) {_note: \"a \\\"b\\\" \\\\ \\x01\"} as /layers.0/clip\n"));
     assert_non_null(strstr(printed, "    s = Softmax(\"in\") {axis: -1} @11\n"));
     mem_free(printed);
     graph_destroy(g);
@@ -59,12 +64,17 @@ static void keeps_every_dtype(void **state)
         "const a: f32[5] = {nan, inf, -inf, 0x7fc00001, 3.4028235e38}\n"
         "const b: f64[3] = {0.1, 1e300, 0x7ff8000000000001}\n"
         "const c: f16[3] = {65504.0, 0.333251953125, 0x7e01}  const d: bf16[2] = {1.0, inf}\n"
-        "const e: u8[2] = {0, 255}  const f: i8[2] = {-128, 127}  const h: u16[1] = {65535}  const i: i16[1] = {-32768}\n"
-        "const j: u32[1] = {4294967295}  const k: i32[1] = {-2147483648}  const l: u64[1] = {18446744073709551615}\n"
+        "const e: u8[2] = {0, 255}  const f: i8[2] = {-128, 127}  const h: u16[1] = {65535}  const "
+        "i: i16[1] = {-32768}\n"
+        "const j: u32[1] = {4294967295}  const k: i32[1] = {-2147483648}  const l: u64[1] = "
+        "{18446744073709551615}\n"
         "const m: i64[2] = {-9223372036854775808, 9223372036854775807}  const n: bool[2] = {0, 1}\n"
-        "const o: u4[3] = {15, 0, 7}  const p: i4[3] = {-8, 7, -1}  const q: u2[5] = {3, 2, 1, 0, 3}  const r: i2[2] = {-2, 1}\n"
-        "const s: string[3] = {\"\", \"a\\x00b\", \"\\xff\"}  const t: f8e4m3fn[2] = hex(\"7f01\")  const u: c64[1] = hex(\"0000803f00000040\")\n"
-        "const v: f4e2m1[3] = hex(\"2f03\")  const w: f32[0] = {}  const x: i64[] = {3}  const y: i32[3,4] = fill(-7)\n"
+        "const o: u4[3] = {15, 0, 7}  const p: i4[3] = {-8, 7, -1}  const q: u2[5] = {3, 2, 1, 0, "
+        "3}  const r: i2[2] = {-2, 1}\n"
+        "const s: string[3] = {\"\", \"a\\x00b\", \"\\xff\"}  const t: f8e4m3fn[2] = hex(\"7f01\") "
+        " const u: c64[1] = hex(\"0000803f00000040\")\n"
+        "const v: f4e2m1[3] = hex(\"2f03\")  const w: f32[0] = {}  const x: i64[] = {3}  const y: "
+        "i32[3,4] = fill(-7)\n"
         "out a, b, c, d, e, f, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y }";
     struct graph *g = graph_of(text);
     const uint8_t *i4 = g->values[graph_find_value(g, "p")].data;
@@ -81,10 +91,11 @@ static void keeps_every_dtype(void **state)
 
 static void keeps_every_attribute(void **state)
 {
-    struct graph *g = graph_of(
-        "graph g { in x: f32[2,3]\n"
-        "a = Relu(x) {_i: -5, _f: 2.0, _g: 1e-06, _n: nan, _h: 0xffc00001, _s: \"\", _is: [1, 2], _fs: [1.0, inf], _ss: [\"p\", \"q\"],\n"
-        "  _ei: ints[], _ef: floats[], _es: strings[], _t: f16[2]{1.0, 2.0}, _g2: graph inner { z = Neg(x) out z }}\n out a }");
+    struct graph *g = graph_of("graph g { in x: f32[2,3]\n"
+                               "a = Relu(x) {_i: -5, _f: 2.0, _g: 1e-06, _n: nan, _h: 0xffc00001, "
+                               "_s: \"\", _is: [1, 2], _fs: [1.0, inf], _ss: [\"p\", \"q\"],\n"
+                               "  _ei: ints[], _ef: floats[], _es: strings[], _t: f16[2]{1.0, "
+                               "2.0}, _g2: graph inner { z = Neg(x) out z }}\n out a }");
     const struct attr *attrs = g->nodes[0].attrs;
 
     (void)state;
@@ -114,7 +125,9 @@ static void shortens_large_constants_to_a_hash(void **state)
     graph_destroy(g);
 }
 
-static const struct { const char *text, *error; } wrong[] = {
+static const struct {
+    const char *text, *error;
+} wrong[] = {
     { "", "line 1: expected 'graph'" },
     { "graph g {", "expected '}', the text ends" },
     { "graph g { } x", "text after the graph" },
@@ -124,7 +137,8 @@ static const struct { const char *text, *error; } wrong[] = {
     { "graph g { in x: f32[-2] }", "'-2'" },
     { "graph g { in x: f32[1,1,1,1,1,1,1,1,1] }", "more than 8 dimensions" },
     { "graph g { in x: f32[2]  y = Nope(x) }", "operator 'Nope' is not known" },
-    { "graph g { in x: f32[2]  y = Relu(x, x)  out y }", "node 'Relu_0' (Relu): 2 inputs, expected 1 to 1" },
+    { "graph g { in x: f32[2]  y = Relu(x, x)  out y }",
+      "node 'Relu_0' (Relu): 2 inputs, expected 1 to 1" },
     { "graph g { const c: i8[1] = {128} }", "'128' is not an element of i8" },
     { "graph g { const c: i8[2] = {1} }", "expected ','" },
     { "graph g { const c: i8[1] = {1, 2} }", "more than 1 elements" },
@@ -148,7 +162,8 @@ static void tells_what_is_wrong_and_where(void **state)
     for (size_t i = 0; i < COUNT(wrong); i++) {
         struct err err = { 0 };
         struct graph *g = NULL;
-        if (graph_parse(wrong[i].text, strlen(wrong[i].text), &g, &err) == ST_OK) fail_msg("accepted: %s", wrong[i].text);
+        if (graph_parse(wrong[i].text, strlen(wrong[i].text), &g, &err) == ST_OK)
+            fail_msg("accepted: %s", wrong[i].text);
         if (!strstr(err.text, wrong[i].error)) fail_msg("%s\ngave: %s", wrong[i].text, err.text);
         assert_null(g);
     }
@@ -191,9 +206,10 @@ static void round_trips_the_models(void **state)
 
 static void exports_json_and_dot(void **state)
 {
-    struct graph *g = graph_of("graph \"g\\\"\" { in c: bool[]  in x: f32[b]  const k: f32[1] = {1.0}\n"
-                               "y = If(c) {then_branch: graph t { s = Add(x, k) out s }, else_branch: graph e { out x }}\n"
-                               "z = Clip(y, _, k) {_a: [1, 2], _b: 0.5, _c: nan, _d: \"\\x01\"}  out z, x }");
+    struct graph *g = graph_of(
+        "graph \"g\\\"\" { in c: bool[]  in x: f32[b]  const k: f32[1] = {1.0}\n"
+        "y = If(c) {then_branch: graph t { s = Add(x, k) out s }, else_branch: graph e { out x }}\n"
+        "z = Clip(y, _, k) {_a: [1, 2], _b: 0.5, _c: nan, _d: \"\\x01\"}  out z, x }");
     struct str json = { 0 }, dot = { 0 };
     struct err err = { 0 };
     cJSON *tree = NULL;
@@ -201,9 +217,13 @@ static void exports_json_and_dot(void **state)
     (void)state;
     assert_int_equal(graph_infer(g, &err), ST_OK);
     assert_int_equal(graph_print_json(g, &json, &err), ST_OK);
-    if (json_parse(json.data, json.len, NULL, &tree, &err) != ST_OK) fail_msg("%s: %s", err.text, json.data);
+    if (json_parse(json.data, json.len, NULL, &tree, &err) != ST_OK)
+        fail_msg("%s: %s", err.text, json.data);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(tree, "nodes")), 2);
-    assert_string_equal(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(tree, "inputs"), 1), "type")->valuestring, "f32[b]");
+    assert_string_equal(
+        cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(tree, "inputs"), 1), "type")
+            ->valuestring,
+        "f32[b]");
     json_free(tree);
     assert_int_equal(graph_print_dot(g, &dot, &err), ST_OK);
     assert_non_null(strstr(dot.data, "n0 -> n1"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inference with concrete input shapes gives the types that onnxruntime's run had: tests/fixtures/infer, recorded by make_shapes.py. */
+/* Inference with concrete input shapes gives the types that onnxruntime's run had:
+ * tests/fixtures/infer, recorded by make_shapes.py. */
 #include "helper_graph.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +32,8 @@ static struct tensor_type type_from(const char *text)
 static void forget_types(struct graph *g)
 {
     for (size_t i = 0; i < g->n_values; i++) {
-        if (!g->values[i].data) g->values[i].type = (struct tensor_type){ .dtype = DT_NONE, .ndim = -1 };
+        if (!g->values[i].data)
+            g->values[i].type = (struct tensor_type){ .dtype = DT_NONE, .ndim = -1 };
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         for (int a = 0; a < g->nodes[i].n_attrs; a++) {
@@ -44,26 +46,34 @@ struct tally {
     int values, known;
 };
 
-static void compare(const struct graph *g, const char *model, const char *name, const struct tensor_type *want, struct tally *t)
+static void compare(const struct graph *g, const char *model, const char *name,
+                    const struct tensor_type *want, struct tally *t)
 {
     char a[128], b[128];
     const int v = graph_find_value(g, name);
 
     if (v < 0) fail_msg("%s: no value '%s'", model, name);
     const struct tensor_type *have = &g->values[v].type;
-    bool same = have->dtype == want->dtype && (have->ndim < 0 || have->ndim == want->ndim), known = have->ndim >= 0;
+    bool same = have->dtype == want->dtype && (have->ndim < 0 || have->ndim == want->ndim),
+         known = have->ndim >= 0;
     for (int i = 0; same && i < have->ndim; i++) {
         same = have->dim[i] < 0 || have->dim[i] == want->dim[i];
         known = known && have->dim[i] >= 0;
     }
-    if (!same) fail_msg("%s: '%s' is %s, the run had %s", model, name, type_print(have, a, sizeof a), type_print(want, b, sizeof b));
+    if (!same)
+        fail_msg("%s: '%s' is %s, the run had %s", model, name, type_print(have, a, sizeof a),
+                 type_print(want, b, sizeof b));
     t->values++;
     t->known += known;
-    /* known when it runs only: lengths of caches, which branch of longrope's If, results of optimum's shape arithmetic */
-    if (!known && !str_starts(name, "present") && !str_ends(name, "_cache") && !strstr(model, "optimum")) fail_msg("%s: '%s' is only %s", model, name, type_print(have, a, sizeof a));
+    /* known when it runs only: lengths of caches, which branch of longrope's If, results of
+     * optimum's shape arithmetic */
+    if (!known && !str_starts(name, "present") && !str_ends(name, "_cache") &&
+        !strstr(model, "optimum"))
+        fail_msg("%s: '%s' is only %s", model, name, type_print(have, a, sizeof a));
 }
 
-static void set_input(struct graph *g, const char *model, const char *name, const struct tensor_type *t)
+static void set_input(struct graph *g, const char *model, const char *name,
+                      const struct tensor_type *t)
 {
     const int v = graph_find_value(g, name);
 
@@ -72,7 +82,8 @@ static void set_input(struct graph *g, const char *model, const char *name, cons
 }
 
 /* Lines of one kind ("in" or "value"). */
-static void each_line(struct graph *g, const char *model, char *text, const char *kind, struct tally *t)
+static void each_line(struct graph *g, const char *model, char *text, const char *kind,
+                      struct tally *t)
 {
     for (char *line = text, *next; *line; line = next) {
         char what[8] = "", name[512] = "", type[128] = "";
@@ -80,8 +91,10 @@ static void each_line(struct graph *g, const char *model, char *text, const char
         assert_int_equal(sscanf(line, "%7[^\t]\t%511[^\t]\t%127[^\n]", what, name, type), 3);
         const struct tensor_type want = type_from(type);
         if (strcmp(what, kind) != 0) continue;
-        if (!strcmp(kind, "in")) set_input(g, model, name, &want);
-        else compare(g, model, name, &want, t);
+        if (!strcmp(kind, "in"))
+            set_input(g, model, name, &want);
+        else
+            compare(g, model, name, &want, t);
     }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inference of every operator: a text graph a case, with the type its value y must get, or a part of the error. */
+/* Inference of every operator: a text graph a case, with the type its value y must get, or a part
+ * of the error. */
 #include "helper_graph.h"
 #include "engine/ops/op_arity.h"
 #include <setjmp.h>
@@ -150,8 +151,10 @@ static void gives_the_type_of_the_result(void **state)
         struct graph *g = NULL;
         struct err err = { 0 };
 
-        if (run(goods[i].body, &g, &err) != ST_OK) fail_msg("%s\ngave: %s", goods[i].body, err.text);
-        if (strcmp(type_of(g, "y"), goods[i].type) != 0) fail_msg("%s\ngave %s, expected %s", goods[i].body, type_of(g, "y"), goods[i].type);
+        if (run(goods[i].body, &g, &err) != ST_OK)
+            fail_msg("%s\ngave: %s", goods[i].body, err.text);
+        if (strcmp(type_of(g, "y"), goods[i].type) != 0)
+            fail_msg("%s\ngave %s, expected %s", goods[i].body, type_of(g, "y"), goods[i].type);
         graph_destroy(g);
     }
 }
@@ -163,8 +166,10 @@ static void refuses_what_kernels_must_not_see(void **state)
         struct graph *g = NULL;
         struct err err = { 0 };
 
-        if (run(bads[i].body, &g, &err) == ST_OK) fail_msg("accepted: %s\nas %s", bads[i].body, type_of(g, "y"));
-        if (!strstr(err.text, bads[i].error)) fail_msg("%s\ngave: %s\nexpected: %s", bads[i].body, err.text, bads[i].error);
+        if (run(bads[i].body, &g, &err) == ST_OK)
+            fail_msg("accepted: %s\nas %s", bads[i].body, type_of(g, "y"));
+        if (!strstr(err.text, bads[i].error))
+            fail_msg("%s\ngave: %s\nexpected: %s", bads[i].body, err.text, bads[i].error);
         if (!strstr(err.text, "node '")) fail_msg("no node in: %s", err.text);
         graph_destroy(g);
     }
@@ -180,7 +185,8 @@ static void covers_every_operator(void **state)
 
         assert_int_equal(row->kind, k);
         assert_non_null(row->infer);
-        if (a->out_max < 1 || a->out_min < 1 || a->in_max < a->in_min) fail_msg("%s has no arity", row->name);
+        if (a->out_max < 1 || a->out_min < 1 || a->in_max < a->in_min)
+            fail_msg("%s has no arity", row->name);
         assert_int_equal(op_find(row->domain, row->name, 24), k);
         assert_int_equal(op_find(row->domain, row->name, row->since - 1), OP_NONE);
     }
@@ -195,12 +201,21 @@ static void survives_calls_without_inputs(void **state)
     (void)state;
     for (int k = OP_NONE + 1; k < OP_COUNT; k++) {
         for (int n = 0; n <= 16; n++) {
-            struct tensor *in = mem_calloc((size_t)n, sizeof *in), *out = mem_calloc(4, sizeof *out);
-            struct op_call call = { .op = (enum op_kind)k, .version = 22, .node = "n", .n_in = n, .n_out = 1 + n % 4, .in = in, .out = out };
+            struct tensor *in = mem_calloc((size_t)n, sizeof *in),
+                          *out = mem_calloc(4, sizeof *out);
+            struct op_call call = { .op = (enum op_kind)k,
+                                    .version = 22,
+                                    .node = "n",
+                                    .n_in = n,
+                                    .n_out = 1 + n % 4,
+                                    .in = in,
+                                    .out = out };
             struct err err = { 0 };
 
             assert_int_equal(op_attrs_read((enum op_kind)k, NULL, 0, &call.attr, &err), ST_OK);
-            for (int i = 0; i < n; i++) in[i].type = (struct tensor_type){ .dtype = (enum dtype)(1 + (i * 7 + n) % 26), .ndim = -1 };
+            for (int i = 0; i < n; i++)
+                in[i].type =
+                    (struct tensor_type){ .dtype = (enum dtype)(1 + (i * 7 + n) % 26), .ndim = -1 };
             (void)op_row((enum op_kind)k)->infer(&call, &err);
             mem_free(in);
             mem_free(out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/chat_cache.h"
-#include "base/mem.h"
+#include "base/base.h"
 #include <pthread.h>
 
 struct chat_cache {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Compiled chat templates of a tokenizer, made on first use. */
 #pragma once
-#include "base/status.h"
+#include "base/base.h"
 #include "tokenizer/chat_template.h"
 #include <stddef.h>
 

@@ -2,8 +2,7 @@
 /* Chat templates: a Jinja engine with the semantics that transformers gives to templates (immutable
  * sandbox, trim_blocks, lstrip_blocks, loop controls, generation tag, autoescape off). */
 #pragma once
-#include "base/status.h"
-#include "base/str.h"
+#include "base/base.h"
 #include "tokenizer/jvalue.h"
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/json_reader.h"
-#include "base/utf8.h"
+#include "base/base.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

@@ -3,8 +3,7 @@
  * entry would cost more than the tokenizer itself, and templates must tell 1 from 1.0, which cJSON
  * cannot. */
 #pragma once
-#include "base/str.h"
-#include "base/status.h"
+#include "base/base.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

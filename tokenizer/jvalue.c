@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/jvalue.h"
-#include "base/hash.h"
-#include "base/utf8.h"
+#include "base/base.h"
 #include "tokenizer/uni.h"
 #include <math.h>
 #include <string.h>

@@ -2,9 +2,7 @@
 /* Values for chat templates: a tree that a request is turned into once, without going through JSON
  * text. Integers and floats stay apart, dicts keep their order. */
 #pragma once
-#include "base/arena.h"
-#include "base/json.h"
-#include "base/status.h"
+#include "base/base.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -80,10 +80,15 @@ static status put_pieces(struct tokenizer *tok, const char *a, size_t a_n, const
     str_put_n(joined, a, a_n);
     str_put_n(joined, b + skip, b_n - skip);
     if (joined->failed) return FAIL(err, ST_NOMEM, "BPE: no memory");
-    const int32_t id = vocab_find(&tok->vocab, joined->data, joined->len);
+    /* merges mostly stand in the order of the ids they make */
+    const int64_t guess = (int64_t)bpe->last_id + 1;
+    const int32_t id = vocab_is(&tok->vocab, guess, joined->data, joined->len)
+                           ? (int32_t)guess
+                           : vocab_find(&tok->vocab, joined->data, joined->len);
     if (id < 0)
         return FAIL(err, ST_FORMAT, "model.merges[%u]: the merged piece is not in the vocabulary",
                     rank);
+    tok->bpe->last_id = id;
     return bpe_put(tok, left, right, rank, id, err);
 }
 
@@ -228,12 +233,16 @@ status bpe_use_raw(struct tokenizer *tok, bool mapped, struct err *err)
     struct bpe *bpe = tok->bpe;
     struct str bytes = { 0 };
     status st = vocab_reserve(&bpe->raw_vocab, tok->vocab.count, err);
+    size_t n_pieces = 0;
 
+    for (size_t id = 0; id < tok->vocab.size; id++)
+        n_pieces += vocab_piece_of(&tok->vocab, (int64_t)id) != NULL;
+    const bool twins = n_pieces != tok->vocab.count; /* one piece under two ids: the last counts */
     bpe->raw = true;
     for (size_t id = 0; st == ST_OK && id < tok->vocab.size; id++) {
         const struct vocab_piece *p = vocab_piece_of(&tok->vocab, (int64_t)id);
 
-        if (!p || vocab_find(&tok->vocab, p->text, p->n) != (int32_t)id) continue;
+        if (!p || (twins && vocab_find(&tok->vocab, p->text, p->n) != (int32_t)id)) continue;
         if (!mapped) {
             st = vocab_add_borrowed(&bpe->raw_vocab, p->text, p->n, (int64_t)id, err);
             continue;

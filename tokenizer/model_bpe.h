@@ -18,6 +18,7 @@ struct bpe {
     bool
         has_unk_name; /* an unknown token is named (unk_id may still be -1: an error when needed) */
     int32_t unk_id;
+    int32_t last_id;             /* while loading: what the last merge made */
     const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL: none */
     size_t prefix_n, suffix_n;
     int32_t fallback_ids[256]; /* <0x00> … <0xFF>, -1 where absent */

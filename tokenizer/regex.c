@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/regex.h"
-#include "base/mem.h"
+#include "base/base.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,8 +3,7 @@
  * exact pattern), all others by PCRE2 with limits. Patterns are written for Oniguruma (Ruby
  * syntax): what differs is translated. */
 #pragma once
-#include "base/status.h"
-#include "base/str.h"
+#include "base/base.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/spm_wire.h"
-#include "base/utf8.h"
+#include "base/base.h"
 #include "tokenizer/vocab.h"
 #include <string.h>
 

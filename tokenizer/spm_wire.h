@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SentencePiece's ModelProto, as far as a tokenizer needs it. */
 #pragma once
-#include "base/arena.h"
-#include "base/status.h"
+#include "base/base.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

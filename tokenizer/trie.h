@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Byte trie over one hash table: added tokens and Unigram pieces are looked up in it. */
 #pragma once
-#include "base/arena.h"
-#include "base/status.h"
+#include "base/base.h"
 #include <stddef.h>
 #include <stdint.h>
 

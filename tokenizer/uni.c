@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/uni.h"
-#include "base/mem.h"
-#include "base/status.h"
-#include "base/utf8.h"
+#include "base/base.h"
 #include <string.h>
 #include <utf8proc.h>
 

@@ -2,7 +2,7 @@
 /* Unicode questions that tokenizers ask, over utf8proc: classes, case, white space, normal forms.
  */
 #pragma once
-#include "base/str.h"
+#include "base/base.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/unicode_names.h"
-#include "base/status.h"
+#include "base/base.h"
 #include "tokenizer/uni.h"
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/vocab.h"
-#include "base/hash.h"
+#include "base/base.h"
 #include <string.h>
 
 static uint32_t hash_piece(const struct vocab *v, const char *text, size_t n)
@@ -17,12 +17,12 @@ static status grow_slots(struct vocab *v, size_t n_pieces, struct err *err)
     while (n < n_pieces * 2) n *= 2;
     if (n <= v->n_slots) return ST_OK;
     if (!v->seed) v->seed = hash_process_seed() | 1;
-    uint32_t *slots = ARENA_ARRAY(v->arena, n, uint32_t);
+    struct vocab_slot *slots = ARENA_ARRAY(v->arena, n, struct vocab_slot);
     if (!slots) return FAIL(err, ST_NOMEM, "vocabulary: no memory");
     for (size_t i = 0; i < v->n_slots; i++) {
-        if (!v->slots[i]) continue;
-        size_t at = v->pieces[v->slots[i] - 1].hash & (n - 1);
-        while (slots[at]) at = (at + 1) & (n - 1);
+        if (!v->slots[i].id_plus_1) continue;
+        size_t at = v->slots[i].hash & (n - 1);
+        while (slots[at].id_plus_1) at = (at + 1) & (n - 1);
         slots[at] = v->slots[i];
     }
     v->slots = slots;
@@ -47,6 +47,26 @@ status vocab_reserve(struct vocab *v, size_t n, struct err *err)
     return grow_slots(v, n, err);
 }
 
+bool vocab_is(const struct vocab *v, int64_t id, const char *text, size_t n)
+{
+    const struct vocab_piece *p = vocab_piece_of(v, id);
+
+    return p && p->n == n && memcmp(p->text, text, n) == 0;
+}
+
+/* Where a piece is, or the empty slot where it belongs. */
+static size_t find_slot(const struct vocab *v, const char *text, size_t n, uint32_t hash)
+{
+    size_t at = hash & (v->n_slots - 1);
+
+    while (v->slots[at].id_plus_1) {
+        if (v->slots[at].hash == hash && vocab_is(v, (int64_t)v->slots[at].id_plus_1 - 1, text, n))
+            break;
+        at = (at + 1) & (v->n_slots - 1);
+    }
+    return at;
+}
+
 status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err)
 {
     if (id < 0) return FAIL(err, ST_INVALID, "vocabulary: negative id %lld", (long long)id);
@@ -57,15 +77,9 @@ status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t i
     TRY(grow_pieces(v, (size_t)id + 1, err));
     if ((v->count + 1) * 2 > v->n_slots) TRY(grow_slots(v, (v->count + 1) * 2, err));
     const uint32_t hash = hash_piece(v, text, n);
-    size_t at = hash & (v->n_slots - 1);
-    while (v->slots[at]) {
-        const struct vocab_piece *p = &v->pieces[v->slots[at] - 1];
-
-        if (p->hash == hash && p->n == n && p->text && memcmp(p->text, text, n) == 0) break;
-        at = (at + 1) & (v->n_slots - 1);
-    }
-    if (!v->slots[at]) v->count++;
-    v->slots[at] = (uint32_t)id + 1;
+    const size_t at = find_slot(v, text, n, hash);
+    if (!v->slots[at].id_plus_1) v->count++;
+    v->slots[at] = (struct vocab_slot){ hash, (uint32_t)id + 1 };
     if ((size_t)id >= v->size) {
         memset(&v->pieces[v->size], 0, ((size_t)id + 1 - v->size) * sizeof *v->pieces);
         v->size = (size_t)id + 1;
@@ -85,12 +99,6 @@ status vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct
 int32_t vocab_find(const struct vocab *v, const char *text, size_t n)
 {
     if (!v->n_slots) return -1;
-    const uint32_t hash = hash_piece(v, text, n);
-    for (size_t at = hash & (v->n_slots - 1); v->slots[at]; at = (at + 1) & (v->n_slots - 1)) {
-        const struct vocab_piece *p = &v->pieces[v->slots[at] - 1];
-
-        if (p->hash == hash && p->n == n && memcmp(p->text, text, n) == 0)
-            return (int32_t)(v->slots[at] - 1);
-    }
-    return -1;
+    const size_t at = find_slot(v, text, n, hash_piece(v, text, n));
+    return (int32_t)v->slots[at].id_plus_1 - 1;
 }

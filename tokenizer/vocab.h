@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Vocabulary: pieces (byte strings) to ids and back. */
 #pragma once
-#include "base/arena.h"
-#include "base/status.h"
+#include "base/base.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,15 +14,21 @@ struct vocab_piece {
     uint32_t hash;
 };
 
+/* The hash stands beside the id, so that a probe seldom touches a piece. */
+struct vocab_slot {
+    uint32_t hash;
+    uint32_t id_plus_1; /* 0: empty */
+};
+
 /* Zero-initialised (with arena set) is empty. Pieces live in the arena. */
 struct vocab {
     struct arena *arena;
     struct vocab_piece *pieces; /* [size], by id */
     size_t size;                /* largest id + 1 */
     size_t cap;
-    size_t count;    /* pieces with an id */
-    uint32_t *slots; /* id + 1, open addressing */
-    size_t n_slots;  /* a power of two */
+    size_t count;             /* pieces with an id */
+    struct vocab_slot *slots; /* open addressing */
+    size_t n_slots;           /* a power of two */
     uint64_t seed;
 };
 
@@ -36,6 +41,8 @@ status vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct
 status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
 /* -1 if absent. */
 int32_t vocab_find(const struct vocab *v, const char *text, size_t n);
+/* Does id stand for this piece? */
+bool vocab_is(const struct vocab *v, int64_t id, const char *text, size_t n);
 static inline const struct vocab_piece *vocab_piece_of(const struct vocab *v, int64_t id)
 {
     return id >= 0 && (uint64_t)id < v->size && v->pieces[id].text ? &v->pieces[id] : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table behind http_error.h. */
 #include "server/http_error.h"
-#include "base/escape.h"
+#include "base/base.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

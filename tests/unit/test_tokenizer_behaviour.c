@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* What callers rely on beyond the goldens: errors that say where, limits that hold, memory that
+ * runs out, files that disagree, long texts in linear time. */
+#include "base/base.h"
+#include "tokenizer/tok_internal.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char small[] = "{\"added_tokens\":[{\"id\":5,\"content\":\"<s>\",\"special\":true}],"
+                            "\"normalizer\":{\"type\":\"NFC\"},"
+                            "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+                            "\"decoder\":{\"type\":\"ByteLevel\"},"
+                            "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,"
+                            "\"\xC3\xA9\":3,\"x\":4},\"merges\":[\"a b\"]}}";
+
+static char folder[64];
+
+static void write_file(const char *name, const char *text)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(os_write_file(path, text, strlen(text), NULL), ST_OK);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/cupola_tok_XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    char **names;
+    size_t n;
+    char path[512];
+
+    (void)state;
+    if (os_list_dir(folder, &names, &n, NULL) != ST_OK) return -1;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    os_free_list(names, n);
+    return rmdir(folder);
+}
+
+static void bad_files_are_refused_by_name_and_field(void **state)
+{
+    static const struct {
+        const char *json, *says;
+        status st;
+    } cases[] = {
+        { "{\"model\":{\"type\":\"Magic\"}}", "Magic", ST_UNSUPPORTED },
+        { "{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":-1}}}", "negative", ST_INVALID },
+        { "{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":99999999}}}", "too large",
+          ST_LIMIT },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]}}",
+          "merges[0]", ST_FORMAT },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}}", "merges[0]",
+          ST_FORMAT },
+        { "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"}},\"model\":{"
+          "\"vocab\":{}}}",
+          "regular expression", ST_FORMAT },
+        { "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"////"
+          "\"},\"model\":{\"vocab\":{}}}",
+          "charsmap", ST_FORMAT },
+        { "{\"normalizer\":{\"type\":\"Nope\"},\"model\":{\"vocab\":{}}}", "Nope", ST_UNSUPPORTED },
+        { "{\"model\":{\"vocab\":{}}} x", "byte", ST_FORMAT },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct tokenizer *tok;
+        struct err err = { 0 };
+
+        write_file("tokenizer.json", cases[i].json);
+        assert_int_equal(tokenizer_open(&tok, folder, &err), cases[i].st);
+        assert_non_null(strstr(err.text, "tokenizer.json"));
+        assert_non_null(strstr(err.text, cases[i].says));
+    }
+}
+
+static void settings_come_in_the_documented_order(void **state)
+{
+    struct tokenizer *tok;
+
+    (void)state;
+    write_file("tokenizer.json", small);
+    write_file("tokenizer_config.json", "{\"bos_token\":{\"content\":\"<s>\"},\"chat_template\":[{"
+                                        "\"name\":\"default\",\"template\":\"config\"},"
+                                        "{\"name\":\"tool_use\",\"template\":\"tools\"}]}");
+    write_file("special_tokens_map.json", "{\"bos_token\":\"x\",\"eos_token\":\"x\"}");
+    write_file("genai_config.json", "{\"model\":{\"eos_token_id\":[2,3],\"pad_token_id\":1}}");
+    write_file("chat_template.jinja", "file");
+    assert_int_equal(tokenizer_open(&tok, folder, NULL), ST_OK);
+    assert_string_equal(tokenizer_bos_text(tok), "<s>");
+    assert_int_equal(tokenizer_bos_id(tok), 5);
+    assert_int_equal(tokenizer_eos_id(tok), 4);
+    assert_int_equal(tokenizer_pad_id(tok), 1);
+    assert_string_equal(tokenizer_pad_text(tok), "b");
+    assert_string_equal(tokenizer_chat_template(tok, NULL), "file");
+    assert_string_equal(tokenizer_chat_template(tok, "tool_use"), "tools");
+    assert_null(tokenizer_chat_template(tok, "other"));
+    assert_int_equal(tokenizer_vocab_size(tok), 6);
+    tokenizer_close(tok);
+}
+
+/* Every allocation of a load, an encode and a rendering fails once: an error, no crash, no leak. */
+static void memory_may_run_out_anywhere(void **state)
+{
+    bool done = false;
+
+    (void)state;
+    write_file("tokenizer.json", small);
+    write_file("chat_template.jinja", "{% for m in messages %}{{ m.content|upper }}{% endfor %}");
+    for (uint64_t n = 1; !done; n++) {
+        struct tokenizer *tok = NULL;
+        struct token_ids ids = { 0 };
+        struct str out = { 0 };
+        const struct chat_input input = { 0 };
+
+        mem_fail_after(n, 0);
+        const bool ok = tokenizer_open(&tok, folder, NULL) == ST_OK &&
+                        tokenizer_encode(tok, "abx\xFF", 4, 0, &ids, NULL) == ST_OK &&
+                        tokenizer_decode(tok, ids.ids, ids.n, true, &out, NULL) == ST_OK &&
+                        chat_render(tok, &input, &out, NULL) == ST_OK;
+        mem_fail_after(0, 0);
+        done = ok;
+        token_ids_fini(&ids);
+        str_fini(&out);
+        tokenizer_close(tok);
+        assert_true(n < 100000);
+    }
+}
+
+static double cpu_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+/* Time of a text of one letter, and of twice that: linear with some room for the logarithm and a
+ * busy machine. */
+static void one_long_word_takes_linear_time(void **state)
+{
+    enum { N = 1 << 19 };
+    struct tokenizer *tok;
+    char *text = mem_alloc(2 * N);
+    double seconds[2] = { 1e9, 1e9 };
+
+    (void)state;
+    write_file("tokenizer.json",
+               "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{"
+               "\"type\":\"BPE\","
+               "\"vocab\":{\"a\":0,\"aa\":1,\"aaaa\":2},\"merges\":[\"a a\",\"aa aa\"]}}");
+    assert_int_equal(tokenizer_open(&tok, folder, NULL), ST_OK);
+    memset(text, 'a', 2 * N);
+    for (int round = 0; round < 3; round++) {
+        for (size_t k = 0; k < 2; k++) {
+            struct token_ids ids = { 0 };
+            const double start = cpu_seconds();
+
+            assert_int_equal(tokenizer_encode(tok, text, N << k, 0, &ids, NULL), ST_OK);
+            const double took = cpu_seconds() - start;
+            if (took < seconds[k]) seconds[k] = took;
+            assert_int_equal(ids.n, (size_t)(N << k) / 4);
+            token_ids_fini(&ids);
+        }
+    }
+    fprintf(stderr, "512 KiB %.3f s, 1 MiB %.3f s\n", seconds[0], seconds[1]);
+    assert_true(seconds[1] < seconds[0] * 3.2);
+    tokenizer_close(tok);
+    mem_free(text);
+}
+
+static status render(const char *source, struct err *err)
+{
+    struct chat_template *t = NULL;
+    struct template_options options = {
+        .limits = { .fuel_max = 3000000, .memory_max = 64 << 20, .output_max = 1 << 20 }
+    };
+    struct str out = { 0 };
+    status st = chat_template_compile(&t, source, strlen(source), err);
+
+    if (st == ST_OK) st = chat_template_render_at(t, NULL, &options, &out, err);
+    if (st != ST_OK) assert_int_equal(out.len, 0);
+    chat_template_destroy(t);
+    str_fini(&out);
+    return st;
+}
+
+static void hostile_templates_end_in_an_error(void **state)
+{
+    static const char *const sources[] = {
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='aaaa') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% "
+        "endfor %}",
+        "{{ 'a' * 999999999999 }}",
+        "{{ [0] * 99999999999 }}",
+        "{{ 'a'.center(99999999999) }}",
+        "{{ '%999999999d' % 3 }}",
+        "{% for i in range(100) recursive %}{{ loop(range(100)) }}{% endfor %}",
+        "{{ 9223372036854775807 + 1 }}",
+        "{{ 2 ** 99999999999 }}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sources); i++) {
+        struct err err = { 0 };
+
+        assert_int_not_equal(render(sources[i], &err), ST_OK);
+        assert_true(err.text[0] != 0);
+    }
+}
+
+static void deep_sources_are_refused(void **state)
+{
+    static const char *const units[] = { "(", "[", "not ", "-", "{% if 1 %}", "a if b else " };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(units); i++) {
+        struct str source = { 0 };
+
+        if (units[i][0] != '{') str_put(&source, "{{ ");
+        for (int k = 0; k < 20000; k++) str_put(&source, units[i]);
+        str_put(&source, "1 }}");
+        assert_int_equal(render(str_cstr(&source), NULL), ST_INVALID);
+        str_fini(&source);
+    }
+}
+
+static void template_errors_say_the_line(void **state)
+{
+    struct err err = { 0 };
+
+    (void)state;
+    assert_int_equal(render("a\nb\n{{ 1 + }}", &err), ST_INVALID);
+    assert_non_null(strstr(err.text, "line 3"));
+    err_clear(&err);
+    assert_int_equal(render("a\n{{ x.y }}", &err), ST_INVALID);
+    assert_non_null(strstr(err.text, "line 2"));
+    assert_non_null(strstr(err.text, "'x' is undefined"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(bad_files_are_refused_by_name_and_field, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(settings_come_in_the_documented_order, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(one_long_word_takes_linear_time, make_folder,
+                                        remove_folder),
+        cmocka_unit_test(hostile_templates_end_in_an_error),
+        cmocka_unit_test(deep_sources_are_refused),
+        cmocka_unit_test(template_errors_say_the_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -28,7 +28,7 @@ struct result {
     char test[48];
     int64_t n, batch;
     double seconds, ttft_s;
-    double kv_bytes; /* cache read per token, mean */
+    double bytes; /* weights and cache read per token, mean */
     const char *mode;
     struct roofline roof; /* mean of the probes around */
 };
@@ -136,8 +136,8 @@ static void put_field(struct str *s, const char *key, double v)
     str_put_json_double(s, v);
 }
 
-static void print_json(const struct bench *b, const struct result *r, double rate, double bytes,
-                       double frac_read, double frac_int8)
+static void print_json(const struct bench *b, const struct result *r, double rate, double frac_read,
+                       double frac_int8)
 {
     struct str s = { 0 };
     const char *slash = strrchr(b->folder->dir, '/'), *model = slash ? slash + 1 : b->folder->dir;
@@ -156,7 +156,7 @@ static void print_json(const struct bench *b, const struct result *r, double rat
     put_field(&s, "tokens_per_s", rate);
     put_field(&s, "ttft_s", r->ttft_s);
     put_field(&s, "load_s", b->load_s);
-    put_field(&s, "bytes_per_token", bytes);
+    put_field(&s, "bytes_per_token", r->bytes);
     put_field(&s, "ops_per_token", (double)b->info->ops_per_token);
     put_field(&s, "frac_read", frac_read);
     put_field(&s, "frac_int8", frac_int8);
@@ -173,12 +173,11 @@ static void print_json(const struct bench *b, const struct result *r, double rat
 static void print_result(const struct bench *b, const struct result *r)
 {
     const double rate = (double)r->n / r->seconds;
-    const double bytes = (double)b->info->bytes_per_token / (double)r->batch + r->kv_bytes;
-    const double frac_read = bytes * rate / r->roof.read_bytes_per_s,
+    const double frac_read = r->bytes * rate / r->roof.read_bytes_per_s,
                  frac_int8 = (double)b->info->ops_per_token * rate / r->roof.int8_ops;
 
     if (b->json) {
-        print_json(b, r, rate, bytes, frac_read, frac_int8);
+        print_json(b, r, rate, frac_read, frac_int8);
         return;
     }
     printf("%-14s batch %-3lld %9.1f tokens/s  %5.1f %% of read bandwidth (%.1f GB/s)  %5.1f %% of "
@@ -197,8 +196,9 @@ static status bench_prompt(struct bench *b, struct session **s, int64_t batch, s
     snprintf(r.test, sizeof r.test, "pp%lld", (long long)b->prompt);
     TRY(measure(b, run_prompt, s, &r, err));
     r.ttft_s = r.seconds / (double)batch;
-    r.kv_bytes =
-        0; /* a prompt's weights are read once per chunk: bytes per token is the decode figure */
+    /* weights are read once a chunk */
+    r.bytes = (double)b->info->bytes_per_token *
+              (double)((b->prompt + PREFILL_CHUNK - 1) / PREFILL_CHUNK) / (double)b->prompt;
     print_result(b, &r);
     return ST_OK;
 }
@@ -209,7 +209,9 @@ static status bench_decode(struct bench *b, struct session **s, int64_t batch, s
 
     snprintf(r.test, sizeof r.test, "tg%lld@%lld", (long long)b->gen, (long long)b->context);
     TRY(measure(b, run_decode, s, &r, err));
-    r.kv_bytes = (double)b->info->kv_bytes_per_token * ((double)b->context + (double)b->gen / 2);
+    /* weights once a step for the whole batch, the cache once a sequence */
+    r.bytes = (double)b->info->bytes_per_token / (double)batch +
+              (double)b->info->kv_bytes_per_token * ((double)b->context + (double)b->gen / 2);
     print_result(b, &r);
     return ST_OK;
 }
@@ -258,6 +260,7 @@ static status run_bench(struct bench *b, const char *model, const struct cli_com
     cfg.prefix_cache = false;
     const int64_t longest = b->prompt > b->context + b->gen ? b->prompt : b->context + b->gen;
     cfg.kv_tokens_max = batch_max * (longest + 128);
+    cfg.context_max = longest + 128;
     TRY(cli_open_engine(model, &cfg, &folder, &b->engine, err));
     b->load_s = seconds_since(start);
     b->folder = &folder;

@@ -91,6 +91,19 @@ static status make_lm(struct lm **out, const struct model_folder *folder,
     return ST_OK;
 }
 
+/* What info says of the device; an ISA text that does not fit stays NULL. */
+static void describe_device(struct lm *lm, const struct backend *be,
+                            const struct engine_config *cfg)
+{
+    struct str isa = { 0 };
+
+    lm->info.device = be->ops->name;
+    lm->info.n_threads = cfg->n_threads > 0 ? cfg->n_threads : (int)os_cpu_count();
+    if (backend_isa_print(cfg->isa, &isa, NULL) == ST_OK)
+        lm->info.isa = arena_strdup(&((struct lm_base *)lm)->arena, str_cstr(&isa));
+    str_fini(&isa);
+}
+
 status lm_open(struct lm **out, const struct model_folder *folder, const struct engine_config *cfg,
                struct err *err)
 {
@@ -107,7 +120,7 @@ status lm_open(struct lm **out, const struct model_folder *folder, const struct 
         return st;
     }
     (*out)->info.context_length = folder->context_length;
-    (*out)->info.device = be->ops->name;
+    describe_device(*out, be, cfg);
     report(cfg, "ready", 1);
     return ST_OK;
 }

@@ -102,16 +102,29 @@ static status load_decoders(struct tokenizer *tok, const struct spm_model *m, st
 
 struct candidate {
     float score;
+    uint32_t left_n, right_n; /* characters */
     int32_t left, right, id;
 };
 
+/* Among equal scores the longer left side comes first, as the reference's converter has it. */
 static int by_score(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
 
     if (a->score != b->score) return a->score < b->score ? 1 : -1;
+    if (a->left_n != b->left_n) return a->left_n < b->left_n ? 1 : -1;
+    if (a->right_n != b->right_n) return a->right_n < b->right_n ? 1 : -1;
+    if (a->id != b->id) return a->id < b->id ? -1 : 1;
     if (a->left != b->left) return a->left < b->left ? -1 : 1;
     return (a->right > b->right) - (a->right < b->right);
+}
+
+static uint32_t characters(const char *p, size_t n)
+{
+    uint32_t chars = 0;
+
+    for (size_t i = 0; i < n; i++) chars += ((unsigned char)p[i] & 0xC0) != 0x80;
+    return chars;
 }
 
 struct candidates {
@@ -137,7 +150,12 @@ static status find_pairs(struct tokenizer *tok, const struct spm_model *m, size_
             c->items = items;
             c->cap = cap;
         }
-        c->items[c->n++] = (struct candidate){ p->score, left, right, (int32_t)id };
+        c->items[c->n++] = (struct candidate){ p->score,
+                                               characters(p->text, cut),
+                                               characters(p->text + cut, p->n - cut),
+                                               left,
+                                               right,
+                                               (int32_t)id };
     }
     return ST_OK;
 }
@@ -147,8 +165,7 @@ static status load_merges(struct tokenizer *tok, const struct spm_model *m, stru
     struct candidates c = { 0 };
     status st = ST_OK;
 
-    for (size_t id = 0; st == ST_OK && id < m->n_pieces; id++)
-        if (m->pieces[id].type == SPM_NORMAL) st = find_pairs(tok, m, id, &c, err);
+    for (size_t id = 0; st == ST_OK && id < m->n_pieces; id++) st = find_pairs(tok, m, id, &c, err);
     if (st == ST_OK) st = bpe_reserve(tok, c.n, err);
     if (st == ST_OK && c.n) qsort(c.items, c.n, sizeof *c.items, by_score);
     for (size_t i = 0; st == ST_OK && i < c.n; i++)

@@ -79,11 +79,9 @@ struct cpu_share {
 };
 struct cpu_share cpu_share(const struct cpu_task *t, size_t n, size_t grain);
 
-/* Work by the piece, where shares would be uneven: counter i < CPU_COUNTERS gives each item once.
- * Worker 0 resets it at the operator's start, and the others take after a cpu_sync. */
-enum { CPU_COUNTERS = 2 };
-void cpu_take_reset(const struct cpu_task *t, int i);
-size_t cpu_take(const struct cpu_task *t, int i);
+/* Work by the piece, where shares would be uneven or a worker may be held up: each item of this
+ * step is given once, in ascending order. */
+size_t cpu_take(const struct cpu_task *t);
 
 static inline const struct tensor *cpu_in(const struct cpu_task *t, int i)
 {

@@ -91,15 +91,14 @@ static status cpu_open(struct backend **out, const struct backend_config *cfg, s
     return ST_OK;
 }
 
-/* ---- memory: the host's own ---- */
+/* ---- memory: the host's own, taken as it is touched (a KV cache is seldom full) ---- */
 
 static status cpu_alloc(struct backend *be, size_t size, struct buffer *out, struct err *err)
 {
     (void)be;
     *out = (struct buffer){ 0 };
-    void *p = mem_alloc_aligned(CPU_ALIGN, size ? size : 1);
+    void *p = mem_map_zeroed(size);
     if (!p) return FAIL(err, ST_NOMEM, "cpu: buffer of %zu bytes", size);
-    memset(p, 0, size);
     *out = (struct buffer){ .handle = p, .host = p, .size = size };
     return ST_OK;
 }
@@ -107,7 +106,7 @@ static status cpu_alloc(struct backend *be, size_t size, struct buffer *out, str
 static void cpu_free(struct backend *be, struct buffer *buf)
 {
     (void)be;
-    mem_free_aligned(buf->host);
+    mem_unmap(buf->host, buf->size);
     *buf = (struct buffer){ 0 };
 }
 

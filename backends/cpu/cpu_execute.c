@@ -146,6 +146,7 @@ status cpu_execute(struct backend *be, struct program *p, const struct step *ste
     TRY(bind_all(p, step, err));
     struct cpu_run run = { .be = (struct cpu_backend *)be, .prog = p, .step = step, .err = err };
 
+    for (int i = 0; i < p->n_steps; i++) atomic_init(&p->counters[i].next, 0);
     atomic_flag_clear(&run.claimed);
     atomic_init(&run.failed_at, INT_MAX);
     pthread_mutex_lock(&run.be->lock);

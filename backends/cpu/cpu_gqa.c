@@ -490,7 +490,6 @@ void cpu_gqa(const struct cpu_task *t)
         return;
     }
     if (!check_all(t, &g)) return;
-    if (t->worker == 0) cpu_take_reset(t, 0);
     prepare_all(t, &g);
     cpu_sync(t);
     if (cpu_in(t, SINK) || t->call->attr.gqa.smooth_softmax) {
@@ -500,7 +499,7 @@ void cpu_gqa(const struct cpu_task *t)
             cpu_to_f32(sinks, cpu_in(t, SINK)->data, cpu_in(t, SINK)->type.dtype, 0, g.heads);
     }
     const size_t n = g.batch * g.kv_heads;
-    for (size_t u = cpu_take(t, 0); u < n; u = cpu_take(t, 0))
+    for (size_t u = cpu_take(t); u < n; u = cpu_take(t))
         attend_unit(t, &g, u / g.kv_heads, u % g.kv_heads, sinks);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linear layers: workers split the panels (output columns), and walk the rows in blocks.
+/* Linear layers: the output is cut into tasks, blocks of rows by groups of panels (columns), which
+ * workers take as they come: a worker that is held up by somebody else's work takes fewer.
  *
  * The blocking never shows in the result: a kernel adds over k in one order whatever the number of
  * rows, so a token gets the same bits alone, beside others, and on any number of threads. */
@@ -10,11 +11,14 @@
 #include "backends/cpu/cpu_ops.h"
 
 enum {
-    ROWS_OWN = 4,              /* up to here each worker prepares the rows for itself: no barrier */
+    ROWS_OWN = KERN_Q8_TILE,   /* up to here each worker prepares the rows for itself: no barrier */
     ROWS_BLOCK = 64,           /* rows a kernel sees at once, when they are short enough */
     X_BLOCK_BYTES = 256 << 10, /* activations of a row block: stay in L2 */
     W_GROUP_BYTES = 256 << 10, /* weights of a panel group: likewise */
-    HALF_PANELS = 16,          /* panels of a group when the output is f16 or bf16 */
+    TASKS_PER_WORKER = 8,
+    TASK_BYTES_MIN = 16 << 10,
+    TASK_BYTES_MAX = 512 << 10,
+    HALF_PANELS = 16, /* panels of a group when the output is f16 or bf16 */
 };
 
 /* Rows as the kernel wants them: f32, or quantised records. */
@@ -41,21 +45,21 @@ struct span {
 static void convert_rows(const struct cpu_linear *l, const struct tensor *x, char *out, float *line,
                          struct span span)
 {
-    const size_t stride = row_stride(l);
+    const size_t stride = row_stride(l), n = span.end - span.begin;
+    struct kern_quantize_args a = {
+        .x_stride = l->k, .out = out, .m = span.m, .k = l->k, .block = l->block
+    };
 
-    for (size_t r = span.begin; r < span.end; r++) {
-        if (!cpu_linear_is_a8(l)) {
-            cpu_to_f32((float *)(void *)(out + r * stride), x->data, x->type.dtype, r * l->k, l->k);
-            continue;
-        }
-        const struct kern_quantize_args a = { .x = cpu_row_f32(x, r * l->k, l->k, line),
-                                              .x_stride = l->k,
-                                              .out = out,
-                                              .m = span.m,
-                                              .first = r,
-                                              .count = 1,
-                                              .k = l->k,
-                                              .block = l->block };
+    if (n == 0) return;
+    if (!cpu_linear_is_a8(l)) {
+        cpu_to_f32((float *)(void *)(out + span.begin * stride), x->data, x->type.dtype,
+                   span.begin * l->k, n * l->k);
+        return;
+    }
+    a.count = x->type.dtype == DT_F32 ? n : 1;
+    for (size_t r = span.begin; r < span.end; r += a.count) {
+        a.x = cpu_row_f32(x, r * l->k, l->k, line);
+        a.first = r;
         kern.quantize_rows_q8(&a);
     }
 }
@@ -165,29 +169,47 @@ static void put_block(const struct cpu_task *t, const struct cpu_linear *l, cons
         cpu_from_f32(out->data, out->type.dtype, (row + r) * l->n + col, tile + r * n, n);
 }
 
-static size_t at_least(size_t n, size_t min) { return n > min ? n : min; }
+static size_t clamp(size_t n, size_t min, size_t max) { return n < min ? min : n > max ? max : n; }
 
-static void run_share(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
-                      size_t m)
+/* The product in tasks: blocks of `rows` rows by groups of `group` panels. */
+struct tiling {
+    size_t rows, group, n_row_blocks, n_groups;
+};
+
+static struct tiling tiling_of(const struct cpu_task *t, const struct cpu_linear *l,
+                               const struct rows *x, size_t m)
 {
     const size_t workers = (size_t)t->n_workers;
-    const bool by_rows = l->n_panels < 4 * workers && m >= 8 * workers;
-    const struct cpu_share all_panels = { 0, l->n_panels }, all_rows = { 0, m };
-    const struct cpu_share panels = by_rows ? all_panels : cpu_share(t, l->n_panels, 1);
-    const struct cpu_share lines = by_rows ? cpu_share(t, m, KERN_Q8_TILE) : all_rows;
-    size_t rows = at_least(X_BLOCK_BYTES / x->stride / KERN_Q8_TILE, 1) * KERN_Q8_TILE;
-    size_t group = at_least(W_GROUP_BYTES / l->panel_bytes, 1);
+    struct tiling g;
 
-    if (rows > ROWS_BLOCK) rows = ROWS_BLOCK;
-    if (m <= rows) group = l->n_panels; /* nothing is read twice */
-    if (cpu_out(t, 0)->type.dtype != DT_F32 && group > HALF_PANELS) group = HALF_PANELS;
-    for (size_t p = panels.begin; p < panels.end; p += group) {
-        const size_t last = p + group < panels.end ? p + group : panels.end;
-        const size_t end = last * KERN_NR < l->n ? last * KERN_NR : l->n;
+    g.rows =
+        clamp(X_BLOCK_BYTES / x->stride, KERN_Q8_TILE, ROWS_BLOCK) / KERN_Q8_TILE * KERN_Q8_TILE;
+    g.n_row_blocks = (m + g.rows - 1) / g.rows;
+    g.group = clamp(W_GROUP_BYTES / l->panel_bytes, 1, l->n_panels);
+    /* One block of rows: weights are read once, so a group need not stay in a cache; it should only
+     * be long enough for the prefetcher, and leave several tasks to each worker. */
+    if (g.n_row_blocks == 1)
+        g.group = workers == 1 ? l->n_panels
+                               : clamp(l->n_panels / (workers * TASKS_PER_WORKER),
+                                       clamp(TASK_BYTES_MIN / l->panel_bytes, 1, l->n_panels),
+                                       clamp(TASK_BYTES_MAX / l->panel_bytes, 1, l->n_panels));
+    if (cpu_out(t, 0)->type.dtype != DT_F32 && g.group > HALF_PANELS) g.group = HALF_PANELS;
+    g.n_groups = (l->n_panels + g.group - 1) / g.group;
+    return g;
+}
 
-        for (size_t r = lines.begin; r < lines.end; r += rows)
-            put_block(t, l, x, r, lines.end - r < rows ? lines.end - r : rows, p,
-                      end - p * KERN_NR);
+/* Consecutive tasks share a group of panels, so that workers side by side read the same weights. */
+static void run_tasks(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
+                      size_t m)
+{
+    const struct tiling g = tiling_of(t, l, x, m);
+
+    for (size_t i = cpu_take(t); i < g.n_groups * g.n_row_blocks; i = cpu_take(t)) {
+        const size_t panel = i / g.n_row_blocks * g.group, row = i % g.n_row_blocks * g.rows;
+        const size_t col = panel * KERN_NR, n = g.group * KERN_NR;
+
+        put_block(t, l, x, row, m - row < g.rows ? m - row : g.rows, panel,
+                  l->n - col < n ? l->n - col : n);
     }
 }
 
@@ -207,7 +229,7 @@ void cpu_linear(const struct cpu_task *t)
     }
     if (m == 0) return;
     const struct rows rows = prepare_rows(t, l, x, m);
-    run_share(t, l, &rows, m);
+    run_tasks(t, l, &rows, m);
 }
 
 status cpu_linear_scratch(const struct op_call *call, const struct prepared *p,

@@ -164,6 +164,8 @@ static status build(struct program *p, const struct segment *seg, struct err *er
     TRY(copy_values(p, seg, err));
     p->steps = ARENA_ARRAY(&p->arena, (size_t)seg->n_nodes + 1, struct cpu_step);
     if (!p->steps) return FAIL(err, ST_NOMEM, "cpu: program");
+    p->counters = mem_alloc_aligned(CPU_ALIGN, ((size_t)seg->n_nodes + 1) * sizeof *p->counters);
+    if (!p->counters) return FAIL(err, ST_NOMEM, "cpu: program");
     for (int i = 0; i < seg->n_nodes; i++) TRY(add_step(p, &seg->nodes[i], err));
     TRY(place_temps(p, seg, err));
     return reserve_scratch(p, err);
@@ -195,6 +197,7 @@ void cpu_discard(struct backend *be, struct program *p)
     for (int i = 0; i < p->n_steps; i++)
         if (p->steps[i].owned) p->steps[i].owned->release(p->steps[i].owned);
     mem_free_aligned(p->temps);
+    mem_free_aligned(p->counters);
     arena_fini(&p->arena);
     mem_free(p);
 }

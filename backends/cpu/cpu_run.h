@@ -16,6 +16,11 @@ struct cpu_value {
     int bound; /* execution number of the last binding */
 };
 
+/* Next item of a step's work, in a cache line of its own. */
+struct cpu_counter {
+    alignas(CPU_ALIGN) atomic_size_t next;
+};
+
 struct cpu_step {
     cpu_op_fn *run;
     struct op_call call; /* own copy; in/out types as at compile time */
@@ -31,6 +36,7 @@ struct program {
     int n_values;
     struct cpu_step *steps;
     int n_steps;
+    struct cpu_counter *counters; /* [n_steps], zero when an execution begins */
     int tokens_max, rows_max, seqs_max;
     bool uses_step; /* some value or operator depends on the step's tables */
     bool uses_kv;
@@ -48,9 +54,6 @@ struct cpu_run {
     status st; /* written once, by whoever wins `claimed` */
     atomic_flag claimed;
     alignas(64) atomic_int failed_at; /* first step that failed, INT_MAX if none */
-    struct {
-        alignas(64) atomic_size_t next;
-    } counter[CPU_COUNTERS];
 };
 
 /* Offsets of the temporaries in one block; *bytes is its size. offset: [n_values], -1 where the

@@ -317,7 +317,7 @@ static void attend_items(const struct cpu_task *t, const struct seqattn *s, cons
     struct item_walk w = { 0 };
     struct item it;
 
-    while (item_at(t, s, &w, cpu_take(t, 0), sinks, &it)) {
+    while (item_at(t, s, &w, cpu_take(t), sinks, &it)) {
         const struct kern_attn_state st =
             cpu_attend_whole(&it.a, it.t0, it.t1, attend_scratch(t, s));
 
@@ -428,7 +428,6 @@ void cpu_seqattn(const struct cpu_task *t)
         return;
     }
     if (!check_seqs(t, &s)) return;
-    if (t->worker == 0) cpu_take_reset(t, 0);
     prepare_all(t, &s);
     cpu_sync(t);
     if (s.sink || t->call->attr.seqattn.smooth_softmax) {

@@ -28,14 +28,10 @@ void cpu_fail(const struct cpu_task *t, status st, const char *fmt, ...)
 
 void cpu_sync(const struct cpu_task *t) { cpu_team_sync(t->run->be->team); }
 
-void cpu_take_reset(const struct cpu_task *t, int i)
+size_t cpu_take(const struct cpu_task *t)
 {
-    atomic_store_explicit(&t->run->counter[i].next, 0, memory_order_relaxed);
-}
-
-size_t cpu_take(const struct cpu_task *t, int i)
-{
-    return atomic_fetch_add_explicit(&t->run->counter[i].next, 1, memory_order_relaxed);
+    return atomic_fetch_add_explicit(&t->run->prog->counters[t->index].next, 1,
+                                     memory_order_relaxed);
 }
 
 struct cpu_share cpu_share(const struct cpu_task *t, size_t n, size_t grain)

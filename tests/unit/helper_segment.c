@@ -10,7 +10,8 @@ int sb_value(struct segment_builder *b, enum seg_role role, enum dtype dt, const
 
     assert(b->n_values < SB_MAX);
     *v = (struct seg_value){ .name = "v", .role = role, .data = data, .type.dtype = dt };
-    for (; dims[v->type.ndim] != -100; v->type.ndim++) v->type.dim[v->type.ndim] = dims[v->type.ndim];
+    for (; dims[v->type.ndim] != -100; v->type.ndim++)
+        v->type.dim[v->type.ndim] = dims[v->type.ndim];
     return b->n_values++;
 }
 
@@ -35,8 +36,9 @@ void sb_node(struct segment_builder *b, enum op_kind op, const union op_attrs *a
 
     assert(i < SB_MAX);
     *n = (struct seg_node){ .in = b->in_index[i], .out = b->out_index[i] };
-    n->call = (struct op_call){ .op = op, .version = 21, .node = "node", .in = b->in[i],
-                                .out = b->out[i] };
+    n->call = (struct op_call){
+        .op = op, .version = 21, .node = "node", .in = b->in[i], .out = b->out[i]
+    };
     if (attr) n->call.attr = *attr;
     n->call.n_in = args(b, in, b->in_index[i], b->in[i]);
     n->call.n_out = args(b, out, b->out_index[i], b->out[i]);
@@ -55,9 +57,13 @@ void sb_bind(struct segment_builder *b, int value, int64_t n, void *data)
 
 struct segment sb_segment(struct segment_builder *b, int tokens_max, int rows_max, int seqs_max)
 {
-    return (struct segment){ .values = b->values, .n_values = b->n_values, .nodes = b->nodes,
-                             .n_nodes = b->n_nodes, .tokens_max = tokens_max,
-                             .rows_max = rows_max, .seqs_max = seqs_max };
+    return (struct segment){ .values = b->values,
+                             .n_values = b->n_values,
+                             .nodes = b->nodes,
+                             .n_nodes = b->n_nodes,
+                             .tokens_max = tokens_max,
+                             .rows_max = rows_max,
+                             .seqs_max = seqs_max };
 }
 
 static uint32_t next(uint32_t *s)

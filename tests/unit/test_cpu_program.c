@@ -28,10 +28,14 @@ struct kind {
     int bits, accuracy_level, block;
 };
 
-static int mlp_linear(struct mlp *m, const struct kind *k, int which, int in, int64_t n, int64_t kdim)
+static int mlp_linear(struct mlp *m, const struct kind *k, int which, int in, int64_t n,
+                      int64_t kdim)
 {
     struct segment_builder *b = &m->b;
-    union op_attrs a = { .linear = { .k = kdim, .n = n, .bits = k->bits, .block_size = k->block,
+    union op_attrs a = { .linear = { .k = kdim,
+                                     .n = n,
+                                     .bits = k->bits,
+                                     .block_size = k->block,
                                      .accuracy_level = k->accuracy_level } };
     const int out = sb_value(b, SEG_TEMP, DT_F32, SB_DIMS(DIM_TOKENS, n), NULL);
 
@@ -41,8 +45,8 @@ static int mlp_linear(struct mlp *m, const struct kind *k, int which, int in, in
         return out;
     }
     const int64_t blocks = (kdim + k->block - 1) / k->block;
-    const int w = sb_value(b, SEG_CONST, DT_U8, SB_DIMS(n, blocks, k->block * k->bits / 8),
-                           m->wq[which]);
+    const int w =
+        sb_value(b, SEG_CONST, DT_U8, SB_DIMS(n, blocks, k->block * k->bits / 8), m->wq[which]);
     const int s = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(n, blocks), m->scales[which]);
     sb_node(b, OP_LINEAR, &a, SB_LIST(in, w, s), SB_LIST(out));
     return out;
@@ -84,7 +88,8 @@ static void mlp_run(struct mlp *m, float *x, int n, float *y)
 
     sb_bind(&m->b, m->x, n, x);
     sb_bind(&m->b, m->y, n, y);
-    const struct step step = { .n_tokens = n, .bindings = m->b.bindings,
+    const struct step step = { .n_tokens = n,
+                               .bindings = m->b.bindings,
                                .n_bindings = m->b.n_bindings };
     if (m->be->ops->execute(m->be, m->prog, &step, &err) != ST_OK) fail_msg("%s", err.text);
 }
@@ -95,8 +100,9 @@ static void mlp_close(struct mlp *m)
     m->be->ops->close(m->be);
 }
 
-static const struct kind kinds[] = { { 0, 0, 0 },  { 4, 4, 32 }, { 4, 0, 32 },
-                                     { 8, 4, 16 }, { 8, 0, 64 } };
+static const struct kind kinds[] = {
+    { 0, 0, 0 }, { 4, 4, 32 }, { 4, 0, 32 }, { 8, 4, 16 }, { 8, 0, 64 }
+};
 
 static struct mlp mlp;
 static float x[TOKENS * HIDDEN], y[TOKENS * HIDDEN], z[TOKENS * HIDDEN];
@@ -127,8 +133,7 @@ static void row_bits_do_not_depend_on_other_rows(void **state)
         for (size_t s = 0; s < COUNT(sizes); s++)
             for (int at = 0; at + sizes[s] <= TOKENS; at += sizes[s] + 13) {
                 mlp_run(&mlp, x + at * HIDDEN, sizes[s], z);
-                assert_memory_equal(y + at * HIDDEN, z,
-                                    (size_t)(sizes[s] * HIDDEN) * sizeof *y);
+                assert_memory_equal(y + at * HIDDEN, z, (size_t)(sizes[s] * HIDDEN) * sizeof *y);
             }
         mlp_close(&mlp);
     }
@@ -246,8 +251,9 @@ static void constants_that_do_not_fit_are_refused(void **state)
     struct backend *be;
     struct prepared *p;
     struct tensor in[4] = { 0 }, out = { 0 };
-    struct op_call c = { .op = OP_LINEAR, .node = "lin", .attr = a, .n_in = 4, .n_out = 1,
-                         .in = in, .out = &out };
+    struct op_call c = {
+        .op = OP_LINEAR, .node = "lin", .attr = a, .n_in = 4, .n_out = 1, .in = in, .out = &out
+    };
     struct err err = { 0 };
 
     (void)state;

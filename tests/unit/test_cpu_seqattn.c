@@ -13,7 +13,13 @@
 
 #include "tests/unit/helper_segment.h"
 
-enum { POS_MAX = 1400, SEQS = 3, HEADS_MAX = 12, DIM_MAX = 32, WIDTH_MAX = 3 * HEADS_MAX * DIM_MAX };
+enum {
+    POS_MAX = 1400,
+    SEQS = 3,
+    HEADS_MAX = 12,
+    DIM_MAX = 32,
+    WIDTH_MAX = 3 * HEADS_MAX * DIM_MAX
+};
 
 struct setup {
     int heads, kv_heads, dim, rot_dim, page_tokens;
@@ -43,26 +49,26 @@ static float cos_t[POS_MAX * DIM_MAX / 2], sin_t[POS_MAX * DIM_MAX / 2];
 static float sinks[HEADS_MAX], q_norm[DIM_MAX], k_norm[DIM_MAX];
 static float rows[SEQS][POS_MAX * WIDTH_MAX]; /* packed q|k|v of each position */
 
-static int width_of(const struct setup *s)
-{
-    return (s->heads + 2 * s->kv_heads) * s->dim;
-}
+static int width_of(const struct setup *s) { return (s->heads + 2 * s->kv_heads) * s->dim; }
 
 static void build(struct attn *a)
 {
     struct segment_builder *b = &a->b;
     const struct setup *s = &a->s;
     const int64_t q = s->heads * s->dim, kv = s->kv_heads * s->dim, half = s->rot_dim / 2;
-    union op_attrs at = { .seqattn = { .layer = 1, .num_heads = s->heads,
-                                       .kv_num_heads = s->kv_heads, .head_dim = s->dim,
-                                       .window = s->window, .softcap = s->softcap,
+    union op_attrs at = { .seqattn = { .layer = 1,
+                                       .num_heads = s->heads,
+                                       .kv_num_heads = s->kv_heads,
+                                       .head_dim = s->dim,
+                                       .window = s->window,
+                                       .softcap = s->softcap,
                                        .do_rotary = s->rot_dim > 0,
                                        .interleaved = s->interleaved,
                                        .qk_norm_epsilon = 1e-6f } };
     int in[11] = { 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -100 };
 
-    a->v_in[0] = in[0] = sb_value(b, SEG_INPUT, DT_F32,
-                                  SB_DIMS(DIM_TOKENS, s->separate ? q : q + 2 * kv), NULL);
+    a->v_in[0] = in[0] =
+        sb_value(b, SEG_INPUT, DT_F32, SB_DIMS(DIM_TOKENS, s->separate ? q : q + 2 * kv), NULL);
     for (int i = 1; s->separate && i < 3; i++)
         a->v_in[i] = in[i] = sb_value(b, SEG_INPUT, DT_F32, SB_DIMS(DIM_TOKENS, kv), NULL);
     if (s->rot_dim) in[3] = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(POS_MAX, half), cos_t);
@@ -84,11 +90,15 @@ static void make_store(struct attn *a)
     a->layer[0] = a->layer[1] = (struct kv_layer){ s->kv_heads, s->dim, 0, half };
     a->layer[1].k_offset += 2 * half;
     a->layer[1].v_offset += 2 * half;
-    a->kv = (struct kv_store){ .buf = &a->store, .page_bytes = 4 * half,
-                               .page_tokens = s->page_tokens, .n_pages = per_seq * SEQS,
-                               .n_layers = 2, .dtype = s->kv, .layers = a->layer };
-    assert_int_equal(a->be->ops->alloc(a->be, a->kv.page_bytes * (size_t)a->kv.n_pages, &a->store,
-                                       &err), ST_OK);
+    a->kv = (struct kv_store){ .buf = &a->store,
+                               .page_bytes = 4 * half,
+                               .page_tokens = s->page_tokens,
+                               .n_pages = per_seq * SEQS,
+                               .n_layers = 2,
+                               .dtype = s->kv,
+                               .layers = a->layer };
+    assert_int_equal(
+        a->be->ops->alloc(a->be, a->kv.page_bytes * (size_t)a->kv.n_pages, &a->store, &err), ST_OK);
     memset(a->store.host, 0xff, a->store.size); /* NaN everywhere that was not written */
     for (int q = 0; q < SEQS; q++)
         for (int p = 0; p < per_seq; p++)
@@ -128,8 +138,9 @@ static void attn_step(struct attn *a, const int *n, float *const *out)
 
     for (int q = 0; q < SEQS; q++) {
         if (n[q] == 0) continue;
-        seqs[n_seqs++] = (struct step_seq){ .first = total, .n_tokens = n[q],
-                                            .n_past = a->n_past[q], .pages = a->pages[q] };
+        seqs[n_seqs++] = (struct step_seq){
+            .first = total, .n_tokens = n[q], .n_past = a->n_past[q], .pages = a->pages[q]
+        };
         for (int t = 0; t < n[q]; t++, total++) {
             const float *row = rows[q] + (a->n_past[q] + t) * w;
             if (s->separate) {
@@ -143,8 +154,12 @@ static void attn_step(struct attn *a, const int *n, float *const *out)
     }
     for (int i = 0; i < (s->separate ? 3 : 1); i++) sb_bind(&a->b, a->v_in[i], total, in[i]);
     sb_bind(&a->b, a->v_out, total, y);
-    const struct step step = { .n_tokens = total, .n_seqs = n_seqs, .seqs = seqs, .kv = &a->kv,
-                               .bindings = a->b.bindings, .n_bindings = a->b.n_bindings };
+    const struct step step = { .n_tokens = total,
+                               .n_seqs = n_seqs,
+                               .seqs = seqs,
+                               .kv = &a->kv,
+                               .bindings = a->b.bindings,
+                               .n_bindings = a->b.n_bindings };
     if (a->be->ops->execute(a->be, a->prog, &step, &err) != ST_OK) fail_msg("%s", err.text);
     for (int q = 0, at = 0; q < SEQS; q++) {
         if (n[q] && out[q]) memcpy(out[q], y + at * q_w, (size_t)(n[q] * q_w) * 4);
@@ -182,7 +197,8 @@ static void rope(const struct setup *s, double *x, int pos)
     }
 }
 
-static void load_head(const struct setup *s, const float *from, const float *norm, int pos, double *x)
+static void load_head(const struct setup *s, const float *from, const float *norm, int pos,
+                      double *x)
 {
     double sum = 0;
 
@@ -251,7 +267,8 @@ static void check_setup(const struct setup *s, int total, int chunk, double tol)
             for (int d = 0; d < s->dim; d++) {
                 const double got = (double)out_a[(pos * s->heads + h) * s->dim + d];
                 if (!(fabs(got - want[d]) <= tol))
-                    fail_msg("position %d head %d dim %d: %g, expected %g", pos, h, d, got, want[d]);
+                    fail_msg("position %d head %d dim %d: %g, expected %g", pos, h, d, got,
+                             want[d]);
             }
         }
 }
@@ -317,8 +334,7 @@ static void decode_gives_the_bits_of_prefill(void **state)
     for (int threads = 1; threads <= 4; threads++) {
         attn_open(&two, &plain, threads);
         run_alone(&two, 2, total - 20, total, out_b);
-        for (int t = total - 20; t < total; t++)
-            run_alone(&two, 2, 1, 1, out_b + t * q_w);
+        for (int t = total - 20; t < total; t++) run_alone(&two, 2, 1, 1, out_b + t * q_w);
         attn_close(&two);
         assert_memory_equal(out_a, out_b, (size_t)(total * q_w) * sizeof *out_a);
     }
@@ -359,8 +375,12 @@ static status step_status(struct attn *a, const struct step_seq *seq, struct err
 
     sb_bind(&a->b, a->v_in[0], seq->n_tokens, in);
     sb_bind(&a->b, a->v_out, seq->n_tokens, y);
-    const struct step step = { .n_tokens = seq->n_tokens, .n_seqs = 1, .seqs = seq, .kv = &a->kv,
-                               .bindings = a->b.bindings, .n_bindings = a->b.n_bindings };
+    const struct step step = { .n_tokens = seq->n_tokens,
+                               .n_seqs = 1,
+                               .seqs = seq,
+                               .kv = &a->kv,
+                               .bindings = a->b.bindings,
+                               .n_bindings = a->b.n_bindings };
     return a->be->ops->execute(a->be, a->prog, &step, err);
 }
 

@@ -86,8 +86,8 @@ static void idle_team_uses_no_cpu(void **state)
     os_sleep_ns(200000000);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     cpu_team_close(team);
-    const double used = (double)(after.tv_sec - before.tv_sec) +
-                        (double)(after.tv_nsec - before.tv_nsec) * 1e-9;
+    const double used =
+        (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) * 1e-9;
     assert_true(used < 0.02);
 }
 

@@ -68,6 +68,23 @@ void *mem_alloc_aligned(size_t alignment, size_t size)
 
 void mem_free_aligned(void *p) { free(p); }
 
+void *mem_map_zeroed(size_t size)
+{
+    const size_t n = size ? size : 1;
+
+    if (!mem_admit()) return NULL;
+    void *p =
+        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    if (n >= HUGE_PAGE_BYTES) (void)madvise(p, n, MADV_HUGEPAGE);
+    return p;
+}
+
+void mem_unmap(void *p, size_t size)
+{
+    if (p) (void)munmap(p, size ? size : 1);
+}
+
 char *mem_strdup(const char *s) { return mem_strndup(s, strlen(s)); }
 
 char *mem_strndup(const char *s, size_t n)

@@ -18,6 +18,11 @@ void mem_free(void *p);
 void *mem_alloc_aligned(size_t alignment, size_t size);
 void mem_free_aligned(void *p);
 
+/* Zeroed pages from the system, taken one by one as they are first touched: for large tables of
+ * which only a part may be used. NULL on failure; give back with the same size. */
+void *mem_map_zeroed(size_t size);
+void mem_unmap(void *p, size_t size);
+
 /* Copies; NULL on failure. mem_strndup adds a NUL. */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);

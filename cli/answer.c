@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/answer.h"
+#include "cli/cli.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -82,7 +83,8 @@ static size_t take(struct inbox *box, int32_t ids[256], bool *done, bool *resume
 struct printer {
     struct token_stream *stream;
     struct answer *out;
-    bool print;
+    bool print, progress;
+    size_t n_prompt;
 };
 
 static status print_piece(struct printer *p, const struct str *piece)
@@ -108,6 +110,16 @@ static status print_ids(struct printer *p, const int32_t *ids, size_t n, bool la
     return st;
 }
 
+/* A prompt that takes longer than half a second to read gets a bar. */
+static void show_prefill(const struct printer *p, const struct generation *gen, uint64_t start_ns,
+                         bool answered)
+{
+    const double done = (double)generation_prefilled(gen) / (double)p->n_prompt;
+
+    if (!p->progress || os_now_ns() - start_ns < 500000000) return;
+    cli_progress(NULL, "reading the prompt", answered ? 1 : done < 1 ? done : 0.999);
+}
+
 /* Prints until the generation is done. */
 static status pump(struct printer *p, struct inbox *box, struct generation *gen, uint64_t start_ns,
                    struct err *err)
@@ -120,6 +132,7 @@ static status pump(struct printer *p, struct inbox *box, struct generation *gen,
     while (!done) {
         const size_t n = take(box, ids, &done, &resume);
         if (n) last_ns = os_now_ns();
+        if (!first_ns) show_prefill(p, gen, start_ns, n > 0 || done);
         if (n && !first_ns) first_ns = last_ns;
         p->out->n_generated += (int32_t)n;
         if (st == ST_OK) st = print_ids(p, ids, n, done, err);
@@ -166,7 +179,9 @@ status answer_generate(struct engine *e, const struct tokenizer *tok,
                        struct answer *out, struct err *err)
 {
     struct inbox box = { .lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER };
-    struct printer p = { .out = out, .print = opt->print };
+    struct printer p = {
+        .out = out, .print = opt->print, .progress = opt->progress, .n_prompt = prompt->n
+    };
     struct sigaction act = { .sa_handler = on_interrupt }, old;
     status st;
 

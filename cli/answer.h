@@ -18,7 +18,8 @@ struct answer_options {
     int64_t max_tokens; /* 0 = to the context's end */
     const int32_t *stop_ids;
     size_t n_stop;
-    bool print; /* stream to stdout as it comes */
+    bool print;    /* stream to stdout as it comes */
+    bool progress; /* a bar while a long prompt is read */
 };
 
 /* Generates from `prompt` ids; Ctrl-C (SIGINT) stops the answer. Zero-initialise; answer_fini. */

@@ -73,6 +73,10 @@ status cli_open_folder(const char *model, struct model_folder *out, struct err *
 status cli_open_engine(const char *model, const struct engine_config *cfg,
                        struct model_folder *folder, struct engine **out, struct err *err);
 
+/* Draws a bar on stderr, at most ten times a second; wiped when fraction reaches 1. Fits
+ * engine_progress_fn. */
+void cli_progress(void *user, const char *what, double fraction);
+
 /* ---- input and output ---- */
 
 /* The next line of stdin without its newline; false at the end. `line` is cleared first. At most 64

@@ -23,7 +23,7 @@ struct chat {
     int32_t stop_ids[MODEL_EOS_MAX + 1];
     size_t n_stop;
     double load_ms;
-    bool color;
+    bool color, progress;
 };
 
 /* ---- sampling ---- */
@@ -96,7 +96,8 @@ static status turn(struct chat *c, const char *text, struct answer *out, struct 
                                         .max_tokens = c->opt.max_tokens,
                                         .stop_ids = c->stop_ids,
                                         .n_stop = c->n_stop,
-                                        .print = !c->opt.json };
+                                        .print = !c->opt.json,
+                                        .progress = c->progress };
     status st = c->opt.raw ? ST_OK : add_message(c, "user", text, strlen(text), err);
 
     if (st == ST_OK) st = encode_prompt(c, text, &ids, err);
@@ -252,6 +253,7 @@ static status chat_open(struct chat *c, const char *model, const struct cli_comm
         fprintf(stderr, "cupola: runs in its dense form, slower: %s\n",
                 engine_info(c->engine)->why_dense);
     c->color = isatty(STDOUT_FILENO);
+    c->progress = common->progress || isatty(STDERR_FILENO);
     return start_conversation(c, err);
 }
 

@@ -8,7 +8,7 @@
 enum { LINE_BYTES_MAX = 64 << 20, BAR_WIDTH = 30 };
 
 /* One line, redrawn at most ten times a second and at the end. */
-static void show_progress(void *user, const char *what, double fraction)
+void cli_progress(void *user, const char *what, double fraction)
 {
     static uint64_t last_ns;
     const uint64_t now = os_now_ns();
@@ -21,7 +21,7 @@ static void show_progress(void *user, const char *what, double fraction)
     for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < filled ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
     fprintf(stderr, "\r\033[K[%s] %3.0f%% %s", bar, fraction * 100, what);
-    if (str_equal(what, "ready")) fputs("\r\033[K", stderr);
+    if (fraction >= 1) fputs("\r\033[K", stderr);
     fflush(stderr);
 }
 
@@ -35,7 +35,7 @@ struct engine_config cli_engine_config(const struct cli_common *c)
     cfg.precision = c->precision;
     cfg.kv_dtype = c->kv_dtype;
     cfg.dense = c->dense;
-    if (c->progress || isatty(STDERR_FILENO)) cfg.progress = show_progress;
+    if (c->progress || isatty(STDERR_FILENO)) cfg.progress = cli_progress;
     return cfg;
 }
 

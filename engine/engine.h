@@ -120,6 +120,9 @@ void generation_cancel(struct generation *g);
 void generation_stop_choice(struct generation *g, int choice);
 /* After the sink said it was full. */
 void generation_resume(struct generation *g);
+/* Prompt tokens that have been through the model so far, for a progress display. From any thread.
+ */
+int64_t generation_prefilled(const struct generation *g);
 /* Gives up the caller's reference. No sink call happens after generation_wait or after the last
  * choice's finish event. */
 void generation_unref(struct generation *g);

@@ -238,3 +238,5 @@ void choice_push(struct choice *c, int32_t id)
     c->tokens[c->n_tokens++] = id;
     if (c->counts.generated) c->counts.generated[id]++;
 }
+
+int64_t generation_prefilled(const struct generation *g) { return atomic_load(&g->prefilled); }

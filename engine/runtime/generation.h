@@ -55,8 +55,9 @@ struct generation {
     void *user;
     int n_choices, n_open; /* n_open: not DONE */
     bool started;
-    struct choice *feeder; /* the choice that feeds (or last fed) the prompt for all */
-    struct err error;      /* of the first choice that failed */
+    struct choice *feeder;  /* the choice that feeds (or last fed) the prompt for all */
+    struct err error;       /* of the first choice that failed */
+    atomic_llong prefilled; /* prompt tokens of the feeder done so far, for progress */
     atomic_bool cancelled;
     atomic_bool attention; /* a flag of it or of its choices was set */
     pthread_mutex_t lock;  /* guards finished, and that engine is valid while it is false */

@@ -187,6 +187,11 @@ static void scheduler_step(struct engine *e)
         for (int i = 0; i < s->n_stepped; i++) choice_fail(s, s->stepped[i], &err);
         return;
     }
+    for (int i = 0; i < s->n_stepped; i++) {
+        struct generation *g = s->stepped[i]->gen;
+        const int64_t done = s->stepped[i]->seq.length;
+        atomic_store(&g->prefilled, done < g->n_prompt ? done : g->n_prompt);
+    }
     if (e->cfg.prefix_cache)
         for (int i = 0; i < s->n_stepped; i++)
             sequence_publish(&s->stepped[i]->seq, s->stepped[i]->tokens);

@@ -41,7 +41,8 @@ static void announce(struct tool_parser *p)
     p->sink->call(p->sink->user, p->n_calls, str_cstr(&p->name), p->name.len);
 }
 
-/* A call is one from its first byte of arguments on (once its name is known), however the text was cut. */
+/* A call is one from its first byte of arguments on (once its name is known), however the text
+ * was cut. */
 static void announce_early(struct tool_parser *p)
 {
     if (p->has_name && !p->quoted_arguments && p->arguments.len > 0) announce(p);

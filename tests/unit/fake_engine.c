@@ -217,9 +217,15 @@ status engine_submit(struct engine *e, const struct gen_request *req, struct gen
     atomic_fetch_add(&fake_counts.running, 1);
     atomic_fetch_add(&e->live, 1);
     *out = g;
-    if (thread_start(&g->thread, "fake", play, g, err) != ST_OK) abort();
-    pthread_detach(g->thread.handle);
-    return ST_OK;
+    const status st = thread_start(&g->thread, "fake", play, g, err);
+    if (st == ST_OK) {
+        pthread_detach(g->thread.handle);
+        return ST_OK;
+    }
+    atomic_fetch_sub(&fake_counts.running, 1);
+    atomic_fetch_sub(&e->live, 1);
+    free(g);
+    return st;
 }
 
 void generation_cancel(struct generation *g)

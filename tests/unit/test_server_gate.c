@@ -219,6 +219,15 @@ static void cross_site_requests(void **state)
           { HOST, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest",
             "empty" },
           .state_route = true },
+    };
+
+    (void)state;
+    run(cases, COUNT(cases), &local);
+}
+
+static void bodies_from_pages(void **state)
+{
+    static const struct gate_case cases[] = {
         { "28 text/plain from a page",
           { HOST, "Origin", "http://127.0.0.1:8080", "Content-Type", "text/plain" },
           .post = true,
@@ -287,6 +296,7 @@ int main(void)
         cmocka_unit_test(framing),
         cmocka_unit_test(origins),
         cmocka_unit_test(cross_site_requests),
+        cmocka_unit_test(bodies_from_pages),
         cmocka_unit_test(keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A loaded language model behind one vtable: the lowered form on paged KV, or the graph as it is on dense state. What schedulers and sessions step. */
+/* A loaded language model behind one vtable: the lowered form on paged KV, or the graph as it is on
+ * dense state. What schedulers and sessions step. */
 #pragma once
 #include "backends/backend.h"
 #include "engine/engine.h"
@@ -12,14 +13,15 @@ struct lm_kv_shape {
 };
 
 struct lm_info {
-    int64_t vocab, hidden;      /* 0 where the graph has no such output/input */
-    int64_t width;              /* floats of one output row: vocab, or hidden when hidden_only */
-    int64_t context_length;     /* of the model; 0 unknown */
-    bool paged;                 /* true: K/V live in kv_store pages; false: each sequence has a dense state */
+    int64_t vocab, hidden;  /* 0 where the graph has no such output/input */
+    int64_t width;          /* floats of one output row: vocab, or hidden when hidden_only */
+    int64_t context_length; /* of the model; 0 unknown */
+    bool paged; /* true: K/V live in kv_store pages; false: each sequence has a dense state */
     bool takes_embeds, hidden_only;
-    bool whole_prompt;          /* dense only: any split of the prompt is allowed when false */
-    const char *why_dense;      /* NULL when paged */
-    int64_t long_threshold;     /* sequences longer than this use the long rotary tables; 0 = no such tables */
+    bool whole_prompt;      /* dense only: any split of the prompt is allowed when false */
+    const char *why_dense;  /* NULL when paged */
+    int64_t long_threshold; /* sequences longer than this use the long rotary tables; 0 = no such
+                               tables */
     int n_kv_layers;
     const struct lm_kv_shape *kv_shapes; /* [n_kv_layers] */
     uint64_t weight_bytes, bytes_per_token, ops_per_token;
@@ -31,13 +33,13 @@ struct lm_info {
 /* One step: several sequences' new tokens in one run. */
 struct lm_step {
     int32_t n_tokens, n_seqs, n_rows;
-    const int32_t *ids;           /* [n_tokens]; NULL when embeds are given */
-    const float *embeds;          /* [n_tokens, hidden] or NULL */
-    const struct step_seq *seqs;  /* [n_seqs]; pages NULL when not paged */
-    void *const *states;          /* [n_seqs] dense states (NULL entries when paged) */
-    const int32_t *rows;          /* [n_rows] ascending token indices whose rows are wanted */
-    const struct kv_store *kv;    /* NULL when not paged */
-    float *out;                   /* [n_rows, width] */
+    const int32_t *ids;          /* [n_tokens]; NULL when embeds are given */
+    const float *embeds;         /* [n_tokens, hidden] or NULL */
+    const struct step_seq *seqs; /* [n_seqs]; pages NULL when not paged */
+    void *const *states;         /* [n_seqs] dense states (NULL entries when paged) */
+    const int32_t *rows;         /* [n_rows] ascending token indices whose rows are wanted */
+    const struct kv_store *kv;   /* NULL when not paged */
+    float *out;                  /* [n_rows, width] */
 };
 
 struct lm_ops {
@@ -46,7 +48,8 @@ struct lm_ops {
     /* Dense state of one sequence (empty); *state NULL when paged. */
     status (*state_create)(struct lm *lm, void **state, struct err *err);
     void (*state_destroy)(struct lm *lm, void *state);
-    /* Forgets what lies past `length` positions. ST_UNSUPPORTED when the state cannot go back (then the caller feeds everything anew). */
+    /* Forgets what lies past `length` positions. ST_UNSUPPORTED when the state cannot go back (then
+     * the caller feeds everything anew). */
     status (*state_rewind)(struct lm *lm, void *state, int64_t length, struct err *err);
     void (*close)(struct lm *lm);
 };
@@ -58,6 +61,7 @@ struct lm {
     struct backend *backend; /* for KV pages: alloc/free */
 };
 
-/* Imports, runs the passes, plans, packs and compiles. cfg->dense forces the dense form. Step bounds come from cfg (batch_max, chunk_tokens).
- * Close with lm->ops->close. */
-status lm_open(struct lm **out, const struct model_folder *folder, const struct engine_config *cfg, struct err *err);
+/* Imports, runs the passes, plans, packs and compiles. cfg->dense forces the dense form. Step
+ * bounds come from cfg (batch_max, chunk_tokens). Close with lm->ops->close. */
+status lm_open(struct lm **out, const struct model_folder *folder, const struct engine_config *cfg,
+               struct err *err);

@@ -100,8 +100,8 @@ struct gen_request {
     int32_t max_tokens; /* per choice; <= 0: to the context's end */
     int32_t min_tokens; /* stop tokens are masked before */
     int n;              /* choices; 0 = 1 */
-    const int32_t *stop_ids;
-    size_t n_stop;
+    const int32_t *stop_ids; /* tokens that end a choice: the folder's eos_ids too, if they shall */
+    size_t n_stop;           /* at most ENGINE_STOP_MAX */
     struct sampling sampling;
     gen_sink_fn *sink;
     void *user;
@@ -115,8 +115,8 @@ status engine_submit(struct engine *e, const struct gen_request *req, struct gen
                      struct err *err);
 /* From any thread; the work stops within one step, and every open choice gets FINISH_CANCELLED. */
 void generation_cancel(struct generation *g);
-/* Cancels one choice (a stop string was found in its text); it gets no further event but its
- * finish. */
+/* Ends one choice (a stop string was found in its text); it gets no further event but its finish,
+ * FINISH_STOP. */
 void generation_stop_choice(struct generation *g, int choice);
 /* After the sink said it was full. */
 void generation_resume(struct generation *g);

@@ -311,6 +311,38 @@ static void a_full_sink_loses_nothing(void **state)
     }
 }
 
+static bool refuse_once(void *user, const struct gen_event *ev)
+{
+    struct collect *c = user;
+
+    if (ev->finish == FINISH_NONE && c->refused == 0) {
+        c->refused++;
+        return false;
+    }
+    return collect_sink(user, ev);
+}
+
+/* Nothing else is going on, so nothing else wakes the worker. */
+static void one_resume_is_enough(void **state)
+{
+    struct bench b = bench_default();
+    struct engine_stats stats = { 0 };
+
+    (void)state;
+    bench_open(&b);
+    struct job *j = job_create(100, 1, 50);
+    j->req.sink = refuse_once;
+    job_submit(&b, j);
+    while (stats.steps < 3) { /* 100 tokens in steps of 40 */
+        os_sleep_ns(1000000);
+        engine_stats(b.engine, &stats);
+    }
+    os_sleep_ns(10000000);
+    generation_resume(j->gen);
+    job_finish(&b, j);
+    bench_close(&b);
+}
+
 static bool refuse_all(void *user, const struct gen_event *ev)
 {
     struct collect *c = user;
@@ -413,6 +445,7 @@ int main(void)
         cmocka_unit_test(a_row_of_nan_ends_one_choice_only),
         cmocka_unit_test(closing_cancels_what_runs),
         cmocka_unit_test(a_full_sink_loses_nothing),
+        cmocka_unit_test(one_resume_is_enough),
         cmocka_unit_test(a_paused_choice_gives_its_seat_away),
         cmocka_unit_test(a_choice_stopped_in_its_sink_leaves_the_others),
     };

@@ -289,6 +289,50 @@ static void the_oldest_never_gives_its_pages_up(void **state)
     bench_close(&b);
 }
 
+/* The order in which timelines are begun, by their first token. */
+struct order_watch {
+    int32_t first[64];
+    int n;
+};
+
+static status order_hook(void *user, const struct lm_step *step, struct err *err)
+{
+    struct order_watch *w = user;
+
+    (void)err;
+    for (int32_t i = 0; i < step->n_seqs && w->n < 64; i++)
+        if (step->seqs[i].n_past == 0) w->first[w->n++] = step->ids[step->seqs[i].first];
+    return ST_OK;
+}
+
+/* Two run, the younger loses its pages; it comes back before a third that has waited for a seat. */
+static void who_lost_its_pages_goes_before_the_younger(void **state)
+{
+    struct bench b = bench_default();
+    struct order_watch watch = { 0 };
+    struct job *jobs[3];
+
+    (void)state;
+    b.cfg.kv_tokens_max = 6 * KV_PAGE_TOKENS;
+    b.cfg.batch_max = 2;
+    b.cfg.prefix_cache = false;
+    bench_open(&b);
+    fake_lm_hook(b.lm, order_hook, &watch);
+    turn_take(&b.engine->turn);
+    for (int i = 0; i < 3; i++) {
+        jobs[i] = job_create(20, i + 1, i < 2 ? 300 : 5);
+        job_submit(&b, jobs[i]);
+    }
+    const int32_t second = jobs[1]->prompt[0], third = jobs[2]->prompt[0];
+    turn_give(&b.engine->turn);
+    for (int i = 0; i < 3; i++) job_finish(&b, jobs[i]);
+    assert_true(watch.n >= 4); /* the second was begun twice */
+    for (int i = 0; i + 1 < watch.n; i++) assert_true(watch.first[i] != third);
+    assert_int_equal(watch.first[watch.n - 1], third);
+    assert_int_equal(watch.first[watch.n - 2], second);
+    bench_close(&b);
+}
+
 static void a_request_that_needs_every_page_runs(void **state)
 {
     struct bench b = bench_default();
@@ -498,6 +542,7 @@ int main(void)
         cmocka_unit_test(an_answer_fed_back_is_found),
         cmocka_unit_test(when_pages_run_out_nothing_is_lost),
         cmocka_unit_test(the_oldest_never_gives_its_pages_up),
+        cmocka_unit_test(who_lost_its_pages_goes_before_the_younger),
         cmocka_unit_test(a_request_that_needs_every_page_runs),
         cmocka_unit_test(a_request_waits_for_a_sessions_pages),
         cmocka_unit_test(crossing_the_rotary_threshold_feeds_everything_anew),

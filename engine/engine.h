@@ -97,9 +97,9 @@ typedef bool gen_sink_fn(void *user, const struct gen_event *ev);
 struct gen_request {
     const int32_t *ids; /* prompt, copied */
     size_t n_ids;
-    int32_t max_tokens; /* per choice; <= 0: to the context's end */
-    int32_t min_tokens; /* stop tokens are masked before */
-    int n;              /* choices; 0 = 1 */
+    int32_t max_tokens;      /* per choice; <= 0: to the context's end */
+    int32_t min_tokens;      /* stop tokens are masked before */
+    int n;                   /* choices; 0 = 1 */
     const int32_t *stop_ids; /* tokens that end a choice: the folder's eos_ids too, if they shall */
     size_t n_stop;           /* at most ENGINE_STOP_MAX */
     struct sampling sampling;

@@ -50,6 +50,7 @@ static int64_t kv_tokens_wanted(const struct engine *e, size_t page_bytes)
     const int64_t quarter = free_bytes / 4 / per_token, half = free_bytes / 2 / per_token;
 
     if (e->cfg.kv_tokens_max > 0) return min_i64(e->cfg.kv_tokens_max, batch);
+    if (free_bytes == 0) return e->context_max; /* not known */
     const int64_t tokens = min_i64(batch, quarter);
     return tokens < e->context_max ? min_i64(e->context_max, half) : tokens;
 }

@@ -84,9 +84,6 @@ static status tokenize_line(const struct tokenizer *tok, const struct str *line,
     return st;
 }
 
-static status detokenize_line(const struct tokenizer *tok, const struct str *line, struct str *out,
-                              struct err *err);
-
 typedef status line_fn(const struct tokenizer *tok, const struct str *line, struct str *out,
                        struct err *err);
 
@@ -124,35 +121,6 @@ static status tokenize_text(const struct tokenizer *tok, struct err *err)
     token_ids_fini(&ids);
     str_fini(&text);
     return st;
-}
-
-int cmd_tokenize(int argc, char **argv)
-{
-    bool jsonl = false;
-    const struct cli_option options[] = {
-        { "--jsonl", CLI_FLAG, &jsonl, NULL,
-          "each line {\"text\",\"add_special\",\"parse_special\"} gives {\"ids\",\"pieces\"}" }
-    };
-    const struct cli_syntax syntax = {
-        "tokenize MODEL",
-        "Reads text from standard input and prints its token ids.",
-        "  echo -n 'Hello' | cupola tokenize pocket\n"
-        "  echo '{\"text\":\"Hello\",\"add_special\":false}' | cupola tokenize pocket --jsonl\n",
-        options,
-        COUNT(options),
-        1,
-        1
-    };
-    struct cli_args args;
-    struct tokenizer *tok = NULL;
-    struct err err = { 0 };
-    const int rc = cli_parse(&syntax, argc, argv, &args);
-
-    if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
-    status st = open_tokenizer(args.positional[0], &tok, &err);
-    if (st == ST_OK) st = jsonl ? each_line(tok, tokenize_line, &err) : tokenize_text(tok, &err);
-    tokenizer_close(tok);
-    return st == ST_OK ? CLI_DONE : cli_fail(&err);
 }
 
 /* ---- detokenize ---- */
@@ -250,23 +218,21 @@ static status detokenize_text(const struct tokenizer *tok, struct err *err)
     return st;
 }
 
-int cmd_detokenize(int argc, char **argv)
+/* ---- commands ---- */
+
+/* What tells the two commands apart. */
+struct text_command {
+    const char *usage, *summary, *examples, *jsonl_help;
+    line_fn *line;
+    status (*whole)(const struct tokenizer *tok, struct err *err);
+};
+
+static int run_text_command(const struct text_command *c, int argc, char **argv)
 {
     bool jsonl = false;
-    const struct cli_option options[] = {
-        { "--jsonl", CLI_FLAG, &jsonl, NULL,
-          "each line {\"ids\",\"skip_special\"} gives {\"text\",\"chunks\"}" }
-    };
-    const struct cli_syntax syntax = {
-        "detokenize MODEL",
-        "Reads token ids from standard input and prints their text.",
-        "  echo '1 2 3' | cupola detokenize pocket\n"
-        "  echo '{\"ids\":[1,2,3]}' | cupola detokenize pocket --jsonl\n",
-        options,
-        COUNT(options),
-        1,
-        1
-    };
+    const struct cli_option options[] = { { "--jsonl", CLI_FLAG, &jsonl, NULL, c->jsonl_help } };
+    const struct cli_syntax syntax = { c->usage, c->summary, c->examples, options, COUNT(options),
+                                       1,        1 };
     struct cli_args args;
     struct tokenizer *tok = NULL;
     struct err err = { 0 };
@@ -274,8 +240,37 @@ int cmd_detokenize(int argc, char **argv)
 
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
     status st = open_tokenizer(args.positional[0], &tok, &err);
-    if (st == ST_OK)
-        st = jsonl ? each_line(tok, detokenize_line, &err) : detokenize_text(tok, &err);
+    if (st == ST_OK) st = jsonl ? each_line(tok, c->line, &err) : c->whole(tok, &err);
     tokenizer_close(tok);
     return st == ST_OK ? CLI_DONE : cli_fail(&err);
+}
+
+int cmd_tokenize(int argc, char **argv)
+{
+    static const struct text_command command = {
+        "tokenize MODEL",
+        "Reads text from standard input and prints its token ids.",
+        "  echo -n 'Hello' | cupola tokenize pocket\n"
+        "  echo '{\"text\":\"Hello\",\"add_special\":false}' | cupola tokenize pocket --jsonl\n",
+        "each line {\"text\",\"add_special\",\"parse_special\"} gives {\"ids\",\"pieces\"}",
+        tokenize_line,
+        tokenize_text,
+    };
+
+    return run_text_command(&command, argc, argv);
+}
+
+int cmd_detokenize(int argc, char **argv)
+{
+    static const struct text_command command = {
+        "detokenize MODEL",
+        "Reads token ids from standard input and prints their text.",
+        "  echo '1 2 3' | cupola detokenize pocket\n"
+        "  echo '{\"ids\":[1,2,3]}' | cupola detokenize pocket --jsonl\n",
+        "each line {\"ids\",\"skip_special\"} gives {\"text\",\"chunks\"}",
+        detokenize_line,
+        detokenize_text,
+    };
+
+    return run_text_command(&command, argc, argv);
 }

@@ -175,6 +175,8 @@ int fixture_wait_idle(int ms_max)
 
 /* ---- the client ---- */
 
+int client_receive_bytes;
+
 int client_connect(int port)
 {
     fake_apply();
@@ -185,6 +187,8 @@ int client_connect(int port)
     const struct timeval timeout = { .tv_sec = READ_TIMEOUT_S };
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    if (client_receive_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &client_receive_bytes, sizeof client_receive_bytes);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) != 0)
         fail_msg("cannot connect to port %d", port);
     return fd;

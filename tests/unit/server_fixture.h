@@ -34,6 +34,8 @@ void answer_free(struct answer *a);
 /* Value of a header (until the line's end), NULL if absent; valid until the next call. */
 const char *answer_header(const struct answer *a, const char *name);
 
+/* Receive buffer of sockets made from now on; 0 = the system's. */
+extern int client_receive_bytes;
 int client_connect(int port);
 void client_send(int fd, const char *bytes, size_t n);
 /* Reads until the peer closes. */

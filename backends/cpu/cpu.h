@@ -56,12 +56,22 @@ typedef status cpu_scratch_fn(const struct op_call *call, const struct prepared 
 typedef status cpu_prepare_fn(struct cpu_backend *be, const struct op_call *call,
                               struct prepared **out, struct err *err);
 
+/* What compile checks of a call, so that operator functions need not. */
+enum cpu_rule {
+    CPU_DTYPE = 1, /* output 0 has the element type of input 0 */
+    CPU_SIZE = 2,  /* … and as many elements */
+    CPU_SAME = CPU_DTYPE | CPU_SIZE,
+    CPU_ALIKE = 4, /* all inputs have the element type of input 0 */
+    CPU_BOOL = 8,  /* output 0 is bool */
+};
+
 struct cpu_op {
     cpu_op_fn *run; /* NULL: not here */
+    unsigned n_in;  /* the first n_in inputs are there; output 0 always is */
+    unsigned rules; /* of enum cpu_rule */
     cpu_prepare_fn *prepare;
     cpu_scratch_fn *scratch;
-    unsigned
-        inplace; /* bit i: output 0 may lie on input i when their bytes are the same in number */
+    unsigned inplace; /* bit i: output 0 may lie on input i when they have as many bytes */
 };
 extern const struct cpu_op cpu_ops[OP_COUNT];
 

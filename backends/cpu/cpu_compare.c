@@ -80,7 +80,7 @@ void cpu_logic(const struct cpu_task *t)
     struct cpu_walk w;
     struct cpu_piece p;
 
-    if (!begin(t, &w, 2)) return;
+    if (!begin(t, &w, 2)) return; /* rules: all of them bool */
     uint8_t *out = cpu_out(t, 0)->data;
     while (cpu_walk_next(&w, CPU_CHUNK, &p)) {
         const uint8_t *a = (const uint8_t *)t->in[0]->data + p.off[0];
@@ -123,6 +123,11 @@ void cpu_where(const struct cpu_task *t)
     struct cpu_piece p;
 
     if (!begin(t, &w, 3)) return;
+    if (t->in[0]->type.dtype != DT_BOOL || t->in[1]->type.dtype != cpu_out(t, 0)->type.dtype ||
+        t->in[2]->type.dtype != cpu_out(t, 0)->type.dtype) {
+        cpu_fail(t, ST_SHAPE, "condition is not bool, or choices and output differ in type");
+        return;
+    }
     const size_t size = cpu_size(cpu_out(t, 0)->type.dtype);
     char *out = cpu_out(t, 0)->data;
     while (cpu_walk_next(&w, SIZE_MAX, &p)) {

@@ -499,14 +499,16 @@ static bool act_known(const char *act)
 void cpu_gatedact(const struct cpu_task *t)
 {
     const struct tensor *gate = cpu_in(t, 0), *up = cpu_in(t, 1), *out = cpu_out(t, 0);
-    const size_t width = (size_t)out->type.dim[out->type.ndim - 1];
-    const size_t stride = (size_t)gate->type.dim[gate->type.ndim - 1];
+    const bool ranked = out->type.ndim > 0 && gate->type.ndim > 0;
+    const size_t width = ranked ? (size_t)out->type.dim[out->type.ndim - 1] : 0;
+    const size_t stride = ranked ? (size_t)gate->type.dim[gate->type.ndim - 1] : 0;
     const size_t rows = width ? cpu_elements(out) / width : 0;
     const struct cpu_share s = cpu_share(t, rows * width, GRAIN);
     float a[CPU_CHUNK], b[CPU_CHUNK], y[CPU_CHUNK];
 
-    if (!act_known(t->call->attr.gated.act) || !cpu_is_float(out->type.dtype) ||
-        stride != (up ? width : 2 * width)) {
+    if (!act_known(t->call->attr.gated.act) || !cpu_is_float(out->type.dtype) || !ranked ||
+        stride != (up ? width : 2 * width) || cpu_elements(gate) != rows * stride ||
+        (up && cpu_elements(up) != rows * width)) {
         cpu_fail(t, ST_UNSUPPORTED, "gate of this activation or shape");
         return;
     }

@@ -236,8 +236,10 @@ void cpu_dequant(const struct cpu_task *t)
     float y[CPU_CHUNK];
 
     if (!scale_map_of(t, &m) || !cpu_is_float(scale->type.dtype) ||
-        !cpu_is_float(out->type.dtype) || cpu_class_of(x->type.dtype) != CPU_I64 ||
-        (zp && cpu_elements(zp) != cpu_elements(scale)) || cpu_elements(out) != cpu_elements(x)) {
+        !cpu_is_float(out->type.dtype) || dtype_bits(x->type.dtype) > 32 ||
+        cpu_class_of(x->type.dtype) != CPU_I64 ||
+        (zp && (cpu_elements(zp) != cpu_elements(scale) || zp->type.dtype != x->type.dtype)) ||
+        cpu_elements(out) != cpu_elements(x)) {
         cpu_fail(t, ST_SHAPE, "scale or zero point do not fit the input");
         return;
     }

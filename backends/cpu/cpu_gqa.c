@@ -164,7 +164,8 @@ static bool read_call(const struct cpu_task *t, struct gqa *g)
         .q = cpu_in(t, Q), .k = cpu_in(t, K), .v = cpu_in(t, V), .out = cpu_out(t, 0)
     };
     if (a->num_heads < 1 || a->kv_num_heads < 1 || a->num_heads % a->kv_num_heads != 0 ||
-        g->q->type.ndim != 3 || !cpu_is_float(g->q->type.dtype) || !total || !lens)
+        g->q->type.ndim != 3 || !cpu_is_float(g->q->type.dtype) || !total || !lens ||
+        g->out->type.ndim != 3)
         return false;
     g->batch = (size_t)g->q->type.dim[0];
     g->seq = (size_t)g->q->type.dim[1];

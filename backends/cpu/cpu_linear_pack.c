@@ -182,7 +182,7 @@ static status read_call(const struct op_call *call, struct qlinear *q, struct er
     return ST_OK;
 }
 
-/* g_idx of weights that were not reordered is 0 0 … 1 1 …: nothing to do. Others are refused. */
+/* g_idx of weights that were not reordered counts 0 0 … 1 1 …; others are refused. */
 static status check_g_idx(const struct op_call *call, const struct qlinear *q, struct err *err)
 {
     const struct tensor *g = call->op == OP_MATMULNBITS ? cpu_call_in(call, 4) : NULL;

@@ -98,7 +98,8 @@ void cpu_concat(const struct cpu_task *t)
         if (!t->in[i]) continue;
         const size_t part = cpu_span(t->in[i], axis, t->in[i]->type.ndim) * size;
 
-        if (cpu_span(t->in[i], 0, axis) != rows || at + part > width) {
+        if (t->in[i]->type.ndim != out->type.ndim || cpu_span(t->in[i], 0, axis) != rows ||
+            at + part > width) {
             cpu_fail(t, ST_SHAPE, "input %d does not fit the output", i);
             return;
         }
@@ -130,7 +131,8 @@ void cpu_split(const struct cpu_task *t)
         }
         const size_t part = cpu_span(t->out[i], axis, t->out[i]->type.ndim) * size;
 
-        if (cpu_span(t->out[i], 0, axis) != rows || at + part > width) {
+        if (t->out[i]->type.ndim != in->type.ndim || t->out[i]->type.dtype != in->type.dtype ||
+            cpu_span(t->out[i], 0, axis) != rows || at + part > width) {
             cpu_fail(t, ST_SHAPE, "output %d does not fit the input", i);
             return;
         }

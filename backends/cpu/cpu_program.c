@@ -87,6 +87,33 @@ static status resolve(struct program *p, const char *node, const int *index, int
     return ST_OK;
 }
 
+/* What every operator of the table counts on. */
+static status check_call(const struct op_call *c, struct err *err)
+{
+    const struct cpu_op *op = &cpu_ops[c->op];
+    size_t n_in, n_out;
+
+    for (int i = 0; i < (int)op->n_in; i++)
+        if (!cpu_call_in(c, i)) return FAIL(err, ST_SHAPE, "%s: input %d is missing", c->node, i);
+    if (c->n_out < 1 || c->out[0].type.dtype == DT_NONE)
+        return FAIL(err, ST_SHAPE, "%s: output 0 is missing", c->node);
+    const struct tensor_type *in = &c->in[0].type, *out = &c->out[0].type;
+    if ((op->rules & CPU_BOOL) && out->dtype != DT_BOOL)
+        return FAIL(err, ST_SHAPE, "%s: output is %s (expected bool)", c->node,
+                    dtype_name(out->dtype));
+    if ((op->rules & CPU_DTYPE) && out->dtype != in->dtype)
+        return FAIL(err, ST_SHAPE, "%s: output is %s, input %s", c->node, dtype_name(out->dtype),
+                    dtype_name(in->dtype));
+    for (int i = 1; (op->rules & CPU_ALIKE) && i < c->n_in; i++)
+        if (cpu_call_in(c, i) && c->in[i].type.dtype != in->dtype)
+            return FAIL(err, ST_SHAPE, "%s: input %d is %s, input 0 %s", c->node, i,
+                        dtype_name(c->in[i].type.dtype), dtype_name(in->dtype));
+    if ((op->rules & CPU_SIZE) &&
+        (!type_elements(in, &n_in) || !type_elements(out, &n_out) || n_in != n_out))
+        return FAIL(err, ST_SHAPE, "%s: output and input differ in size", c->node);
+    return ST_OK;
+}
+
 static status prepare_step(struct program *p, struct cpu_step *s, const struct seg_node *node,
                            struct err *err)
 {
@@ -112,6 +139,7 @@ static status add_step(struct program *p, const struct seg_node *node, struct er
     TRY(resolve(p, s->call.node, node->out, s->call.n_out, &s->out, &s->call.out, err));
     if (!p->be->head.ops->supports(&p->be->head, &s->call))
         return FAIL(err, ST_UNSUPPORTED, "%s: no such operator on the cpu", s->call.node);
+    TRY(check_call(&s->call, err));
     s->run = cpu_ops[op].run;
     if (op == OP_SEQATTN) p->uses_kv = true;
     if (op == OP_SEQATTN || op == OP_SELECTROWS) p->uses_step = true;

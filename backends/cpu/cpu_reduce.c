@@ -191,7 +191,8 @@ void cpu_argmax(const struct cpu_task *t)
     const enum cpu_class cls = cpu_class_of(in->type.dtype);
     struct lines l;
 
-    if (!lines_of(in, a->axis, &l) || cpu_elements(out) != l.outer * l.inner || l.dim == 0) {
+    if (!lines_of(in, a->axis, &l) || cpu_elements(out) != l.outer * l.inner || l.dim == 0 ||
+        out->type.dtype != DT_I64) {
         cpu_fail(t, ST_SHAPE, "axis does not lead to the output's shape");
         return;
     }

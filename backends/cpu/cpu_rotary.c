@@ -22,7 +22,7 @@ static bool shape_of(const struct cpu_task *t, struct rotary *r)
 {
     const struct attrs_rotary *a = &t->call->attr.rotary;
     const struct tensor_type *x = &r->x->type;
-    const int64_t width = r->cos->type.dim[r->cos->type.ndim - 1];
+    const int64_t width = r->cos->type.ndim > 0 ? r->cos->type.dim[r->cos->type.ndim - 1] : 0;
 
     if ((x->ndim != 3 && x->ndim != 4) || width < 1) return false;
     r->batch = (size_t)x->dim[0];

@@ -107,7 +107,11 @@ void cpu_size_op(const struct cpu_task *t)
 {
     const int64_t n = (int64_t)cpu_elements(cpu_in(t, 0));
 
-    if (t->worker == 0) write_ints(cpu_out(t, 0), &n, 1);
+    if (t->worker != 0) return;
+    if (cpu_elements(cpu_out(t, 0)) == 1)
+        write_ints(cpu_out(t, 0), &n, 1);
+    else
+        cpu_fail(t, ST_SHAPE, "output is no scalar");
 }
 
 /* start, start + delta, …; in f64 for floats, exact for integers. */
@@ -156,7 +160,8 @@ void cpu_selectrows(const struct cpu_task *t)
     const size_t width = cpu_span(in, 1, in->type.ndim) * cpu_size(in->type.dtype);
     const struct cpu_share s = cpu_share(t, (size_t)t->step->n_rows, 1);
 
-    if (in->type.dim[0] != t->step->n_tokens || out->type.dim[0] != t->step->n_rows ||
+    if (in->type.ndim < 1 || out->type.ndim < 1 || in->type.dim[0] != t->step->n_tokens ||
+        out->type.dim[0] != t->step->n_rows ||
         cpu_span(out, 1, out->type.ndim) != cpu_span(in, 1, in->type.ndim)) {
         cpu_fail(t, ST_SHAPE, "rows of another width or number");
         return;

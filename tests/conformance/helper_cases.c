@@ -178,6 +178,8 @@ status case_outputs(struct backend *be, const struct op_case *c, struct arena *a
             bindings[n_bindings++] = (struct binding){ i, t };
         if (index[i] < 0) values[i].type = (struct tensor_type){ .dtype = DT_U8 };
     }
+    for (int i = 0; i < n_in; i++)
+        c->call.in[i].data = c->in[i].is_const ? c->in[i].tensor.data : NULL;
     const struct seg_node node = { .call = c->call, .in = index, .out = index + n_in };
     const struct segment seg = { .values = values, .n_values = n, .nodes = &node, .n_nodes = 1 };
     const struct step step = { .bindings = bindings, .n_bindings = n_bindings };

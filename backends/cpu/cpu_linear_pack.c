@@ -244,7 +244,7 @@ static void widen_2bit(uint8_t *out, const uint8_t *in, size_t rows, size_t in_b
     memset(out, 0, rows * out_bytes);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < n; i++) {
-            const unsigned v = in[r * in_bytes + i / 4] >> (i % 4 * 2) & 3u;
+            const unsigned v = ((unsigned)in[r * in_bytes + i / 4] >> (i % 4 * 2)) & 3u;
             uint8_t *o = &out[r * out_bytes + i / 2];
 
             *o = (uint8_t)(*o | v << (i % 2 * 4));

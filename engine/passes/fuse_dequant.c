@@ -18,7 +18,7 @@ struct quant_weight {
 
 static unsigned read_code(const uint8_t *p, unsigned bits, unsigned offset, size_t i)
 {
-    const unsigned raw = bits == 8 ? p[i] : (p[i / 2] >> (i % 2 * 4)) & 15u;
+    const unsigned raw = bits == 8 ? p[i] : ((unsigned)p[i / 2] >> (i % 2 * 4)) & 15u;
 
     return (raw + offset) & (bits == 8 ? 255u : 15u);
 }

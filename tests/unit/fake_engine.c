@@ -82,6 +82,7 @@ status engine_open(struct engine **out, const struct model_folder *folder,
 void engine_close(struct engine *e)
 {
     if (!e) return;
+    if (atomic_load(&fake_counts.running) > 0) atomic_fetch_add(&fake_counts.closed_early, 1);
     while (atomic_load(&e->live) > 0) os_sleep_ns(1000000);
     atomic_fetch_add(&fake_counts.closed, 1);
     free(e);
@@ -142,7 +143,7 @@ static enum finish_reason play_token(struct generation *g, int choice, int at, b
     if (step(g, choice)) return FINISH_CANCELLED;
     if (s->fail_at > 0 && at >= s->fail_at) return FINISH_ERROR;
     if (!s->loop && (size_t)at >= s->n) return FINISH_STOP;
-    ev.id = s->ids[(size_t)at % s->n];
+    ev.id = s->ids[(size_t)(at + choice * s->skew) % s->n];
     if (!give(g, &ev)) return FINISH_CANCELLED;
     atomic_fetch_add(&fake_counts.tokens, 1);
     *given = true;

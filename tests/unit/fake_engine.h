@@ -12,6 +12,7 @@ struct fake_script {
     int32_t ids[FAKE_SCRIPT_MAX];
     size_t n;         /* then FINISH_STOP; repeated while `loop` */
     bool loop;        /* never ends by itself */
+    int skew;         /* choice c begins c * skew tokens further on */
     uint64_t step_ns; /* time of a step */
     int64_t context;  /* tokens: longer prompts are refused */
     int queue_max;    /* generations at once; more are refused */
@@ -25,6 +26,7 @@ void fake_apply(void);
 
 struct fake_counts {
     atomic_int opened, closed; /* engines */
+    atomic_int closed_early;   /* while generations ran */
     atomic_int submitted, finished, cancelled, stopped, running;
     atomic_long tokens; /* given to sinks */
     atomic_int pauses;  /* a sink said full */

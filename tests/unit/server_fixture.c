@@ -150,6 +150,7 @@ void fixture_stop(struct fixture *f)
     server_stop(f->server);
     f->server = NULL;
     assert_int_equal(atomic_load(&fake_counts.running), 0);
+    assert_int_equal(atomic_load(&fake_counts.closed_early), 0);
     assert_int_equal(atomic_load(&fake_counts.opened), atomic_load(&fake_counts.closed));
     remove_folder(f->dir);
 }

@@ -124,6 +124,38 @@ static void stops_at_a_string_across_tokens(void **state)
     answer_free(&a);
 }
 
+static void choices_stop_one_by_one(void **state)
+{
+    (void)state;
+    fake_script.loop = true;
+    fake_script.skew = 3;
+    fake_script.step_ns = 500000;
+    struct answer a = client_chat(fx.port, "\"n\":3,\"stop\":\"there\"");
+    assert_has(a, "\"content\":\"Hello \"");
+    assert_has(a, "\"content\":\"lo \"");
+    assert_has(a, "{\"index\":2,\"message\":{\"role\":\"assistant\",\"content\":\"\"");
+    assert_has(a, "\"completion_tokens\":24"); /* 11 + 8 + 5: nothing counts after a stop */
+    answer_free(&a);
+}
+
+static void a_client_that_leaves_during_loading_submits_nothing(void **state)
+{
+    (void)state;
+    struct answer a = client_get(fx.port, "/openai/unloadall", "");
+    assert_int_equal(a.code, 200);
+    answer_free(&a);
+    const int submitted = atomic_load(&fake_counts.submitted);
+    const int opened = atomic_load(&fake_counts.opened);
+    fake_script.load_ns = 300000000;
+    const int fd = client_chat_begin(fx.port, "");
+    os_sleep_ns(100000000);
+    close(fd);
+    while (atomic_load(&fake_counts.opened) == opened) os_sleep_ns(1000000);
+    fake_script.load_ns = 0;
+    os_sleep_ns(200000000);
+    assert_int_equal(atomic_load(&fake_counts.submitted), submitted);
+}
+
 static void never_splits_a_character(void **state)
 {
     fixture_script("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z");
@@ -418,6 +450,8 @@ int main(void)
         TEST(streams_role_text_finish_usage_done),
         TEST(cuts_at_the_token_limit),
         TEST(stops_at_a_string_across_tokens),
+        TEST(choices_stop_one_by_one),
+        TEST(a_client_that_leaves_during_loading_submits_nothing),
         TEST(never_splits_a_character),
         TEST(gives_n_choices),
         TEST(gives_logprobs),

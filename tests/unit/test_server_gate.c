@@ -81,6 +81,7 @@ static void hosts(void **state)
         { "decimal 127.0.0.1", { "Host", "2130706433" }, .code = 403 },
         { "short 127.1", { "Host", "127.1" }, .code = 403 },
         { ".localhost alone", { "Host", ".localhost" }, .code = 403 },
+        { "..localhost", { "Host", "..localhost" }, .code = 403 },
         { "xlocalhost", { "Host", "xlocalhost" }, .code = 403 },
         { "[::2]", { "Host", "[::2]" }, .code = 403 },
         { "[::1 open", { "Host", "[::1" }, .code = 400 },

@@ -228,6 +228,11 @@ static char *lowered(const char *text, struct lower_info *info, status *st)
         assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
     else
         str_put(&out, err.text);
+    /* the shapes lie in the graph's arena */
+    static struct lower_kv kv[4];
+    for (int i = 0; *st == ST_OK && i < info->n_layers && i < (int)COUNT(kv); i++)
+        kv[i] = info->kv[i];
+    info->kv = kv;
     graph_destroy(low);
     graph_destroy(passed);
     graph_destroy(g);

@@ -29,6 +29,7 @@ struct result {
     int64_t n, batch;
     double seconds, ttft_s;
     double bytes; /* weights and cache read per token, mean */
+    double ops;   /* operations in matrix products per token, mean */
     const char *mode;
     struct roofline roof; /* mean of the probes around */
 };
@@ -157,7 +158,7 @@ static void print_json(const struct bench *b, const struct result *r, double rat
     put_field(&s, "ttft_s", r->ttft_s);
     put_field(&s, "load_s", b->load_s);
     put_field(&s, "bytes_per_token", r->bytes);
-    put_field(&s, "ops_per_token", (double)b->info->ops_per_token);
+    put_field(&s, "ops_per_token", r->ops);
     put_field(&s, "frac_read", frac_read);
     put_field(&s, "frac_int8", frac_int8);
     put_field(&s, "read_bytes_per_s", r->roof.read_bytes_per_s);
@@ -174,7 +175,7 @@ static void print_result(const struct bench *b, const struct result *r)
 {
     const double rate = (double)r->n / r->seconds;
     const double frac_read = r->bytes * rate / r->roof.read_bytes_per_s,
-                 frac_int8 = (double)b->info->ops_per_token * rate / r->roof.int8_ops;
+                 frac_int8 = r->ops * rate / r->roof.int8_ops;
 
     if (b->json) {
         print_json(b, r, rate, frac_read, frac_int8);
@@ -199,6 +200,7 @@ static status bench_prompt(struct bench *b, struct session **s, int64_t batch, s
     /* weights are read once a chunk */
     r.bytes = (double)b->info->bytes_per_token *
               (double)((b->prompt + PREFILL_CHUNK - 1) / PREFILL_CHUNK) / (double)b->prompt;
+    r.ops = (double)b->info->ops_per_token + (double)b->info->ops_per_row / (double)b->prompt;
     print_result(b, &r);
     return ST_OK;
 }
@@ -212,6 +214,7 @@ static status bench_decode(struct bench *b, struct session **s, int64_t batch, s
     /* weights once a step for the whole batch, the cache once a sequence */
     r.bytes = (double)b->info->bytes_per_token / (double)batch +
               (double)b->info->kv_bytes_per_token * ((double)b->context + (double)b->gen / 2);
+    r.ops = (double)(b->info->ops_per_token + b->info->ops_per_row);
     print_result(b, &r);
     return ST_OK;
 }

@@ -42,7 +42,8 @@ struct engine_info {
     uint64_t weight_bytes;       /* packed */
     uint64_t bytes_per_token;    /* weights read per decoded token at batch 1, without KV */
     uint64_t kv_bytes_per_token; /* cache bytes a token of context adds */
-    uint64_t ops_per_token;      /* 2 x parameters in matrix products */
+    uint64_t ops_per_token;      /* operations in matrix products that every token takes */
+    uint64_t ops_per_row;        /* and those that only a row asked for takes: head, last layer */
     const char *device, *isa;
     int n_threads;
 };

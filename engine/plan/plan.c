@@ -79,7 +79,11 @@ static void count_linear(struct plan *p, const struct op_call *call)
         if (call->in[i].type.dtype != DT_NONE && type_bytes(&call->in[i].type, &bytes))
             p->weight_bytes += bytes;
     }
-    p->ops_per_row_all += 2 * (uint64_t)call->attr.linear.k * (uint64_t)call->attr.linear.n;
+    const uint64_t ops = 2 * (uint64_t)call->attr.linear.k * (uint64_t)call->attr.linear.n;
+    if (call->in[0].type.dim[0] == DIM_ROWS)
+        p->ops_per_row += ops;
+    else
+        p->ops_per_token += ops;
 }
 
 static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, void *user,

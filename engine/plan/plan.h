@@ -11,9 +11,10 @@ struct plan {
     struct program *program;
     struct prepared **prepared; /* [n_prepared] */
     size_t n_prepared;
-    int input, output;        /* binding values: the graph's first input and first output */
-    uint64_t weight_bytes;    /* of Linear layers, as the file stores them */
-    uint64_t ops_per_row_all; /* 2 K N over the Linear layers */
+    int input, output;     /* binding values: the graph's first input and first output */
+    uint64_t weight_bytes; /* of Linear layers, as the file stores them */
+    /* 2 K N over the Linear layers that run on every token, and over those behind SelectRows. */
+    uint64_t ops_per_token, ops_per_row;
 };
 
 struct plan_bounds {

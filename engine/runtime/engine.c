@@ -223,6 +223,7 @@ static void engine_fill_info(struct engine *e)
     e->info.weight_bytes = info->weight_bytes;
     e->info.bytes_per_token = info->bytes_per_token;
     e->info.ops_per_token = info->ops_per_token;
+    e->info.ops_per_row = info->ops_per_row;
     e->info.device = info->device;
     e->info.isa = info->isa;
     e->info.n_threads = info->n_threads;

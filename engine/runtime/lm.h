@@ -24,7 +24,7 @@ struct lm_info {
                                tables */
     int n_kv_layers;
     const struct lm_kv_shape *kv_shapes; /* [n_kv_layers] */
-    uint64_t weight_bytes, bytes_per_token, ops_per_token;
+    uint64_t weight_bytes, bytes_per_token, ops_per_token, ops_per_row;
     const char *device, *isa;
     int n_threads;
     int tokens_max, rows_max, seqs_max; /* bounds of one step */

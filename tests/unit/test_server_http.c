@@ -73,7 +73,8 @@ static void gate(void **state)
 {
     (void)state;
     expect_code("GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "Host");
-    expect_code("GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "permission_error");
+    expect_code("GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 403,
+                "permission_error");
     expect_code("GET /v1/models HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, NULL);
     expect_code("GET http://evil.example/v1/models HTTP/1.1\r\n" END, 400, NULL);
     expect_code("GET /v1/models%00x HTTP/1.1\r\n" END, 400, NULL);

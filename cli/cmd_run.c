@@ -303,7 +303,7 @@ int cmd_run(int argc, char **argv)
     const struct cli_syntax syntax = { "run MODEL [PROMPT]",
                                        "Answers PROMPT as a chat turn; without PROMPT holds a "
                                        "conversation, or reads the prompt from a pipe.",
-                                       "  cupola run pocket \"Sort: pear, apple, fig\"\n"
+                                       "  cupola run pocket \"Sort 9, 4, 7\"\n"
                                        "  cupola run pocket\n"
                                        "  echo 'Spell river' | cupola run pocket --json\n",
                                        options,

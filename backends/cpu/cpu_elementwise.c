@@ -291,6 +291,16 @@ static bool arith_i64(enum op_kind op, int64_t *a, const int64_t *b, size_t n)
     return true;
 }
 
+/* Mod with fmod = 1: the remainder has the sign of the dividend, as C's. */
+static bool rem_i64(int64_t *a, const int64_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (b[i] == 0) return false;
+        a[i] = b[i] == -1 ? 0 : a[i] % b[i];
+    }
+    return true;
+}
+
 static bool arith_u64(enum op_kind op, uint64_t *a, const uint64_t *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -304,9 +314,12 @@ static bool arith_u64(enum op_kind op, uint64_t *a, const uint64_t *b, size_t n)
     return true;
 }
 
-static bool arith_chunk(enum op_kind op, enum cpu_class cls, union cpu_chunk *a,
+static bool arith_chunk(const struct op_call *call, enum cpu_class cls, union cpu_chunk *a,
                         const union cpu_chunk *b, size_t n)
 {
+    const enum op_kind op = call->op;
+
+    if (op == OP_MOD && call->attr.mod.fmod && cls == CPU_I64) return rem_i64(a->i64, b->i64, n);
     switch (cls) {
     case CPU_F32: arith_f32(op, a->f32, b->f32, n); return true;
     case CPU_F64: arith_f64(op, a->f64, b->f64, n); return true;
@@ -364,7 +377,7 @@ void cpu_arith(const struct cpu_task *t)
         if (arith_direct(t, x, &p)) continue;
         cpu_load(&a, x[0]->data, dt, p.off[0], p.step[0], p.n);
         cpu_load(&b, x[1]->data, x[1]->type.dtype, p.off[1], p.step[1], p.n);
-        if (!arith_chunk(t->call->op, cpu_class_of(dt), &a, &b, p.n)) {
+        if (!arith_chunk(t->call, cpu_class_of(dt), &a, &b, p.n)) {
             cpu_fail(t, ST_INVALID, "integer division by zero, or no arithmetic on %s",
                      dtype_name(dt));
             return;

@@ -200,6 +200,27 @@ enum op_kind {
     OP_COUNT
 };
 
+/* Inputs of GroupQueryAttention, in order: inference, passes and backends all speak of them. */
+enum gqa_in {
+    GQA_Q,
+    GQA_K,
+    GQA_V,
+    GQA_PAST_K,
+    GQA_PAST_V,
+    GQA_SEQLENS,
+    GQA_TOTAL,
+    GQA_COS,
+    GQA_SIN,
+    GQA_POSITIONS,
+    GQA_BIAS,
+    GQA_SINK,
+    GQA_K_SCALE,
+    GQA_V_SCALE,
+    GQA_Q_NORM,
+    GQA_K_NORM,
+    GQA_INPUTS
+};
+
 /* One application of an operator, as inference, `supports` and `prepare` see it. */
 struct op_call {
     enum op_kind op;

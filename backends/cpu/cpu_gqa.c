@@ -12,25 +12,6 @@
 #include "backends/cpu/cpu_attend.h"
 #include "backends/cpu/cpu_ops.h"
 
-enum gqa_in {
-    Q,
-    K,
-    V,
-    PAST_K,
-    PAST_V,
-    SEQLENS,
-    TOTAL,
-    COS,
-    SIN,
-    POSITIONS,
-    BIAS,
-    SINK,
-    K_SCALE,
-    V_SCALE,
-    Q_NORM,
-    K_NORM
-};
-
 struct gqa {
     const struct tensor *q, *k, *v, *bias, *out;
     const struct tensor *past[2], *present[2]; /* key, value */
@@ -96,8 +77,8 @@ static bool caches_of(const struct cpu_task *t, struct gqa *g)
 
     g->present[0] = cpu_out(t, 1);
     g->present[1] = cpu_out(t, 2);
-    g->past[0] = cpu_in(t, PAST_K);
-    g->past[1] = cpu_in(t, PAST_V);
+    g->past[0] = cpu_in(t, GQA_PAST_K);
+    g->past[1] = cpu_in(t, GQA_PAST_V);
     g->cache = quantised ? (nibbles ? DT_U8 : DT_I8) : g->q->type.dtype;
     g->row_bytes = quantised && nibbles ? (g->head_dim + 1) / 2 : g->head_dim * cpu_size(g->cache);
     if (!g->present[0] || !g->present[1] || !cache_ok(g, g->present[0], &g->present_rows) ||
@@ -109,7 +90,7 @@ static bool caches_of(const struct cpu_task *t, struct gqa *g)
     if (!quantised) return true;
     g->per_channel = strcmp(a->k_quant_type, "PER_CHANNEL") == 0;
     for (int i = 0; i < 2; i++) {
-        const struct tensor *s = cpu_in(t, K_SCALE + i);
+        const struct tensor *s = cpu_in(t, GQA_K_SCALE + i);
 
         if (!s || s->type.dtype != DT_F32 ||
             cpu_elements(s) != (g->per_channel ? g->kv_heads * g->head_dim : 1))
@@ -121,15 +102,16 @@ static bool caches_of(const struct cpu_task *t, struct gqa *g)
 
 static bool extras_ok(const struct cpu_task *t, struct gqa *g)
 {
-    const struct tensor *cos = cpu_in(t, COS), *sin = cpu_in(t, SIN), *pos = cpu_in(t, POSITIONS);
-    const struct tensor *sink = cpu_in(t, SINK);
+    const struct tensor *cos = cpu_in(t, GQA_COS), *sin = cpu_in(t, GQA_SIN),
+                        *pos = cpu_in(t, GQA_POSITIONS);
+    const struct tensor *sink = cpu_in(t, GQA_SINK);
 
-    for (int i = Q_NORM; i <= K_NORM; i++)
+    for (int i = GQA_Q_NORM; i <= GQA_K_NORM; i++)
         if (cpu_in(t, i) &&
             (!cpu_is_float(t->in[i]->type.dtype) || cpu_elements(t->in[i]) != g->head_dim))
             return false;
     if (sink && (!cpu_is_float(sink->type.dtype) || cpu_elements(sink) != g->heads)) return false;
-    g->bias = cpu_in(t, BIAS);
+    g->bias = cpu_in(t, GQA_BIAS);
     if (g->bias) {
         const struct tensor_type *b = &g->bias->type;
 
@@ -158,10 +140,10 @@ static size_t joined_bytes(const struct gqa *g)
 static bool read_call(const struct cpu_task *t, struct gqa *g)
 {
     const struct attrs_gqa *a = &t->call->attr.gqa;
-    const struct tensor *total = cpu_in(t, TOTAL), *lens = cpu_in(t, SEQLENS);
+    const struct tensor *total = cpu_in(t, GQA_TOTAL), *lens = cpu_in(t, GQA_SEQLENS);
 
     *g = (struct gqa){
-        .q = cpu_in(t, Q), .k = cpu_in(t, K), .v = cpu_in(t, V), .out = cpu_out(t, 0)
+        .q = cpu_in(t, GQA_Q), .k = cpu_in(t, GQA_K), .v = cpu_in(t, GQA_V), .out = cpu_out(t, 0)
     };
     if (a->num_heads < 1 || a->kv_num_heads < 1 || a->num_heads % a->kv_num_heads != 0 ||
         g->q->type.ndim != 3 || !cpu_is_float(g->q->type.dtype) || !total || !lens ||
@@ -202,7 +184,7 @@ static size_t resident(size_t rows, size_t window, size_t total)
 /* Lengths of sequence b; false when they do not fit the caches. */
 static bool seq_of(const struct cpu_task *t, const struct gqa *g, size_t b, struct gqa_seq *s)
 {
-    const int64_t total = cpu_int_at(cpu_in(t, SEQLENS), b) + 1, seq = (int64_t)g->seq;
+    const int64_t total = cpu_int_at(cpu_in(t, GQA_SEQLENS), b) + 1, seq = (int64_t)g->seq;
     const bool prompt = seq == g->total;
 
     if (total < 1 || total > g->total || (!prompt && total < seq)) return false;
@@ -223,7 +205,7 @@ static bool seq_of(const struct cpu_task *t, const struct gqa *g, size_t b, stru
 static int64_t position(const struct cpu_task *t, const struct gqa *g, const struct gqa_seq *s,
                         size_t b, size_t i)
 {
-    const struct tensor *given = cpu_in(t, POSITIONS);
+    const struct tensor *given = cpu_in(t, GQA_POSITIONS);
 
     return given ? cpu_int_at(given, b * g->seq + i) : (int64_t)(s->past + i);
 }
@@ -240,7 +222,7 @@ static bool check_all(const struct cpu_task *t, const struct gqa *g)
         for (size_t i = 0; g->rot_dim > 0 && i < g->seq; i++) {
             const int64_t at = position(t, g, &s, b, i);
 
-            if (at >= 0 && at < cpu_in(t, COS)->type.dim[0]) continue;
+            if (at >= 0 && at < cpu_in(t, GQA_COS)->type.dim[0]) continue;
             cpu_fail(t, ST_LIMIT, "position %lld is beyond the rotary tables", (long long)at);
             return false;
         }
@@ -341,8 +323,9 @@ static void norm_rope(const struct cpu_task *t, const struct gqa *g, int64_t pos
         kern.rmsnorm_f32(x, x, w, n, g->head_dim, t->call->attr.gqa.qk_norm_epsilon);
     }
     if (half == 0) return;
-    const float *cos = cpu_row_f32(cpu_in(t, COS), (size_t)pos * half, half, line);
-    const float *sin = cpu_row_f32(cpu_in(t, SIN), (size_t)pos * half, half, line + g->head_dim);
+    const float *cos = cpu_row_f32(cpu_in(t, GQA_COS), (size_t)pos * half, half, line);
+    const float *sin =
+        cpu_row_f32(cpu_in(t, GQA_SIN), (size_t)pos * half, half, line + g->head_dim);
     if (t->call->attr.gqa.rotary_interleaved)
         kern.rope_pair_f32(x, n, g->head_dim, cos, sin, g->rot_dim);
     else
@@ -364,10 +347,10 @@ static void prepare_token(const struct cpu_task *t, const struct gqa *g, const s
 
     cpu_to_f32(q, g->q->data, g->q->type.dtype, token * g->q_stride + h * g->group * dim,
                g->group * dim);
-    norm_rope(t, g, pos, Q_NORM, q, g->group, line);
+    norm_rope(t, g, pos, GQA_Q_NORM, q, g->group, line);
     if (!g->stores) return;
     cpu_to_f32(x, g->k->data, g->k->type.dtype, g->k_at + token * g->kv_stride + h * dim, dim);
-    norm_rope(t, g, pos, K_NORM, x, 1, line);
+    norm_rope(t, g, pos, GQA_K_NORM, x, 1, line);
     put_row(g, 0, h, x, new_row(g, 0, s, b, h, i));
     cpu_to_f32(x, g->v->data, g->v->type.dtype, g->v_at + token * g->kv_stride + h * dim, dim);
     put_row(g, 1, h, x, new_row(g, 1, s, b, h, i));
@@ -493,11 +476,12 @@ void cpu_gqa(const struct cpu_task *t)
     if (!check_all(t, &g)) return;
     prepare_all(t, &g);
     cpu_sync(t);
-    if (cpu_in(t, SINK) || t->call->attr.gqa.smooth_softmax) {
+    if (cpu_in(t, GQA_SINK) || t->call->attr.gqa.smooth_softmax) {
         sinks = t->scratch;
         memset(sinks, 0, g.heads * sizeof *sinks);
-        if (cpu_in(t, SINK))
-            cpu_to_f32(sinks, cpu_in(t, SINK)->data, cpu_in(t, SINK)->type.dtype, 0, g.heads);
+        if (cpu_in(t, GQA_SINK))
+            cpu_to_f32(sinks, cpu_in(t, GQA_SINK)->data, cpu_in(t, GQA_SINK)->type.dtype, 0,
+                       g.heads);
     }
     const size_t n = g.batch * g.kv_heads;
     for (size_t u = cpu_take(t); u < n; u = cpu_take(t))
@@ -508,14 +492,14 @@ status cpu_gqa_scratch(const struct op_call *call, const struct prepared *p,
                        const struct cpu_bounds *b, struct cpu_scratch *out, struct err *err)
 {
     const struct attrs_gqa *a = &call->attr.gqa;
-    const struct tensor *past = cpu_call_in(call, PAST_K);
-    const int64_t *q = call->in[Q].type.dim;
+    const struct tensor *past = cpu_call_in(call, GQA_PAST_K);
+    const int64_t *q = call->in[GQA_Q].type.dim;
     size_t n_query, kv = 0, rows;
 
     (void)p;
     (void)b;
     if (a->num_heads < 1 || a->kv_num_heads < 1 || a->num_heads % a->kv_num_heads != 0 ||
-        a->num_heads > INT16_MAX || call->in[Q].type.ndim != 3 || call->out[0].type.ndim != 3 ||
+        a->num_heads > INT16_MAX || call->in[GQA_Q].type.ndim != 3 || call->out[0].type.ndim != 3 ||
         !type_elements(&call->out[0].type, &n_query) || call->out[0].type.dim[2] > INT32_MAX)
         return FAIL(err, ST_SHAPE, "%s: query or heads of no known size", call->node);
     const size_t heads = (size_t)a->num_heads, dim = (size_t)call->out[0].type.dim[2] / heads;

@@ -154,25 +154,6 @@ status infer_rotary23(struct op_call *call, struct err *err)
 
 /* ---- GroupQueryAttention ---- */
 
-enum gqa_in {
-    QUERY,
-    KEY,
-    VALUE,
-    PAST_K,
-    PAST_V,
-    SEQLENS,
-    TOTAL,
-    COS,
-    SIN,
-    POSITIONS,
-    BIAS,
-    SINK,
-    K_SCALE,
-    V_SCALE,
-    Q_NORM,
-    K_NORM
-};
-
 struct gqa {
     int64_t n, n_kv, head_dim; /* head_dim DIM_UNKNOWN when not known */
     int64_t batch, seq, past;  /* dimensions, known or not */
@@ -225,22 +206,22 @@ static status gqa_attrs(const struct op_call *call, struct err *err)
  * past is read as it is). */
 static status gqa_rows(const struct op_call *call, struct gqa *g, struct err *err)
 {
-    const struct tensor_type *q = &call->in[QUERY].type;
-    const bool packed = !infer_has_in(call, KEY);
+    const struct tensor_type *q = &call->in[GQA_Q].type;
+    const bool packed = !infer_has_in(call, GQA_K);
 
-    TRY(infer_dtype_in(call, QUERY, SET_F32_F16, err));
-    TRY(infer_rank(call, QUERY, 3, 3, err));
-    if (packed != !infer_has_in(call, VALUE))
+    TRY(infer_dtype_in(call, GQA_Q, SET_F32_F16, err));
+    TRY(infer_rank(call, GQA_Q, 3, 3, err));
+    if (packed != !infer_has_in(call, GQA_V))
         return infer_fail(call, err, ST_FORMAT, "key and value go together");
     if (q->ndim == 3) {
         g->batch = q->dim[0];
         g->seq = q->dim[1];
         TRY(head_dim_of(call, q->dim[2], packed ? g->n + 2 * g->n_kv : g->n, &g->head_dim, err));
     }
-    for (int i = KEY; !packed && i <= VALUE; i++) {
+    for (int i = GQA_K; !packed && i <= GQA_V; i++) {
         const struct tensor_type *t = &call->in[i].type;
 
-        TRY(infer_same_dtype(call, QUERY, i, err));
+        TRY(infer_same_dtype(call, GQA_Q, i, err));
         TRY(infer_rank(call, i, 3, 3, err));
         if (t->ndim < 0) continue;
         TRY(infer_dim_is(call, i, 0, g->batch, err));
@@ -264,7 +245,7 @@ static status gqa_cache_type(const struct op_call *call, struct gqa *g, struct e
         strcmp(a->k_quant_type, "PER_CHANNEL") != 0)
         return infer_fail(call, err, ST_UNSUPPORTED, "k_quant_type '%s'", a->k_quant_type);
     g->cache_dtype =
-        quant ? (a->kv_cache_bit_width == 4 ? DT_U8 : DT_I8) : call->in[QUERY].type.dtype;
+        quant ? (a->kv_cache_bit_width == 4 ? DT_U8 : DT_I8) : call->in[GQA_Q].type.dtype;
     g->cache_dim = quant && a->kv_cache_bit_width == 4 && g->head_dim >= 0 ? (g->head_dim + 1) / 2
                                                                            : g->head_dim;
     if (!quant) return ST_OK;
@@ -273,7 +254,7 @@ static status gqa_cache_type(const struct op_call *call, struct gqa *g, struct e
                           "kv_cache_bit_width is %" PRId64 ", expected 4 or 8",
                           a->kv_cache_bit_width);
     const bool channel = !strcmp(a->k_quant_type, "PER_CHANNEL");
-    for (int i = K_SCALE; i <= V_SCALE; i++) {
+    for (int i = GQA_K_SCALE; i <= GQA_V_SCALE; i++) {
         const int64_t want = !channel ? 1 : g->head_dim >= 0 ? g->head_dim * g->n_kv : DIM_UNKNOWN;
         size_t n;
 
@@ -291,12 +272,12 @@ static status gqa_cache_type(const struct op_call *call, struct gqa *g, struct e
 static status gqa_past(const struct op_call *call, struct gqa *g, struct err *err)
 {
     g->past = 0;
-    if (infer_has_in(call, PAST_K) != infer_has_in(call, PAST_V))
+    if (infer_has_in(call, GQA_PAST_K) != infer_has_in(call, GQA_PAST_V))
         return infer_fail(call, err, ST_FORMAT, "past_key and past_value go together");
-    if (!infer_has_in(call, PAST_K)) return ST_OK;
-    const struct tensor_type *k = &call->in[PAST_K].type;
+    if (!infer_has_in(call, GQA_PAST_K)) return ST_OK;
+    const struct tensor_type *k = &call->in[GQA_PAST_K].type;
     g->past = k->ndim == 4 ? k->dim[2] : DIM_UNKNOWN;
-    for (int i = PAST_K; i <= PAST_V; i++) {
+    for (int i = GQA_PAST_K; i <= GQA_PAST_V; i++) {
         const struct tensor_type *t = &call->in[i].type;
 
         TRY(infer_dtype_is(call, i, g->cache_dtype, err));
@@ -318,22 +299,22 @@ static status gqa_lengths(const struct op_call *call, struct gqa *g, struct err 
     int64_t v;
     size_t n;
 
-    if (!infer_has_in(call, SEQLENS) || !infer_has_in(call, TOTAL))
+    if (!infer_has_in(call, GQA_SEQLENS) || !infer_has_in(call, GQA_TOTAL))
         return infer_fail(call, err, ST_FORMAT,
                           "inputs 5 (seqlens_k) and 6 (total_sequence_length) are required");
-    TRY(infer_dtype_is(call, SEQLENS, DT_I32, err));
-    TRY(infer_dtype_is(call, TOTAL, DT_I32, err));
-    TRY(infer_rank(call, SEQLENS, 1, 2, err));
-    TRY(infer_rank(call, TOTAL, 0, 1, err));
-    if (type_elements(&call->in[TOTAL].type, &n) && n != 1)
+    TRY(infer_dtype_is(call, GQA_SEQLENS, DT_I32, err));
+    TRY(infer_dtype_is(call, GQA_TOTAL, DT_I32, err));
+    TRY(infer_rank(call, GQA_SEQLENS, 1, 2, err));
+    TRY(infer_rank(call, GQA_TOTAL, 0, 1, err));
+    if (type_elements(&call->in[GQA_TOTAL].type, &n) && n != 1)
         return infer_fail(call, err, ST_SHAPE,
                           "input 6 (total_sequence_length) has %zu elements, expected 1", n);
-    if (g->batch >= 0 && type_elements(&call->in[SEQLENS].type, &n) && (int64_t)n != g->batch)
+    if (g->batch >= 0 && type_elements(&call->in[GQA_SEQLENS].type, &n) && (int64_t)n != g->batch)
         return infer_fail(call, err, ST_SHAPE,
                           "input 5 (seqlens_k) has %zu elements for a batch of %" PRId64, n,
                           g->batch);
     g->total = DIM_UNKNOWN;
-    if (!infer_int_at(call, TOTAL, 0, &g->total)) return ST_OK;
+    if (!infer_int_at(call, GQA_TOTAL, 0, &g->total)) return ST_OK;
     const bool ring = call->attr.gqa.sliding_window_cache != 0;
     if (g->total < 0 || (!ring && g->past >= 0 && g->seq >= 0 && g->total > g->past + g->seq) ||
         (g->seq >= 0 && g->total < g->seq))
@@ -341,7 +322,7 @@ static status gqa_lengths(const struct op_call *call, struct gqa *g, struct err 
                           "total_sequence_length %" PRId64 " with a past of %" PRId64
                           " and %" PRId64 " new tokens",
                           g->total, g->past, g->seq);
-    for (size_t b = 0; infer_int_at(call, SEQLENS, b, &v); b++) {
+    for (size_t b = 0; infer_int_at(call, GQA_SEQLENS, b, &v); b++) {
         const bool prompt = g->seq == g->total;
         if (v < 0 || v >= g->total || (!prompt && g->seq >= 0 && v + 1 < g->seq))
             return infer_fail(call, err, ST_SHAPE,
@@ -358,20 +339,21 @@ static status gqa_rotary(const struct op_call *call, const struct gqa *g, struct
     int64_t width;
 
     if (a->do_rotary == 0) return ST_OK;
-    if (!infer_has_in(call, COS) || !infer_has_in(call, SIN))
+    if (!infer_has_in(call, GQA_COS) || !infer_has_in(call, GQA_SIN))
         return infer_fail(call, err, ST_FORMAT, "do_rotary without cos_cache and sin_cache");
-    TRY(rotary_tables(call, COS, SIN, 2, &width, err));
-    TRY(infer_same_dtype(call, QUERY, COS, err));
+    TRY(rotary_tables(call, GQA_COS, GQA_SIN, 2, &width, err));
+    TRY(infer_same_dtype(call, GQA_Q, GQA_COS, err));
     if (width == 0 || (g->head_dim >= 0 && width > g->head_dim) ||
         (a->rotary_embedding_dim > 0 && width >= 0 && width != a->rotary_embedding_dim))
         return infer_fail(call, err, ST_SHAPE,
                           "tables for %" PRId64 " dimensions, heads have %" PRId64, width,
                           g->head_dim);
-    const int64_t rows = call->in[COS].type.ndim == 2 ? call->in[COS].type.dim[0] : DIM_UNKNOWN;
-    if (infer_has_in(call, POSITIONS)) {
-        TRY(infer_rank(call, POSITIONS, 2, 2, err));
-        TRY(positions_shape(call, POSITIONS, err));
-        return positions_check(call, POSITIONS, 0, rows, err);
+    const int64_t rows =
+        call->in[GQA_COS].type.ndim == 2 ? call->in[GQA_COS].type.dim[0] : DIM_UNKNOWN;
+    if (infer_has_in(call, GQA_POSITIONS)) {
+        TRY(infer_rank(call, GQA_POSITIONS, 2, 2, err));
+        TRY(positions_shape(call, GQA_POSITIONS, err));
+        return positions_check(call, GQA_POSITIONS, 0, rows, err);
     }
     if (rows >= 0 && g->total > rows)
         return infer_fail(call, err, ST_SHAPE,
@@ -385,29 +367,29 @@ static status gqa_rotary(const struct op_call *call, const struct gqa *g, struct
  */
 static status gqa_extras(const struct op_call *call, const struct gqa *g, struct err *err)
 {
-    const struct tensor_type *bias = infer_has_in(call, BIAS) ? &call->in[BIAS].type : NULL;
+    const struct tensor_type *bias = infer_has_in(call, GQA_BIAS) ? &call->in[GQA_BIAS].type : NULL;
 
     if (bias) {
-        TRY(infer_same_dtype(call, QUERY, BIAS, err));
-        TRY(infer_rank(call, BIAS, 4, 4, err));
+        TRY(infer_same_dtype(call, GQA_Q, GQA_BIAS, err));
+        TRY(infer_rank(call, GQA_BIAS, 4, 4, err));
         if (bias->ndim == 4) {
-            if (bias->dim[0] != 1) TRY(infer_dim_is(call, BIAS, 0, g->batch, err));
-            if (bias->dim[1] != 1) TRY(infer_dim_is(call, BIAS, 1, g->n, err));
-            TRY(infer_dim_is(call, BIAS, 2, g->seq, err));
+            if (bias->dim[0] != 1) TRY(infer_dim_is(call, GQA_BIAS, 0, g->batch, err));
+            if (bias->dim[1] != 1) TRY(infer_dim_is(call, GQA_BIAS, 1, g->n, err));
+            TRY(infer_dim_is(call, GQA_BIAS, 2, g->seq, err));
             if (g->total >= 0 && bias->dim[3] >= 0 && bias->dim[3] < g->total)
                 return infer_fail(call, err, ST_SHAPE,
                                   "attention_bias covers %" PRId64 " of %" PRId64 " positions",
                                   bias->dim[3], g->total);
         }
     }
-    if (infer_has_in(call, SINK)) {
-        TRY(infer_dtype_in(call, SINK, SET_F32_F16, err));
-        TRY(infer_rank(call, SINK, 1, 1, err));
-        TRY(infer_dim_is(call, SINK, 0, g->n, err));
+    if (infer_has_in(call, GQA_SINK)) {
+        TRY(infer_dtype_in(call, GQA_SINK, SET_F32_F16, err));
+        TRY(infer_rank(call, GQA_SINK, 1, 1, err));
+        TRY(infer_dim_is(call, GQA_SINK, 0, g->n, err));
     }
-    if (infer_has_in(call, Q_NORM) != infer_has_in(call, K_NORM))
+    if (infer_has_in(call, GQA_Q_NORM) != infer_has_in(call, GQA_K_NORM))
         return infer_fail(call, err, ST_FORMAT, "q_norm and k_norm go together");
-    for (int i = Q_NORM; i <= K_NORM; i++) {
+    for (int i = GQA_Q_NORM; i <= GQA_K_NORM; i++) {
         if (!infer_has_in(call, i)) continue;
         TRY(infer_dtype_in(call, i, SET_F32_F16, err));
         TRY(infer_rank(call, i, 1, 1, err));
@@ -418,11 +400,11 @@ static status gqa_extras(const struct op_call *call, const struct gqa *g, struct
 
 static status gqa_outputs(struct op_call *call, const struct gqa *g, struct err *err)
 {
-    const enum dtype dt = call->in[QUERY].type.dtype;
+    const enum dtype dt = call->in[GQA_Q].type.dtype;
     int64_t columns = DIM_UNKNOWN, present = DIM_UNKNOWN;
 
     if (g->head_dim >= 0) TRY(infer_dim_mul(call, g->head_dim, g->n, &columns, err));
-    if (call->attr.gqa.sliding_window_cache != 0 && infer_has_in(call, PAST_K))
+    if (call->attr.gqa.sliding_window_cache != 0 && infer_has_in(call, GQA_PAST_K))
         present = g->past;
     else if (g->total >= 0 && g->past >= 0)
         present = g->total > g->past ? g->total : g->past;

@@ -6,8 +6,6 @@
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 
-enum { GQA_Q, GQA_K, GQA_V, GQA_Q_NORM = 14, GQA_K_NORM = 15, GQA_INPUTS = 16 };
-
 struct head_norm {
     int x, weight;
     float epsilon;

@@ -4,24 +4,6 @@
 #include "engine/passes/lower.h"
 
 enum {
-    Q,
-    K,
-    V,
-    PAST_K,
-    PAST_V,
-    SEQLENS,
-    TOTAL,
-    COS,
-    SIN,
-    POSITIONS,
-    BIAS,
-    SINK,
-    K_SCALE,
-    V_SCALE,
-    Q_NORM,
-    K_NORM
-};
-enum {
     SA_Q,
     SA_K,
     SA_V,
@@ -43,32 +25,33 @@ static bool optional_const(const struct lower *lo, int value)
 static status check_inputs(const struct lower *lo, const struct graph_node *n,
                            const struct attrs_gqa *at, struct err *err)
 {
-    const int k = match_in(n, K), v = match_in(n, V);
+    const int k = match_in(n, GQA_K), v = match_in(n, GQA_V);
 
-    if (lower_kind_of(lo, match_in(n, Q)) != LOW_ROWS || (k >= 0) != (v >= 0) ||
+    if (lower_kind_of(lo, match_in(n, GQA_Q)) != LOW_ROWS || (k >= 0) != (v >= 0) ||
         (k >= 0 && lower_kind_of(lo, k) != LOW_ROWS) ||
         (v >= 0 && lower_kind_of(lo, v) != LOW_ROWS))
         return FAIL(err, ST_UNSUPPORTED, "node %s: query, key and value are not rows of tokens",
                     n->name);
-    if (lower_kind_of(lo, match_in(n, PAST_K)) != LOW_PAST ||
-        lower_kind_of(lo, match_in(n, PAST_V)) != LOW_PAST ||
-        lo->low[n->in[PAST_K]].layer != lo->low[n->in[PAST_V]].layer ||
-        lo->low[n->in[PAST_K]].is_value || !lo->low[n->in[PAST_V]].is_value)
+    if (lower_kind_of(lo, match_in(n, GQA_PAST_K)) != LOW_PAST ||
+        lower_kind_of(lo, match_in(n, GQA_PAST_V)) != LOW_PAST ||
+        lo->low[n->in[GQA_PAST_K]].layer != lo->low[n->in[GQA_PAST_V]].layer ||
+        lo->low[n->in[GQA_PAST_K]].is_value || !lo->low[n->in[GQA_PAST_V]].is_value)
         return FAIL(err, ST_UNSUPPORTED,
                     "node %s: past_key and past_value are not one layer's cache inputs", n->name);
-    if (lower_kind_of(lo, match_in(n, SEQLENS)) != LOW_SEQLENS ||
-        lower_kind_of(lo, match_in(n, TOTAL)) != LOW_TOTAL)
+    if (lower_kind_of(lo, match_in(n, GQA_SEQLENS)) != LOW_SEQLENS ||
+        lower_kind_of(lo, match_in(n, GQA_TOTAL)) != LOW_TOTAL)
         return FAIL(err, ST_UNSUPPORTED,
                     "node %s: seqlens_k and total_sequence_length do not come from "
                     "attention_mask",
                     n->name);
-    if (match_in(n, POSITIONS) >= 0 || match_in(n, BIAS) >= 0)
+    if (match_in(n, GQA_POSITIONS) >= 0 || match_in(n, GQA_BIAS) >= 0)
         return FAIL(err, ST_UNSUPPORTED,
                     "node %s: position_ids and attention_bias inputs are not paged", n->name);
-    if (match_in(n, K_SCALE) >= 0 || match_in(n, V_SCALE) >= 0 || at->kv_cache_bit_width)
+    if (match_in(n, GQA_K_SCALE) >= 0 || match_in(n, GQA_V_SCALE) >= 0 || at->kv_cache_bit_width)
         return FAIL(err, ST_UNSUPPORTED, "node %s: a quantised KV cache is not paged", n->name);
-    if (!optional_const(lo, match_in(n, SINK)) || !optional_const(lo, match_in(n, Q_NORM)) ||
-        !optional_const(lo, match_in(n, K_NORM)))
+    if (!optional_const(lo, match_in(n, GQA_SINK)) ||
+        !optional_const(lo, match_in(n, GQA_Q_NORM)) ||
+        !optional_const(lo, match_in(n, GQA_K_NORM)))
         return FAIL(err, ST_UNSUPPORTED, "node %s: head_sink and norm weights must be constants",
                     n->name);
     if (match_out(n, 3) >= 0 && graph_uses(lo->g, n->out[3]) > 0)
@@ -80,9 +63,9 @@ static status check_inputs(const struct lower *lo, const struct graph_node *n,
 static status head_dim(const struct lower *lo, const struct graph_node *n,
                        const struct attrs_gqa *at, int64_t *out, struct err *err)
 {
-    const struct tensor_type *t = &lo->g->values[n->in[Q]].type;
+    const struct tensor_type *t = &lo->g->values[n->in[GQA_Q]].type;
     const int64_t width = t->ndim >= 1 ? t->dim[t->ndim - 1] : -1;
-    const int64_t heads = at->num_heads + (match_in(n, K) < 0 ? 2 * at->kv_num_heads : 0);
+    const int64_t heads = at->num_heads + (match_in(n, GQA_K) < 0 ? 2 * at->kv_num_heads : 0);
 
     if (at->num_heads < 1 || at->kv_num_heads < 1 || at->num_heads % at->kv_num_heads ||
         at->num_heads > 65536)
@@ -113,7 +96,7 @@ static status rotary_inputs(const struct lower *lo, const struct graph_node *n, 
     static const int to_short[2] = { SA_COS, SA_SIN }, to_long[2] = { SA_COS_LONG, SA_SIN_LONG };
 
     for (int i = 0; i < 2; i++) {
-        const int table = match_in(n, COS + i);
+        const int table = match_in(n, GQA_COS + i);
         const enum low_kind kind = lower_kind_of(lo, table);
 
         if (kind == LOW_CONST) {
@@ -139,16 +122,16 @@ status lower_gqa(struct lower *lo, int node, struct err *err)
     TRY(op_attrs_read(n.op, n.attrs, n.n_attrs, &at, err));
     const struct attrs_gqa *a = &at.gqa;
     TRY(check_inputs(lo, &n, a, err));
-    if (lo->low[n.in[Q]].fold != 1)
+    if (lo->low[n.in[GQA_Q]].fold != 1)
         return FAIL(err, ST_UNSUPPORTED, "node %s: query heads are folded into the sequence",
                     n.name);
     TRY(head_dim(lo, &n, a, &dim, err));
-    in[SA_Q] = n.in[Q];
-    in[SA_K] = match_in(&n, K);
-    in[SA_V] = match_in(&n, V);
-    in[SA_SINK] = match_in(&n, SINK);
-    in[SA_Q_NORM] = match_in(&n, Q_NORM);
-    in[SA_K_NORM] = match_in(&n, K_NORM);
+    in[SA_Q] = n.in[GQA_Q];
+    in[SA_K] = match_in(&n, GQA_K);
+    in[SA_V] = match_in(&n, GQA_V);
+    in[SA_SINK] = match_in(&n, GQA_SINK);
+    in[SA_Q_NORM] = match_in(&n, GQA_Q_NORM);
+    in[SA_K_NORM] = match_in(&n, GQA_K_NORM);
     if (a->do_rotary) TRY(rotary_inputs(lo, &n, in, err));
     const struct attr attrs[] = { attr_int("layer", lo->info->n_layers),
                                   attr_int("num_heads", a->num_heads),

@@ -199,6 +199,7 @@ def elementwise():
         case("elementwise", f"{op}_f64", op, [rng.standard_normal((4, 5)), rng.standard_normal(5)], tol=(1e-12, 1e-12))
     case("elementwise", "Div_negative_i64", "Div", [np.array([-7, 7, -7, 7], np.int64), np.array([2, -2, -2, 2], np.int64)])
     case("elementwise", "Mod_i64", "Mod", [np.array([-7, 7, -7, 7, 6], np.int64), np.array([3, -3, -3, 3, 3], np.int64)])
+    case("elementwise", "Mod_i64_fmod", "Mod", [np.array([-7, 7, -7, 7, 6], np.int64), np.array([3, -3, -3, 3, 3], np.int64)], attrs={"fmod": 1})
     case("elementwise", "Pow_2", "Pow", [normal(3, 5), np.float32(2)])
     case("elementwise", "Pow_float", "Pow", [pos, np.float32(0.37)], tol=(1e-5, 1e-5))
     case("elementwise", "Pow_i64_exp", "Pow", [pos[:8], np.array(3, np.int64)], tol=(1e-5, 1e-5))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cupola bench: prefill and decode of a model, with the machine's roofline probed before and after
- * in the same process. */
+ * in the same process. With --tokenizer: tokenizers (bench_tokenizer.c). */
+#include "cli/bench_tokenizer.h"
 #include "cli/cli.h"
 #include "cupola_version.h"
 #include <stdio.h>
@@ -296,10 +297,29 @@ static bool read_batches(struct bench *b, const char *list)
     return b->n_batches > 0;
 }
 
+/* Prefill and decode: what is wrong with the options is a usage error. */
+static int bench_model(struct bench *b, const char *batch, const struct cli_args *args)
+{
+    struct err err = { 0 };
+
+    if (args->n != 1) return cli_usage("bench: expected one MODEL (several go with --tokenizer)");
+    if (b->prompt < 0 && b->gen < 0) b->prompt = 512, b->gen = 64;
+    if (b->prompt > 1 << 24 || b->gen > 1 << 24 || b->context < 0 || b->context > 1 << 24)
+        return cli_usage("--prompt, --gen and --context: out of range");
+    if (!read_batches(b, batch))
+        return cli_usage("--batch: expected numbers from 1 to %d", ENGINE_N_MAX);
+    b->prompt = b->prompt < 0 ? 0 : b->prompt;
+    b->gen = b->gen < 0 ? 0 : b->gen;
+    return run_bench(b, args->positional[0], &args->common, &err) == ST_OK ? CLI_DONE
+                                                                           : cli_fail(&err);
+}
+
 int cmd_bench(int argc, char **argv)
 {
     struct bench b = { .prompt = -1, .gen = -1, .repeat = 5 };
+    struct bench_tok_options t = { .python = "python3" };
     const char *batch = "1";
+    bool tokenizer = false;
     const struct cli_option options[] = {
         { "--prompt", CLI_INT, &b.prompt, "P", "prefill of P tokens (test ppP)" },
         { "--gen", CLI_INT, &b.gen, "G", "decode of G tokens (test tgG@C)" },
@@ -307,32 +327,36 @@ int cmd_bench(int argc, char **argv)
         { "--batch", CLI_STRING, &batch, "B,B...", "sequences run together (default: 1)" },
         { "--repeat", CLI_INT, &b.repeat, "N", "repetitions; the median counts (default: 5)" },
         { "--json", CLI_FLAG, &b.json, NULL, "one JSON object a line and test" },
+        { "--tokenizer", CLI_FLAG, &tokenizer, NULL,
+          "measure the tokenizers of one or more folders instead" },
+        { "--text", CLI_STRING, &t.text, "FILE",
+          "with --tokenizer: what is encoded (default: 1 MB, built in)" },
+        { "--reference", CLI_STRING, &t.reference, "SCRIPT",
+          "with --tokenizer: measures the reference libraries (default: the shipped one); none" },
+        { "--python", CLI_STRING, &t.python, "PROGRAM", "what runs the script (default: python3)" },
     };
     const struct cli_syntax syntax = {
         "bench MODEL",
-        "Measures prefill and decode, the machine's roofline beside each figure.",
+        "Measures prefill and decode, the machine's roofline beside each figure; or tokenizers "
+        "beside Python's libraries.",
         "  cupola bench pocket\n"
         "  cupola bench DIR --prompt 512 --gen 64 --context 512 --threads 1 --json\n"
-        "  cupola bench DIR --gen 128 --batch 1,4,16\n",
+        "  cupola bench DIR --gen 128 --batch 1,4,16\n"
+        "  cupola bench --tokenizer pocket DIR --repeat 9\n",
         options,
         COUNT(options),
         1,
-        1
+        -1
     };
     struct cli_args args;
     struct err err = { 0 };
     const int rc = cli_parse(&syntax, argc, argv, &args);
 
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
-    if (b.prompt < 0 && b.gen < 0) b.prompt = 512, b.gen = 64;
-    if (b.prompt > 1 << 24 || b.gen > 1 << 24 || b.context < 0 || b.context > 1 << 24)
-        return cli_usage("--prompt, --gen and --context: out of range");
     if (b.repeat < 1 || b.repeat > REPEAT_MAX)
         return cli_usage("--repeat: expected 1 to %d", REPEAT_MAX);
-    if (!read_batches(&b, batch))
-        return cli_usage("--batch: expected numbers from 1 to %d", ENGINE_N_MAX);
-    b.prompt = b.prompt < 0 ? 0 : b.prompt;
-    b.gen = b.gen < 0 ? 0 : b.gen;
-    return run_bench(&b, args.positional[0], &args.common, &err) == ST_OK ? CLI_DONE
-                                                                          : cli_fail(&err);
+    if (!tokenizer) return bench_model(&b, batch, &args);
+    t.repeat = b.repeat;
+    t.json = b.json;
+    return bench_tokenizers(&t, args.positional, args.n, &err) == ST_OK ? CLI_DONE : cli_fail(&err);
 }

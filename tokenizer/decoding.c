@@ -197,6 +197,33 @@ static status push_metaspace(struct decoding *d, size_t i, const char *p, size_t
     return tell(d, i, &l->work, err);
 }
 
+/* SentencePiece's own decode. While there is no text yet a piece loses one leading U+2581; where
+ * blanks were not removed (cleanup false), only the first piece that has one. */
+static status push_spm(struct decoding *d, size_t i, const char *p, size_t n, struct err *err)
+{
+    struct link *l = &d->links[i];
+    const struct decoder *dec = l->d;
+    const bool at_start = !l->began && l->n_pieces == 0;
+
+    if (n == dec->text_n && memcmp(p, dec->text, n) == 0) {
+        l->began |= dec->with_n > 0;
+        return push(d, i + 1, dec->with, dec->with_n, err);
+    }
+    if (byte_token(p, n) >= 0) {
+        l->began = true;
+        return push(d, i + 1, p, n, err);
+    }
+    if (at_start && dec->start && n >= 3 && memcmp(p, "\xE2\x96\x81", 3) == 0) {
+        p += 3;
+        n -= 3;
+        if (!dec->cleanup) l->n_pieces = 1;
+    }
+    l->began |= n > 0;
+    str_clear(&l->work);
+    replace_all(&l->work, p, n, "\xE2\x96\x81", 3, " ", 1);
+    return tell(d, i, &l->work, err);
+}
+
 /* What Python's clean_up_tokenization does to a text, in its order. */
 static void clean_up(struct str *text, struct str *spare)
 {
@@ -373,6 +400,7 @@ static const struct {
     [DEC_CTC] = { push_ctc, NULL },
     [DEC_JOIN_SPACE] = { push_join_space, NULL },
     [DEC_RAW_BYTES] = { push_raw_bytes, finish_bytes },
+    [DEC_SPM] = { push_spm, NULL },
 };
 
 static status push(struct decoding *d, size_t i, const char *p, size_t n, struct err *err)

@@ -16,6 +16,7 @@ struct unigram {
     int32_t unk_id; /* -1: none */
     double min_score;
     bool byte_fallback;
+    bool single; /* path scores are rounded to single precision */
     int32_t fallback_ids[256];
 };
 
@@ -47,9 +48,11 @@ status unigram_put(struct tokenizer *tok, const char *text, size_t n, int32_t id
     if (isnan(score))
         return FAIL(err, ST_FORMAT, "Unigram: piece %d: the score is not a number", id);
     u->scores[id] = score;
-    if (id == 0 || score < u->min_score) u->min_score = score;
+    if (score > (double)-INFINITY && (id == 0 || score < u->min_score)) u->min_score = score;
     return vocab_add(&tok->vocab, text, n, id, err);
 }
+
+void unigram_round_scores(struct tokenizer *tok) { tok->unigram->single = true; }
 
 /* The last piece of a text wins, as in the reference's map. */
 status unigram_finish(struct tokenizer *tok, int32_t unk_id, bool byte_fallback, struct err *err)
@@ -62,7 +65,8 @@ status unigram_finish(struct tokenizer *tok, int32_t unk_id, bool byte_fallback,
     u->byte_fallback = byte_fallback;
     for (size_t i = 0; i < tok->vocab.size; i++) {
         const struct vocab_piece *p = vocab_piece_of(&tok->vocab, (int64_t)i);
-        if (p && p->n) TRY(trie_put(&u->trie, p->text, p->n, (int32_t)i, true, err));
+        if (p && p->n && u->scores[i] > (double)-INFINITY)
+            TRY(trie_put(&u->trie, p->text, p->n, (int32_t)i, true, err));
     }
     for (unsigned b = 0; b < 256; b++) {
         char name[8];
@@ -144,8 +148,9 @@ struct node {
     int32_t id;
 };
 
-static void offer(struct node *node, uint32_t start, int32_t id, double score)
+static void offer(struct node *node, uint32_t start, int32_t id, double score, bool single)
 {
+    if (single) score = (double)(float)score;
     if (node->start != UINT32_MAX && score <= node->score) return;
     *node = (struct node){ score, start, id };
 }
@@ -166,10 +171,10 @@ static void forward(const struct unigram *u, struct piece in, struct node *nodes
             const int32_t id = u->trie.values[node];
 
             if (id < 0) continue;
-            offer(&nodes[k + 1], (uint32_t)at, id, here + u->scores[id]);
+            offer(&nodes[k + 1], (uint32_t)at, id, here + u->scores[id], u->single);
             if (k + 1 - at == used) single = true;
         }
-        if (!single) offer(&nodes[at + used], (uint32_t)at, u->unk_id, here + unk_score);
+        if (!single) offer(&nodes[at + used], (uint32_t)at, u->unk_id, here + unk_score, u->single);
         at += used;
     }
 }

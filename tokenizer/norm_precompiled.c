@@ -44,6 +44,29 @@ static int64_t trie_first(const struct charsmap *m, const char *key, size_t n)
     return -1;
 }
 
+size_t charsmap_longest(const struct charsmap *m, const char *key, size_t n, const char **text,
+                        size_t *text_n)
+{
+    size_t at = unit_offset(unit_at(m, 0)), used = 0;
+
+    for (size_t i = 0; i < n && key[i]; i++) {
+        const uint8_t c = (uint8_t)key[i];
+
+        at ^= c;
+        const uint32_t unit = unit_at(m, at);
+        if ((unit & ((1u << 31) | 0xFF)) != c) break;
+        at ^= unit_offset(unit);
+        if (!((unit >> 8) & 1)) continue;
+        const size_t value = unit_at(m, at) & ((1u << 31) - 1);
+        if (value >= m->texts_n) continue;
+        const char *end = memchr(m->texts + value, 0, m->texts_n - value);
+        *text = m->texts + value;
+        *text_n = end ? (size_t)(end - *text) : m->texts_n - value;
+        used = i + 1;
+    }
+    return used;
+}
+
 static bool put_mapped(const struct charsmap *m, const char *key, size_t n, struct str *out)
 {
     const int64_t value = trie_first(m, key, n);

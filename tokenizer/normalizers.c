@@ -23,6 +23,25 @@ static const struct {
     { "ByteLevel", norm_load_byte_level },
 };
 
+struct normalizer *norm_list_add(struct arena *a, struct norm_list *list, struct err *err)
+{
+    if (list->n == list->cap) {
+        if (list->n >= TOK_STAGES_MAX) {
+            FAIL(err, ST_LIMIT, "normalizer: more than %d in sequence", TOK_STAGES_MAX);
+            return NULL;
+        }
+        void *items = arena_grow(a, list->items, &list->cap, list->n + 1, sizeof *list->items);
+        if (!items) {
+            FAIL(err, ST_NOMEM, "normalizer: no memory");
+            return NULL;
+        }
+        list->items = items;
+    }
+    struct normalizer *item = &list->items[list->n++]; /* a half-made one is freed with the list */
+    memset(item, 0, sizeof *item);
+    return item;
+}
+
 static status load_one(struct arena *a, const struct jvalue *json, struct norm_list *out,
                        struct err *err)
 {
@@ -30,16 +49,8 @@ static status load_one(struct arena *a, const struct jvalue *json, struct norm_l
 
     for (size_t i = 0; i < COUNT(kinds); i++) {
         if (!jvalue_is_text(type, kinds[i].type)) continue;
-        if (out->n == out->cap) {
-            if (out->n >= TOK_STAGES_MAX)
-                return FAIL(err, ST_LIMIT, "normalizer: more than %d in sequence", TOK_STAGES_MAX);
-            void *items = arena_grow(a, out->items, &out->cap, out->n + 1, sizeof *out->items);
-            if (!items) return FAIL(err, ST_NOMEM, "normalizer: no memory");
-            out->items = items;
-        }
-        struct normalizer *item = &out->items[out->n];
-        memset(item, 0, sizeof *item);
-        out->n++; /* a half-made one is freed with the list */
+        struct normalizer *item = norm_list_add(a, out, err);
+        if (!item) return err ? err->code : ST_NOMEM;
         return kinds[i].load(a, json, item, err);
     }
     if (!type || type->type != JVALUE_STRING)

@@ -21,19 +21,31 @@ static const struct {
     { "FixedLength", { pre_load_fixed } },
 };
 
+struct pre_stage *pre_list_add(struct arena *a, struct pre_list *list, struct err *err)
+{
+    if (list->n == list->cap) {
+        if (list->n >= TOK_STAGES_MAX) {
+            FAIL(err, ST_LIMIT, "pre_tokenizer: more than %d in sequence", TOK_STAGES_MAX);
+            return NULL;
+        }
+        void *items = arena_grow(a, list->items, &list->cap, list->n + 1, sizeof *list->items);
+        if (!items) {
+            FAIL(err, ST_NOMEM, "pre_tokenizer: no memory");
+            return NULL;
+        }
+        list->items = items;
+    }
+    struct pre_stage *item = &list->items[list->n++]; /* a half-made one is freed with the list */
+    memset(item, 0, sizeof *item);
+    return item;
+}
+
 static status load_stage(struct arena *a, const struct jvalue *json, pre_load_fn *fn,
                          struct pre_list *out, struct err *err)
 {
-    if (out->n == out->cap) {
-        if (out->n >= TOK_STAGES_MAX)
-            return FAIL(err, ST_LIMIT, "pre_tokenizer: more than %d in sequence", TOK_STAGES_MAX);
-        void *items = arena_grow(a, out->items, &out->cap, out->n + 1, sizeof *out->items);
-        if (!items) return FAIL(err, ST_NOMEM, "pre_tokenizer: no memory");
-        out->items = items;
-    }
-    struct pre_stage *item = &out->items[out->n];
-    memset(item, 0, sizeof *item);
-    out->n++; /* a half-made one is freed with the list */
+    struct pre_stage *item = pre_list_add(a, out, err);
+
+    if (!item) return err ? err->code : ST_NOMEM;
     return fn(a, json, item, err);
 }
 

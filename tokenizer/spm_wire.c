@@ -116,11 +116,17 @@ static status read_trainer(const struct field *of, struct spm_model *m, struct e
     while (next(&w, &f)) {
         switch (f.number) {
         case 3: m->kind = (int)(f.value & 0xFF); break;
+        case 24: m->whitespace_as_suffix = f.value != 0; break;
         case 35: m->byte_fallback = f.value != 0; break;
         case 40: m->unk_id = (int32_t)f.value; break;
         case 41: m->bos_id = (int32_t)f.value; break;
         case 42: m->eos_id = (int32_t)f.value; break;
-        case 43: m->pad_id = (int32_t)f.value; break;
+        case 44:
+            if (!f.bytes || !utf8_valid(f.bytes, f.n))
+                return FAIL(err, ST_FORMAT, "trainer_spec.unk_surface: not UTF-8");
+            m->unk_surface = f.bytes;
+            m->unk_surface_n = f.n;
+            break;
         default: break;
         }
     }
@@ -140,6 +146,8 @@ static status read_normalizer(const struct field *of, struct spm_model *m, struc
             m->add_dummy_prefix = f.value != 0;
         } else if (f.number == 4) {
             m->remove_extra_whitespaces = f.value != 0;
+        } else if (f.number == 5) {
+            m->escape_whitespaces = f.value != 0;
         }
     }
     return w.bad ? FAIL(err, ST_FORMAT, "normalizer_spec: malformed") : ST_OK;
@@ -147,6 +155,14 @@ static status read_normalizer(const struct field *of, struct spm_model *m, struc
 
 /* An id that is not in the vocabulary is none. */
 static int32_t checked_id(int32_t id, size_t n) { return id >= 0 && (size_t)id < n ? id : -1; }
+
+/* The library goes by the type of a piece, not by trainer_spec. */
+static int32_t unknown_piece(const struct spm_model *m)
+{
+    for (size_t i = 0; i < m->n_pieces; i++)
+        if (m->pieces[i].type == SPM_UNKNOWN) return (int32_t)i;
+    return checked_id(m->unk_id, m->n_pieces);
+}
 
 status spm_read(struct arena *a, const char *text, size_t n, struct spm_model *out, struct err *err)
 {
@@ -156,10 +172,12 @@ status spm_read(struct arena *a, const char *text, size_t n, struct spm_model *o
     *out = (struct spm_model){ .kind = SPM_UNIGRAM,
                                .add_dummy_prefix = true,
                                .remove_extra_whitespaces = true,
+                               .escape_whitespaces = true,
                                .unk_id = 0,
                                .bos_id = 1,
                                .eos_id = 2,
-                               .pad_id = -1 };
+                               .unk_surface = " \xE2\x81\x87 ",
+                               .unk_surface_n = 5 };
     while (next(&w, &f)) {
         if (f.number == 1)
             TRY(read_piece(a, &f, out, err));
@@ -170,7 +188,7 @@ status spm_read(struct arena *a, const char *text, size_t n, struct spm_model *o
     }
     if (w.bad) return FAIL(err, ST_FORMAT, "byte %zu: malformed", w.at);
     if (out->n_pieces == 0) return FAIL(err, ST_FORMAT, "no pieces");
-    out->unk_id = checked_id(out->unk_id, out->n_pieces);
+    out->unk_id = unknown_piece(out);
     out->bos_id = checked_id(out->bos_id, out->n_pieces);
     out->eos_id = checked_id(out->eos_id, out->n_pieces);
     return ST_OK;

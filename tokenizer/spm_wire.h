@@ -21,9 +21,12 @@ struct spm_model {
     size_t n_pieces, cap;
     int kind; /* enum spm_kind */
     bool byte_fallback, add_dummy_prefix, remove_extra_whitespaces;
-    int32_t unk_id, bos_id, eos_id, pad_id; /* -1: none */
+    bool escape_whitespaces, whitespace_as_suffix;
+    int32_t unk_id, bos_id, eos_id; /* -1: none */
     const char *charsmap;
     size_t charsmap_n;
+    const char *unk_surface; /* what an unknown piece decodes to */
+    size_t unk_surface_n;
 };
 
 /* Reads text[0..n); pieces and charsmap point into it. ST_FORMAT on anything that is not such a

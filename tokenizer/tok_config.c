@@ -36,6 +36,21 @@ static const struct jvalue *token_text(const struct jvalue *v)
     return v && v->type == JVALUE_STRING ? v : NULL;
 }
 
+bool tok_config_flag(const struct tokenizer *tok, const char *key, bool otherwise)
+{
+    const struct jvalue *v = jvalue_get(tok->config, key);
+
+    return v && v->type == JVALUE_BOOL ? v->u.boolean : otherwise;
+}
+
+const char *tok_config_token(const struct tokenizer *tok, size_t which)
+{
+    const struct jvalue *v = token_text(jvalue_get(tok->config, special_names[which]));
+
+    if (!v) v = token_text(jvalue_get(tok->special_map, special_names[which]));
+    return v ? v->u.string.text : NULL;
+}
+
 static void take_special_texts(struct tokenizer *tok, const struct jvalue *tree, const char *file)
 {
     for (size_t i = 0; i < TOK_SPECIALS; i++) {
@@ -94,28 +109,159 @@ void tok_settle_specials(struct tokenizer *tok)
 
 /* ---- added_tokens_decoder ---- */
 
-static status take_added(struct tokenizer *tok, const struct jvalue *config, struct err *err)
+static status read_flags(const struct jvalue *json, struct added_token *t, struct err *err)
 {
-    const struct jvalue *list = jvalue_get(config, "added_tokens_decoder");
+    if (json->type != JVALUE_DICT) return ST_OK;
+    TRY(jvalue_want_bool(json, "added_tokens_decoder", "special", &t->special, err));
+    TRY(jvalue_want_bool(json, "added_tokens_decoder", "single_word", &t->single_word, err));
+    TRY(jvalue_want_bool(json, "added_tokens_decoder", "lstrip", &t->lstrip, err));
+    TRY(jvalue_want_bool(json, "added_tokens_decoder", "rstrip", &t->rstrip, err));
+    return jvalue_want_bool(json, "added_tokens_decoder", "normalized", &t->normalized, err);
+}
 
-    for (size_t i = 0; list && list->type == JVALUE_DICT && i < list->u.dict.n; i++) {
+/* Warnings about one list: the first few in full, the rest as a number. */
+struct quarrels {
+    size_t n;
+};
+
+enum { QUARRELS_TOLD = 3 };
+
+static void tell_quarrel(struct quarrels *q, const char *token, int64_t id, const char *used,
+                         int64_t used_id)
+{
+    if (q->n++ >= QUARRELS_TOLD) return;
+    LOG(LOG_WARN,
+        "event=tokenizer_disagreement file=tokenizer_config.json field=added_tokens_decoder "
+        "token=%.60s id=%lld used=%.60s used_id=%lld",
+        token, (long long)id, used, (long long)used_id);
+}
+
+/* One token of added_tokens_decoder. Where the vocabulary has it, its id holds, and its settings
+ * are taken only if `settings` says so (beside a tokenizer.json they are not). */
+static status take_token(struct tokenizer *tok, const struct jvalue_pair *p, bool settings,
+                         struct quarrels *q, struct err *err)
+{
+    const struct jvalue *text = token_text(p->value);
+    struct added_token t = { 0 };
+    struct vocab_piece tmp;
+    const struct vocab_piece *there;
+    int64_t id;
+
+    if (!text || !str_to_i64(p->key, &id) || id < 0 || id >= VOCAB_IDS_MAX) return ST_OK;
+    t.text = text->u.string.text;
+    t.n = text->u.string.n;
+    t.id = tokenizer_token_to_id(tok, t.text, t.n);
+    if (t.id >= 0 && t.id != (int32_t)id) tell_quarrel(q, t.text, id, t.text, t.id);
+    if (t.id >= 0 && !settings) return ST_OK;
+    if (t.id < 0 && (there = tok_piece(tok, (int32_t)id, &tmp)) != NULL) {
+        tell_quarrel(q, t.text, id, there->text ? there->text : "", id);
+        return ST_OK;
+    }
+    if (t.id < 0) t.id = (int32_t)id;
+    TRY(read_flags(p->value, &t, err));
+    return added_put(tok, &t, err);
+}
+
+static status take_added(struct tokenizer *tok, bool settings, struct err *err)
+{
+    const struct jvalue *list = jvalue_get(tok->config, "added_tokens_decoder");
+    struct quarrels q = { 0 };
+
+    for (size_t i = 0; list && list->type == JVALUE_DICT && i < list->u.dict.n; i++)
+        TRY(take_token(tok, &list->u.dict.pairs[i], settings, &q, err));
+    if (q.n > QUARRELS_TOLD)
+        LOG(LOG_WARN,
+            "event=tokenizer_disagreement file=tokenizer_config.json field=added_tokens_decoder "
+            "more=%zu",
+            q.n - QUARRELS_TOLD);
+    return ST_OK;
+}
+
+/* ---- tokens that only have a name ---- */
+
+static bool is_named_special(const struct tokenizer *tok, const char *text)
+{
+    for (size_t i = 0; i < TOK_SPECIALS; i++) {
+        const char *name = tok_config_token(tok, i);
+        if (name && str_equal(name, text)) return true;
+    }
+    return false;
+}
+
+/* added_tokens.json of older folders: {"<token>": id}. */
+static status take_added_file(struct tokenizer *tok, const char *dir, struct err *err)
+{
+    struct jvalue *list;
+
+    TRY(read_tree(tok, dir, "added_tokens.json", &list, err));
+    for (size_t i = 0; list && i < list->u.dict.n; i++) {
         const struct jvalue_pair *p = &list->u.dict.pairs[i];
-        const struct jvalue *text = token_text(p->value);
-        struct added_token t = { 0 };
+        const bool special = is_named_special(tok, p->key);
         struct vocab_piece tmp;
-        int64_t id;
+        const struct added_token t = { .text = p->key,
+                                       .n = p->key_n,
+                                       .id = (int32_t)p->value->u.integer,
+                                       .special = special,
+                                       .normalized = !special };
 
-        if (!text || !str_to_i64(p->key, &id) || id < 0 || id >= VOCAB_IDS_MAX) continue;
-        t.text = text->u.string.text;
-        t.n = text->u.string.n;
-        t.id = (int32_t)id;
+        if (p->value->type != JVALUE_INT || p->value->u.integer < 0 ||
+            p->value->u.integer >= VOCAB_IDS_MAX)
+            return FAIL(err, ST_FORMAT, "added_tokens.json: \"%.60s\": expected an id", p->key);
         if (tokenizer_token_to_id(tok, t.text, t.n) >= 0 || tok_piece(tok, t.id, &tmp)) continue;
-        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "special", &t.special, err));
-        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "single_word", &t.single_word, err));
-        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "lstrip", &t.lstrip, err));
-        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "rstrip", &t.rstrip, err));
-        TRY(jvalue_want_bool(p->value, "added_tokens_decoder", "normalized", &t.normalized, err));
         TRY(added_put(tok, &t, err));
+    }
+    return ST_OK;
+}
+
+/* A special token by name: with the next id if no vocabulary has it. `json`: its settings, where
+ * it is written as an object. */
+static status add_special(struct tokenizer *tok, const char *text, const struct jvalue *json,
+                          struct err *err)
+{
+    struct added_token t = { .text = text, .n = strlen(text), .special = true };
+    uint64_t index;
+
+    if (t.n == 0 || t.n > VOCAB_PIECE_MAX || map_get(&tok->added.by_text, text, t.n, &index))
+        return ST_OK;
+    if (tok->size < tok->vocab.size) tok->size = tok->vocab.size;
+    t.id = vocab_find(&tok->vocab, text, t.n);
+    if (t.id < 0) t.id = (int32_t)tok->size;
+    if (t.id >= VOCAB_IDS_MAX) return FAIL(err, ST_LIMIT, "special tokens: too many");
+    if (json) TRY(read_flags(json, &t, err));
+    t.special = true;
+    return added_put(tok, &t, err);
+}
+
+static status add_list(struct tokenizer *tok, const struct jvalue *list, struct err *err)
+{
+    for (size_t i = 0; list && list->type == JVALUE_LIST && i < list->u.list.n; i++) {
+        const struct jvalue *text = token_text(list->u.list.items[i]);
+
+        if (text) TRY(add_special(tok, text->u.string.text, list->u.list.items[i], err));
+    }
+    return ST_OK;
+}
+
+status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err)
+{
+    static const size_t order[] = {
+        TOK_BOS, TOK_EOS, TOK_UNK, TOK_SEP, TOK_PAD, TOK_CLS, TOK_MASK
+    };
+    static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
+
+    TRY(take_added(tok, true, err));
+    TRY(take_added_file(tok, dir, err));
+    for (size_t i = 0; i < COUNT(order); i++) {
+        const char *name = special_names[order[i]], *text = tok_config_token(tok, order[i]);
+        const struct jvalue *json = jvalue_get(tok->config, name);
+
+        if (text)
+            TRY(add_special(tok, text, json ? json : jvalue_get(tok->special_map, name), err));
+    }
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        const struct jvalue *list = jvalue_get(tok->config, lists[i]);
+
+        TRY(add_list(tok, list ? list : jvalue_get(tok->special_map, lists[i]), err));
     }
     return ST_OK;
 }
@@ -217,21 +363,22 @@ const char *tokenizer_chat_template(const struct tokenizer *tok, const char *nam
 
 status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err)
 {
-    struct jvalue *map, *genai;
+    struct jvalue *genai;
 
-    if (!tok->config) TRY(read_tree(tok, dir, "tokenizer_config.json", &tok->config, err));
-    TRY(read_tree(tok, dir, "special_tokens_map.json", &map, err));
+    TRY(tok_read_config(tok, dir, err));
     TRY(read_tree(tok, dir, "genai_config.json", &genai, err));
     take_special_texts(tok, tok->config, "tokenizer_config.json");
-    take_special_texts(tok, map, "special_tokens_map.json");
+    take_special_texts(tok, tok->special_map, "special_tokens_map.json");
     take_genai_ids(tok, genai);
-    TRY(take_added(tok, tok->config, err));
+    TRY(take_added(tok, false, err));
     return load_templates(tok, dir, err);
 }
 
 status tok_read_config(struct tokenizer *tok, const char *dir, struct err *err)
 {
-    return tok->config ? ST_OK : read_tree(tok, dir, "tokenizer_config.json", &tok->config, err);
+    if (!tok->config) TRY(read_tree(tok, dir, "tokenizer_config.json", &tok->config, err));
+    if (tok->special_map) return ST_OK;
+    return read_tree(tok, dir, "special_tokens_map.json", &tok->special_map, err);
 }
 
 status tok_read_tree(struct tokenizer *tok, const char *dir, const char *name, struct jvalue **out,

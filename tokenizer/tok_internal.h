@@ -64,7 +64,8 @@ struct normalizer;
 typedef status norm_fn(const struct normalizer *self, struct norm_io *io, bool *same,
                        struct err *err);
 
-struct charsmap; /* norm_precompiled.c */
+struct charsmap;    /* norm_precompiled.c */
+struct spm_symbols; /* spm_pipeline.c */
 
 struct normalizer {
     norm_fn *run;
@@ -75,6 +76,7 @@ struct normalizer {
     const char *with; /* what replaces it */
     size_t with_n;
     const struct charsmap *charsmap;
+    const struct spm_symbols *symbols;
 };
 
 struct norm_list {
@@ -92,6 +94,12 @@ bool base64_decode(const char *p, size_t n, struct str *out);
 /* A precompiled character map as SentencePiece stores it. */
 status charsmap_load(struct arena *a, const char *blob, size_t n, struct normalizer *out,
                      struct err *err);
+/* The longest prefix of key that the map replaces: its bytes (0: none), and in *text what with. A
+ * value may point into the middle of a character only in a hostile map; the caller checks. */
+size_t charsmap_longest(const struct charsmap *m, const char *key, size_t n, const char **text,
+                        size_t *text_n);
+/* Appends an empty normalizer to fill; NULL (err told) when there is no room. */
+struct normalizer *norm_list_add(struct arena *a, struct norm_list *list, struct err *err);
 /* Loads what tokenizer.json calls a normalizer (Sequence is flattened); null or absent: none. */
 status normalizers_load(struct arena *a, const struct jvalue *json, struct norm_list *out,
                         struct err *err);
@@ -131,6 +139,7 @@ struct pre_stage {
     const char *text; /* literal pattern, delimiter or Metaspace's replacement */
     size_t text_n;
     bool (*is_match)(int32_t cp); /* class splits */
+    const struct spm_symbols *symbols;
 };
 
 struct pre_list {
@@ -145,6 +154,8 @@ pre_load_fn pre_load_split, pre_load_byte_level, pre_load_metaspace, pre_load_cl
     pre_load_scripts;
 status pre_tokenizers_load(struct arena *a, const struct jvalue *json, struct pre_list *out,
                            struct err *err);
+/* Appends an empty stage to fill; NULL (err told) when there is no room. */
+struct pre_stage *pre_list_add(struct arena *a, struct pre_list *list, struct err *err);
 void pre_tokenizers_fini(struct pre_list *list);
 bool pre_is_byte_level(const struct pre_stage *stage);
 /* Hands a piece to stage `index`, or to the sink behind the last one. Empty pieces end here. */
@@ -200,8 +211,12 @@ extern const struct model_kind model_bpe, model_unigram, model_wordpiece, model_
 status vocab_load_object(struct tokenizer *tok, const char *vocab, size_t n, struct err *err);
 /* Unigram from another source than tokenizer.json: n pieces, each put, then finished. */
 status unigram_create(struct tokenizer *tok, size_t n, struct err *err);
+/* A score of minus infinity: the piece has an id, but no text is ever cut to it. */
 status unigram_put(struct tokenizer *tok, const char *text, size_t n, int32_t id, double score,
                    struct err *err);
+/* SentencePiece adds scores in single precision, which decides between paths that are equal but for
+ * rounding; the Rust library does not. */
+void unigram_round_scores(struct tokenizer *tok);
 status unigram_finish(struct tokenizer *tok, int32_t unk_id, bool byte_fallback, struct err *err);
 /* By tokenizer.json's model.type; NULL if unknown. */
 const struct model_kind *model_kind_find(const char *name);
@@ -277,6 +292,7 @@ enum decoder_type {
     DEC_CTC,
     DEC_JOIN_SPACE, /* no decoder: pieces joined with spaces */
     DEC_RAW_BYTES,  /* tiktoken: pieces are bytes */
+    DEC_SPM,        /* SentencePiece's own rules for blanks and unknown pieces */
 };
 
 struct decoder {
@@ -298,7 +314,7 @@ struct decoder_list {
 
 status decoders_load(struct arena *a, const struct jvalue *json, struct decoder_list *out,
                      struct err *err);
-/* Appends a decoder without settings. */
+/* Appends a decoder without settings: the last of out->items. */
 status decoders_add(struct arena *a, struct decoder_list *out, enum decoder_type type,
                     struct err *err);
 void decoders_fini(struct decoder_list *list);
@@ -348,8 +364,9 @@ struct tokenizer {
     struct tok_special specials[TOK_SPECIALS];
     struct tok_template *templates;
     size_t n_templates, templates_cap;
-    struct jvalue *config;   /* tokenizer_config.json, or NULL */
-    struct chat_cache *chat; /* compiled templates */
+    struct jvalue *config;      /* tokenizer_config.json, or NULL */
+    struct jvalue *special_map; /* special_tokens_map.json, or NULL */
+    struct chat_cache *chat;    /* compiled templates */
 };
 
 /* Empty, for the loaders; NULL when memory runs out. */
@@ -361,11 +378,21 @@ status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err);
 status tok_load_tiktoken(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
 status tok_load_spm(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
 status tok_load_vocab_files(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
-/* Reads tokenizer_config.json into tok->config if that is not there yet. */
+/* The same for one file's content; dir is where the settings beside it are. */
+status tok_load_spm_text(struct tokenizer *tok, const char *text, size_t n, const char *dir,
+                         struct err *err);
+/* Reads tokenizer_config.json and special_tokens_map.json if they are not there yet. */
 status tok_read_config(struct tokenizer *tok, const char *dir, struct err *err);
 /* Reads a JSON object of the folder: *out NULL if there is no such file. */
 status tok_read_tree(struct tokenizer *tok, const char *dir, const char *name, struct jvalue **out,
                      struct err *err);
+/* A switch of tokenizer_config.json; `otherwise` where it is absent or no boolean. */
+bool tok_config_flag(const struct tokenizer *tok, const char *key, bool otherwise);
+/* A special token's text as tokenizer_config.json or special_tokens_map.json gives it, or NULL. */
+const char *tok_config_token(const struct tokenizer *tok, size_t which);
+/* Folders without tokenizer.json: tokens of added_tokens_decoder and added_tokens.json with their
+ * settings, then the special tokens that are named but in no vocabulary, which get the next ids. */
+status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err);
 /* Ids of named special tokens and names of those that only have an id; after everything is loaded.
  */
 void tok_settle_specials(struct tokenizer *tok);

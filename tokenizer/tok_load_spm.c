@@ -1,130 +1,241 @@
 /* SPDX-License-Identifier: MIT */
 /* tokenizer.model, SentencePiece's own protobuf file: pieces with scores and types, the kind of
- * model, the normalizer. It is taken to the same pipeline as the reference's converter makes:
- * Precompiled, blanks to U+2581 with a dummy prefix, then BPE with merges ranked by score, or
- * Unigram. */
+ * model, the normalizer. tokenizer_config.json's tokenizer_class decides what is made of it
+ * (spm_classes.c): the pipeline and the order of ids that transformers has for that class, or,
+ * where no class that we know is named, what SentencePiece itself does (spm_pipeline.c). */
 #include "tokenizer/model_bpe.h"
+#include "tokenizer/spm_classes.h"
+#include "tokenizer/spm_pipeline.h"
 #include "tokenizer/spm_wire.h"
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the pipeline round the model ---- */
+/* A file under way. */
+struct load {
+    struct tokenizer *tok;
+    struct spm_model *m;
+    const struct spm_class *class; /* NULL: SentencePiece itself */
+};
 
-static bool put_text(struct arena *a, struct jvalue *to, const char *key, const char *text)
+/* ---- where the pieces go ---- */
+
+static status put_piece(struct load *l, struct spm_piece piece, struct err *err)
 {
-    return jvalue_set(a, to, key, jvalue_string(a, text));
-}
+    struct spm_model *m = l->m;
 
-static bool put_pattern(struct arena *a, struct jvalue *to, const char *kind, const char *text)
-{
-    struct jvalue *pattern = jvalue_dict(a);
-
-    return pattern && put_text(a, pattern, kind, text) && jvalue_set(a, to, "pattern", pattern);
-}
-
-static struct jvalue *replace(struct arena *a, const char *kind, const char *from, const char *to)
-{
-    struct jvalue *v = jvalue_dict(a);
-
-    return v && put_text(a, v, "type", "Replace") && put_pattern(a, v, kind, from) &&
-                   put_text(a, v, "content", to)
-               ? v
-               : NULL;
-}
-
-static status add_charsmap(struct tokenizer *tok, const struct spm_model *m, struct err *err)
-{
-    if (m->charsmap_n == 0) return ST_OK;
-    void *items = arena_grow(&tok->arena, tok->norms.items, &tok->norms.cap, tok->norms.n + 1,
-                             sizeof *tok->norms.items);
-    if (!items) return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-    tok->norms.items = items;
-    memset(&tok->norms.items[tok->norms.n], 0, sizeof *tok->norms.items);
-    TRY(charsmap_load(&tok->arena, m->charsmap, m->charsmap_n, &tok->norms.items[tok->norms.n],
-                      err));
-    tok->norms.n++;
+    if (m->n_pieces >= VOCAB_IDS_MAX) return FAIL(err, ST_LIMIT, "pieces: too many");
+    if (m->n_pieces == m->cap) {
+        void *pieces =
+            arena_grow(&l->tok->arena, m->pieces, &m->cap, m->n_pieces + 1, sizeof *m->pieces);
+        if (!pieces) return FAIL(err, ST_NOMEM, "pieces: no memory");
+        m->pieces = pieces;
+    }
+    m->pieces[m->n_pieces++] = piece;
     return ST_OK;
 }
 
-static status add_normalizer(struct tokenizer *tok, struct jvalue *json, struct err *err)
+static status put_name(struct load *l, const char *name, double score, int type, struct err *err)
 {
-    if (!json) return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-    return normalizers_load(&tok->arena, json, &tok->norms, err);
+    const char *copy = arena_strdup(&l->tok->arena, name);
+
+    if (!copy) return FAIL(err, ST_NOMEM, "pieces: no memory");
+    return put_piece(l, (struct spm_piece){ copy, strlen(copy), (float)score, type }, err);
 }
 
-static struct jvalue *strip_ends(struct arena *a)
+/* Names of the class's special tokens, by TOK_BOS …: what the settings say, else its own. */
+static const char *class_token(struct load *l, size_t which)
 {
-    struct jvalue *v = jvalue_dict(a);
+    static const size_t order[] = {
+        TOK_BOS, TOK_EOS, TOK_UNK, TOK_SEP, TOK_PAD, TOK_CLS, TOK_MASK
+    };
+    const char *said = tok_config_token(l->tok, which), *at = l->class->specials;
 
-    return v && put_text(a, v, "type", "Strip") &&
-                   jvalue_set(a, v, "strip_left", jvalue_bool(a, true)) &&
-                   jvalue_set(a, v, "strip_right", jvalue_bool(a, true))
-               ? v
-               : NULL;
+    if (said) return said;
+    for (size_t i = 0; order[i] != which; i++) at += strcspn(at, " ") + 1;
+    const size_t n = strcspn(at, " ");
+    return n == 1 && *at == '-' ? NULL : arena_strndup(&l->tok->arena, at, n);
 }
 
-static status load_normalizers(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+static status put_token(struct load *l, size_t which, const char *otherwise, struct err *err)
 {
-    struct arena *a = &tok->arena;
-    struct jvalue *prepend = jvalue_dict(a);
+    const char *text = class_token(l, which);
 
-    TRY(add_charsmap(tok, m, err));
-    if (m->remove_extra_whitespaces) {
-        TRY(add_normalizer(tok, strip_ends(a), err));
-        TRY(add_normalizer(tok, replace(a, "Regex", " {2,}", " "), err));
+    return put_name(l, text ? text : otherwise, 0.0, which == TOK_UNK ? SPM_UNKNOWN : SPM_CONTROL,
+                    err);
+}
+
+static status put_head(struct load *l, size_t *skip, struct err *err)
+{
+    char name[16];
+
+    switch (l->class->layout) {
+    case SPM_FAIRSEQ:
+        *skip = 3;
+        TRY(put_token(l, TOK_BOS, "<s>", err));
+        TRY(put_token(l, TOK_PAD, "<pad>", err));
+        TRY(put_token(l, TOK_EOS, "</s>", err));
+        return put_token(l, TOK_UNK, "<unk>", err);
+    case SPM_CAMEMBERT:
+        *skip = 1;
+        TRY(put_name(l, "<s>NOTUSED", 0.0, SPM_UNUSED, err));
+        TRY(put_token(l, TOK_PAD, "<pad>", err));
+        TRY(put_name(l, "</s>NOTUSED", 0.0, SPM_UNUSED, err));
+        TRY(put_token(l, TOK_UNK, "<unk>", err));
+        return put_name(l, "<unk>NOTUSED", -100.0, SPM_UNUSED, err);
+    case SPM_PEGASUS:
+        *skip = 2;
+        TRY(put_token(l, TOK_PAD, "<pad>", err));
+        TRY(put_token(l, TOK_EOS, "</s>", err));
+        TRY(put_name(l, "<mask_1>", 0.0, SPM_CONTROL, err));
+        TRY(put_name(l, "<mask_2>", 0.0, SPM_CONTROL, err));
+        for (int i = 2; i < 103; i++) {
+            snprintf(name, sizeof name, "<unk_%d>", i);
+            TRY(put_name(l, name, -100.0, SPM_CONTROL, err));
+        }
+        return ST_OK;
+    default: return ST_OK;
     }
-    if (m->add_dummy_prefix) {
-        if (!prepend || !put_text(a, prepend, "type", "Prepend") ||
-            !put_text(a, prepend, "prepend", "\xE2\x96\x81"))
-            return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-        TRY(add_normalizer(tok, prepend, err));
-    }
-    return add_normalizer(tok, replace(a, "String", " ", "\xE2\x96\x81"), err);
 }
 
-static status load_decoders(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+/* <extra_id_N-1> … <extra_id_0>. */
+static status put_extra_ids(struct load *l, struct err *err)
 {
-    static const char with_strip[] = "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\","
-                                     "\"pattern\":{\"String\":\"\xE2\x96\x81\"},\"content\":\" \"},"
-                                     "{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":"
-                                     "\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]}";
-    static const char without[] = "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\","
-                                  "\"pattern\":{\"String\":\"\xE2\x96\x81\"},\"content\":\" \"},"
-                                  "{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]}";
-    const char *text = m->add_dummy_prefix ? with_strip : without;
-    struct jvalue *json;
+    int64_t n = 100;
+    char name[32];
 
-    TRY(jvalue_parse(&tok->arena, text, strlen(text), &json, err));
-    return decoders_load(&tok->arena, json, &tok->decoders, err);
+    TRY(jvalue_want_int(l->tok->config, "tokenizer_config.json", "extra_ids", 0, 100000, &n, err));
+    while (n-- > 0) {
+        snprintf(name, sizeof name, "<extra_id_%d>", (int)n);
+        TRY(put_name(l, name, 0.0, SPM_CONTROL, err));
+    }
+    return ST_OK;
+}
+
+static status put_tail(struct load *l, struct err *err)
+{
+    const struct jvalue *names = jvalue_get(l->tok->config, "additional_special_tokens");
+    const char *const *codes = spm_class_languages(l->class->tail);
+
+    if (l->class->tail == SPM_EXTRA_IDS) TRY(put_extra_ids(l, err));
+    for (; *codes; codes++) TRY(put_name(l, *codes, 0.0, SPM_CONTROL, err));
+    if (l->class->tail == SPM_CONFIG_NAMES && names && names->type == JVALUE_LIST) {
+        for (size_t i = 0; i < names->u.list.n; i++)
+            if (names->u.list.items[i]->type == JVALUE_STRING)
+                TRY(put_name(l, names->u.list.items[i]->u.string.text, 0.0, SPM_CONTROL, err));
+    }
+    return l->class->mask ? put_token(l, TOK_MASK, "<mask>", err) : ST_OK;
+}
+
+/* Pieces that end in a digit and a comma cost more, so that the comma is cut off. */
+static float penalty(const struct spm_piece *p)
+{
+    const bool number = p->n >= 2 && p->text[p->n - 1] == ',' && p->text[p->n - 2] >= '0' &&
+                        p->text[p->n - 2] <= '9';
+    return number ? 100.0f : 0.0f;
+}
+
+/* The class's order of ids in place of the file's. */
+static status lay_out(struct load *l, struct err *err)
+{
+    const struct spm_model file = *l->m;
+    size_t skip = 0;
+
+    if (!l->class) return ST_OK;
+    l->m->pieces = NULL;
+    l->m->n_pieces = l->m->cap = 0;
+    TRY(put_head(l, &skip, err));
+    for (size_t i = skip; i < file.n_pieces; i++) {
+        struct spm_piece piece = file.pieces[i];
+
+        if (l->class->number_penalty) piece.score -= penalty(&piece);
+        TRY(put_piece(l, piece, err));
+    }
+    TRY(put_tail(l, err));
+    l->m->unk_id = -1;
+    for (size_t i = l->m->n_pieces; i-- > 0;)
+        if (l->m->pieces[i].type == SPM_UNKNOWN) l->m->unk_id = (int32_t)i;
+    l->m->byte_fallback |= l->class->byte_fallback;
+    return ST_OK;
+}
+
+/* ---- the pipeline of a class ---- */
+
+/* Is the part wanted, by its "when" and "unless"? */
+static bool wanted(const struct load *l, const struct jvalue *part)
+{
+    const struct jvalue *when = jvalue_get(part, "when"), *unless = jvalue_get(part, "unless");
+    const struct jvalue *otherwise = jvalue_get(part, "default");
+    const struct jvalue *key = when ? when : unless;
+
+    if (!key) return true;
+    return tok_config_flag(l->tok, key->u.string.text, otherwise && otherwise->u.boolean) ==
+           (when != NULL);
+}
+
+static status load_charsmap(struct load *l, struct err *err)
+{
+    if (l->m->charsmap_n == 0) return ST_OK;
+    struct normalizer *norm = norm_list_add(&l->tok->arena, &l->tok->norms, err);
+    if (!norm) return err ? err->code : ST_NOMEM;
+    return charsmap_load(&l->tok->arena, l->m->charsmap, l->m->charsmap_n, norm, err);
+}
+
+static status load_normalizer(struct load *l, const struct jvalue *part, struct err *err)
+{
+    return jvalue_is_text(jvalue_get(part, "type"), "Charsmap")
+               ? load_charsmap(l, err)
+               : normalizers_load(&l->tok->arena, part, &l->tok->norms, err);
+}
+
+static status load_pre_tokenizer(struct load *l, const struct jvalue *part, struct err *err)
+{
+    return pre_tokenizers_load(&l->tok->arena, part, &l->tok->pres, err);
+}
+
+static status load_decoder(struct load *l, const struct jvalue *part, struct err *err)
+{
+    return decoders_load(&l->tok->arena, part, &l->tok->decoders, err);
+}
+
+static status load_parts(struct load *l, const char *text,
+                         status (*load)(struct load *l, const struct jvalue *part, struct err *err),
+                         struct err *err)
+{
+    struct jvalue *list;
+
+    TRY(jvalue_parse(&l->tok->arena, text, strlen(text), &list, err));
+    for (size_t i = 0; i < list->u.list.n; i++)
+        if (wanted(l, list->u.list.items[i])) TRY(load(l, list->u.list.items[i], err));
+    return ST_OK;
+}
+
+static status load_pipeline(struct load *l, struct err *err)
+{
+    if (!l->class) return spm_pipeline_load(l->tok, l->m, err);
+    TRY(load_parts(l, l->class->normalizers, load_normalizer, err));
+    TRY(load_parts(l, l->class->pre_tokenizer, load_pre_tokenizer, err));
+    return load_parts(l, l->class->decoder, load_decoder, err);
 }
 
 /* ---- BPE: all pairs that make a piece, best score first ---- */
 
 struct candidate {
     float score;
-    uint32_t left_n, right_n; /* characters */
     int32_t left, right, id;
 };
 
-/* Among equal scores the longer left side comes first, as the reference's converter has it. */
+/* Among equal scores the order of ids, as the reference's converter has it. (SentencePiece itself
+ * knows no order among them but from left to right: there they share a rank.) */
 static int by_score(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
 
     if (a->score != b->score) return a->score < b->score ? 1 : -1;
-    if (a->left_n != b->left_n) return a->left_n < b->left_n ? 1 : -1;
-    if (a->right_n != b->right_n) return a->right_n < b->right_n ? 1 : -1;
     if (a->id != b->id) return a->id < b->id ? -1 : 1;
     if (a->left != b->left) return a->left < b->left ? -1 : 1;
     return (a->right > b->right) - (a->right < b->right);
-}
-
-static uint32_t characters(const char *p, size_t n)
-{
-    uint32_t chars = 0;
-
-    for (size_t i = 0; i < n; i++) chars += ((unsigned char)p[i] & 0xC0) != 0x80;
-    return chars;
 }
 
 struct candidates {
@@ -132,55 +243,74 @@ struct candidates {
     size_t n, cap;
 };
 
-static status find_pairs(struct tokenizer *tok, const struct spm_model *m, size_t id,
-                         struct candidates *c, struct err *err)
+/* May the piece be a part of a merge? */
+static bool merges(const struct load *l, int32_t id)
 {
-    const struct spm_piece *p = &m->pieces[id];
+    const int type = id >= 0 ? l->m->pieces[id].type : SPM_CONTROL;
 
+    if (type == SPM_CONTROL || type == SPM_UNKNOWN) return false;
+    return l->class || (type != SPM_USER_DEFINED && type != SPM_BYTE);
+}
+
+static status put_candidate(struct candidates *c, struct candidate item, struct err *err)
+{
+    if (c->n == c->cap) {
+        const size_t cap = c->cap ? c->cap * 2 : 4096;
+        struct candidate *items = mem_realloc_array(c->items, cap, sizeof *items);
+        if (!items) return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
+        c->items = items;
+        c->cap = cap;
+    }
+    c->items[c->n++] = item;
+    return ST_OK;
+}
+
+static status find_pairs(struct load *l, size_t id, struct candidates *c, struct err *err)
+{
+    const struct spm_piece *p = &l->m->pieces[id];
+    const struct vocab *v = &l->tok->vocab;
+
+    if (!l->class && !merges(l, (int32_t)id)) return ST_OK;
     for (size_t cut = 1; cut < p->n; cut++) {
         if (((unsigned char)p->text[cut] & 0xC0) == 0x80) continue;
-        const int32_t left = vocab_find(&tok->vocab, p->text, cut);
-        if (left < 0) continue;
-        const int32_t right = vocab_find(&tok->vocab, p->text + cut, p->n - cut);
-        if (right < 0) continue;
-        if (c->n == c->cap) {
-            const size_t cap = c->cap ? c->cap * 2 : 4096;
-            struct candidate *items = mem_realloc_array(c->items, cap, sizeof *items);
-            if (!items) return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-            c->items = items;
-            c->cap = cap;
-        }
-        c->items[c->n++] = (struct candidate){ p->score,
-                                               characters(p->text, cut),
-                                               characters(p->text + cut, p->n - cut),
-                                               left,
-                                               right,
-                                               (int32_t)id };
+        const int32_t left = vocab_find(v, p->text, cut);
+        if (!merges(l, left)) continue;
+        const int32_t right = vocab_find(v, p->text + cut, p->n - cut);
+        if (!merges(l, right)) continue;
+        TRY(put_candidate(c, (struct candidate){ p->score, left, right, (int32_t)id }, err));
     }
     return ST_OK;
 }
 
-static status load_merges(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+static status load_merges(struct load *l, struct err *err)
 {
     struct candidates c = { 0 };
     status st = ST_OK;
+    uint32_t rank = 0;
 
-    for (size_t id = 0; st == ST_OK && id < m->n_pieces; id++) st = find_pairs(tok, m, id, &c, err);
-    if (st == ST_OK) st = bpe_reserve(tok, c.n, err);
+    for (size_t id = 0; st == ST_OK && id < l->m->n_pieces; id++) st = find_pairs(l, id, &c, err);
+    if (st == ST_OK) st = bpe_reserve(l->tok, c.n, err);
     if (st == ST_OK && c.n) qsort(c.items, c.n, sizeof *c.items, by_score);
-    for (size_t i = 0; st == ST_OK && i < c.n; i++)
-        st = bpe_put(tok, c.items[i].left, c.items[i].right, (uint32_t)i, c.items[i].id, err);
+    for (size_t i = 0; st == ST_OK && i < c.n; i++) {
+        const bool shares = !l->class && i && c.items[i].score == c.items[i - 1].score;
+
+        if (!shares) rank = (uint32_t)i;
+        st = bpe_put(l->tok, c.items[i].left, c.items[i].right, rank, c.items[i].id, err);
+    }
     mem_free(c.items);
     return st;
 }
 
-static status load_bpe(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+static status load_bpe(struct load *l, struct err *err)
 {
+    struct tokenizer *tok = l->tok;
+    const struct spm_model *m = l->m;
+
     TRY(bpe_create(tok, err));
     TRY(vocab_reserve(&tok->vocab, m->n_pieces, err));
     for (size_t i = 0; i < m->n_pieces; i++)
         TRY(vocab_add(&tok->vocab, m->pieces[i].text, m->pieces[i].n, (int64_t)i, err));
-    TRY(load_merges(tok, m, err));
+    if (m->kind == SPM_BPE) TRY(load_merges(l, err));
     tok->bpe->fuse_unk = true;
     tok->bpe->byte_fallback = m->byte_fallback;
     tok->bpe->has_unk_name = m->unk_id >= 0;
@@ -189,82 +319,205 @@ static status load_bpe(struct tokenizer *tok, const struct spm_model *m, struct 
     return ST_OK;
 }
 
-static status load_unigram(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+/* ---- Unigram ---- */
+
+/* SentencePiece's lattice has normal pieces and user-defined symbols only (a score of minus
+ * infinity keeps a piece out), and a symbol costs nothing; transformers has every piece in it. */
+static double lattice_score(const struct load *l, const struct spm_piece *p)
 {
-    TRY(unigram_create(tok, m->n_pieces, err));
+    if (l->class) return (double)p->score;
+    if (p->type == SPM_USER_DEFINED) return (double)p->n * 0.1 - 0.1;
+    return p->type == SPM_NORMAL ? (double)p->score : (double)-INFINITY;
+}
+
+static status load_unigram(struct load *l, struct err *err)
+{
+    const struct spm_model *m = l->m;
+
+    TRY(unigram_create(l->tok, m->n_pieces, err));
     for (size_t i = 0; i < m->n_pieces; i++)
-        TRY(unigram_put(tok, m->pieces[i].text, m->pieces[i].n, (int32_t)i,
-                        (double)m->pieces[i].score, err));
-    return unigram_finish(tok, m->unk_id, m->byte_fallback, err);
+        TRY(unigram_put(l->tok, m->pieces[i].text, m->pieces[i].n, (int32_t)i,
+                        lattice_score(l, &m->pieces[i]), err));
+    if (!l->class) unigram_round_scores(l->tok);
+    return unigram_finish(l->tok, m->unk_id, m->byte_fallback, err);
 }
 
 /* ---- control and user-defined pieces ---- */
 
-static status load_added(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+static bool is_special(const struct load *l, const struct spm_piece *p)
 {
-    for (size_t i = 0; i < m->n_pieces; i++) {
-        const struct spm_piece *p = &m->pieces[i];
-        const bool special = p->type == SPM_CONTROL || p->type == SPM_UNKNOWN;
+    static const char *const turns[] = { "<start_of_turn>", "<end_of_turn>" };
 
-        if (!special && p->type != SPM_USER_DEFINED) continue;
-        const struct added_token t = {
-            .text = tok->vocab.pieces[i].text, .n = p->n, .id = (int32_t)i, .special = special
-        };
+    if (p->type == SPM_CONTROL || p->type == SPM_UNKNOWN) return true;
+    /* the reference marks Gemma's turns as special */
+    for (size_t i = 0; l->class && strstr(l->class->names, "Gemma") && i < COUNT(turns); i++)
+        if (strlen(turns[i]) == p->n && memcmp(turns[i], p->text, p->n) == 0) return true;
+    return false;
+}
+
+static status load_added(struct load *l, struct err *err)
+{
+    struct tokenizer *tok = l->tok;
+    const char *mask = l->class && l->class->mask ? class_token(l, TOK_MASK) : NULL;
+
+    for (size_t i = 0; i < l->m->n_pieces; i++) {
+        const struct spm_piece *p = &l->m->pieces[i];
+        const bool special = is_special(l, p);
+
+        /* SentencePiece's own symbols are found in the normalized text, by its own stage */
+        if (!special && (p->type != SPM_USER_DEFINED || !l->class)) continue;
+        if (!l->class && p->type == SPM_UNKNOWN) continue;
+        const char *text = tok->vocab.pieces[i].text;
+        if (!text) continue;
+        const struct added_token t = { .text = text,
+                                       .n = p->n,
+                                       .id = (int32_t)i,
+                                       .special = special,
+                                       .lstrip = mask && str_equal(text, mask) };
         TRY(added_put(tok, &t, err));
     }
     return ST_OK;
 }
 
-static status add_end(struct tokenizer *tok, bool wanted, int32_t id, int32_t **ids, size_t *n,
-                      struct err *err)
+/* ---- what goes round a text ---- */
+
+static status put_end(struct load *l, const char *text, bool before, struct err *err)
 {
-    if (!wanted || id < 0) return ST_OK;
-    if (!(*ids = ARENA_ARRAY(&tok->arena, 1, int32_t)))
-        return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-    (*ids)[0] = id;
-    *n = 1;
+    struct post *post = &l->tok->post;
+    int32_t **ids = before ? &post->before : &post->after;
+    size_t *n = before ? &post->n_before : &post->n_after, cap = *n;
+    const int32_t id = text ? tokenizer_token_to_id(l->tok, text, strlen(text)) : -1;
+
+    if (id < 0) return ST_OK;
+    void *grown = arena_grow(&l->tok->arena, *ids, &cap, *n + 1, sizeof **ids);
+    if (!grown) return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
+    *ids = grown;
+    (*ids)[(*n)++] = id;
     return ST_OK;
 }
 
-static status load_ends(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+static status put_end_named(struct load *l, const char *name, size_t n, bool before,
+                            struct err *err)
 {
-    bool bos = m->kind == SPM_BPE, eos = m->kind == SPM_UNIGRAM;
+    const struct jvalue *lang = NULL;
 
-    TRY(jvalue_want_bool(tok->config, "tokenizer_config.json", "add_bos_token", &bos, err));
-    TRY(jvalue_want_bool(tok->config, "tokenizer_config.json", "add_eos_token", &eos, err));
-    TRY(add_end(tok, bos, m->bos_id, &tok->post.before, &tok->post.n_before, err));
-    return add_end(tok, eos, m->eos_id, &tok->post.after, &tok->post.n_after, err);
+    if (n == 4 && memcmp(name, "lang", 4) == 0) {
+        TRY(jvalue_want_str(l->tok->config, "tokenizer_config.json", "src_lang", &lang, err));
+        return put_end(l, lang ? lang->u.string.text : l->class->lang, before, err);
+    }
+    for (size_t i = 0; i < TOK_SPECIALS; i++)
+        if (strlen(tok_special_name(i)) == n && memcmp(tok_special_name(i), name, n) == 0)
+            return put_end(l, class_token(l, i), before, err);
+    return ST_OK;
 }
 
-static status load_model(struct tokenizer *tok, const struct spm_model *m, struct err *err)
+/* bos and eos by the switches; SentencePiece itself adds neither unless told to. */
+static status load_switched_ends(struct load *l, struct err *err)
 {
-    if (m->kind == SPM_BPE)
-        TRY(load_bpe(tok, m, err));
+    const struct spm_model *m = l->m;
+    const bool llama = l->class != NULL;
+    const char *bos = llama ? class_token(l, TOK_BOS) : tok_config_token(l->tok, TOK_BOS);
+    const char *eos = llama ? class_token(l, TOK_EOS) : tok_config_token(l->tok, TOK_EOS);
+
+    if (!bos && m->bos_id >= 0) bos = m->pieces[m->bos_id].text;
+    if (!eos && m->eos_id >= 0) eos = m->pieces[m->eos_id].text;
+    if (tok_config_flag(l->tok, "add_bos_token", llama)) TRY(put_end(l, bos, true, err));
+    return tok_config_flag(l->tok, "add_eos_token", false) ? put_end(l, eos, false, err) : ST_OK;
+}
+
+static status load_ends(struct load *l, struct err *err)
+{
+    bool before = true;
+
+    if (!l->class || !l->class->post) return load_switched_ends(l, err);
+    for (const char *at = l->class->post; *at;) {
+        const size_t n = strcspn(at, " |");
+
+        TRY(put_end_named(l, at, n, before, err));
+        at += n;
+        if (*at == '|') before = false;
+        at += *at != 0;
+    }
+    return ST_OK;
+}
+
+/* ---- the file ---- */
+
+static void find_class(struct load *l)
+{
+    const struct jvalue *name = jvalue_get(l->tok->config, "tokenizer_class");
+
+    if (!name || name->type != JVALUE_STRING) return;
+    l->class = spm_class_find(name->u.string.text, tok_config_flag(l->tok, "legacy", true));
+    if (!l->class)
+        LOG(LOG_INFO, "event=tokenizer_class class=%.60s used=SentencePiece", name->u.string.text);
+}
+
+/* The class's own names hold where the settings give none. */
+static status name_specials(struct load *l, struct err *err)
+{
+    for (size_t i = 0; l->class && i < TOK_SPECIALS; i++) {
+        const char *text = class_token(l, i);
+
+        if (!text || tok_config_token(l->tok, i)) continue;
+        if (!l->tok->config && !(l->tok->config = jvalue_dict(&l->tok->arena)))
+            return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
+        if (!jvalue_set(&l->tok->arena, l->tok->config, tok_special_name(i),
+                        jvalue_string(&l->tok->arena, text)))
+            return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
+    }
+    return ST_OK;
+}
+
+static status load_model(struct tokenizer *tok, struct spm_model *m, const char *dir,
+                         struct err *err)
+{
+    struct load l = { tok, m, NULL };
+
+    find_class(&l);
+    TRY(lay_out(&l, err));
+    if (m->kind == SPM_BPE || m->kind == SPM_CHAR)
+        TRY(load_bpe(&l, err));
     else if (m->kind == SPM_UNIGRAM)
-        TRY(load_unigram(tok, m, err));
+        TRY(load_unigram(&l, err));
     else
         return FAIL(err, ST_UNSUPPORTED,
-                    "trainer_spec.model_type %d: only unigram and bpe are known", m->kind);
+                    "trainer_spec.model_type %d: only unigram, bpe and char are known", m->kind);
     tok->size = tok->vocab.size;
-    TRY(load_normalizers(tok, m, err));
-    TRY(load_decoders(tok, m, err));
-    TRY(load_added(tok, m, err));
-    return load_ends(tok, m, err);
+    TRY(load_pipeline(&l, err));
+    TRY(load_added(&l, err));
+    TRY(name_specials(&l, err));
+    TRY(tok_add_named(tok, dir, err));
+    return load_ends(&l, err);
 }
+
+status tok_load_spm_text(struct tokenizer *tok, const char *text, size_t n, const char *dir,
+                         struct err *err)
+{
+    struct spm_model m;
+    status st = spm_read(&tok->arena, text, n, &m, err);
+
+    if (st == ST_OK) st = load_model(tok, &m, dir, err);
+    if (st != ST_OK) err_prefix(err, "tokenizer.model");
+    return st;
+}
+
+/* What the classes call the same file. */
+static const char *const other_names[] = { "spiece.model", "sentencepiece.bpe.model", "spm.model",
+                                           "sentencepiece.model" };
 
 status tok_load_spm(struct tokenizer *tok, const char *dir, bool *found, struct err *err)
 {
     char *text;
     size_t n = 0;
-    struct spm_model m;
 
     TRY(tok_read_file(dir, "tokenizer.model", &text, &n, err));
+    for (size_t i = 0; !text && i < COUNT(other_names); i++)
+        TRY(tok_read_file(dir, other_names[i], &text, &n, err));
     if (!text) return ST_OK;
     *found = true;
     status st = tok_read_config(tok, dir, err);
-    if (st == ST_OK) st = spm_read(&tok->arena, text, n, &m, err);
-    if (st == ST_OK) st = load_model(tok, &m, err);
+    if (st == ST_OK) st = tok_load_spm_text(tok, text, n, dir, err);
     mem_free(text);
-    if (st != ST_OK) err_prefix(err, "tokenizer.model");
     return st;
 }

@@ -15,15 +15,29 @@ size_t bpe_merge(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch);
 /* SIZE_MAX when n is too large. */
 size_t bpe_merge_scratch(size_t n);
 
-static inline const struct bpe_merge *bpe_find(const struct bpe *bpe, int32_t left, int32_t right)
+/* Slot where the search for a pair begins. */
+static inline size_t bpe_home(const struct bpe *bpe, uint64_t key)
 {
-    const uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) + 1;
     uint64_t h = key * bpe->seed;
 
     h ^= h >> 29;
     h *= 0x9E3779B97F4A7C15u;
-    for (size_t at = (size_t)(h >> 32) & (bpe->n_slots - 1);; at = (at + 1) & (bpe->n_slots - 1)) {
+    return (size_t)(((h >> 32) * bpe->n_slots) >> 32);
+}
+
+static inline uint64_t bpe_key(int32_t left, int32_t right)
+{
+    return ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) + 1;
+}
+
+/* NULL: the two do not merge. */
+static inline const struct bpe_merge *bpe_find(const struct bpe *bpe, int32_t left, int32_t right)
+{
+    const uint64_t key = bpe_key(left, right);
+
+    for (size_t at = bpe_home(bpe, key);;) {
         if (bpe->merges[at].key == key) return &bpe->merges[at];
         if (bpe->merges[at].key == 0) return NULL;
+        if (++at == bpe->n_slots) at = 0;
     }
 }

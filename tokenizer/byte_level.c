@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GPT-2's byte-level alphabet: printable Latin-1 stands for itself, the other 68 bytes for U+0100
  * and up, in order. */
+#include "tokenizer/byte_level.h"
 #include "tokenizer/tok_internal.h"
 #include <pthread.h>
 
@@ -43,21 +44,36 @@ void byte_level_put(struct str *out, const char *p, size_t n)
     }
 }
 
+bool byte_level_unmap_to(char *out, const char *p, size_t n, size_t *out_n)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    size_t used = 0;
+
+    pthread_once(&once, fill);
+    for (size_t i = 0; i < n;) {
+        unsigned cp = u[i++];
+
+        if (cp >= 0x80) {
+            /* the alphabet ends at U+0143: one or two bytes */
+            if (cp > 0xC5 || i >= n) return false;
+            cp = (cp & 0x1F) << 6 | (u[i++] & 0x3F);
+        }
+        if (cp >= COUNT(bytes_of) || bytes_of[cp] < 0) return false;
+        out[used++] = (char)bytes_of[cp];
+    }
+    *out_n = used;
+    return true;
+}
+
 bool byte_level_unmap(struct str *out, const char *p, size_t n)
 {
     const size_t before = out->len;
+    size_t used;
 
-    for (size_t i = 0; i < n;) {
-        int32_t cp;
-
-        i += uni_next(p + i, n - i, &cp);
-        const int b = byte_level_byte(cp);
-        if (b < 0) {
-            out->len = before;
-            if (out->data) out->data[before] = 0;
-            return false;
-        }
-        str_put_char(out, (char)b);
-    }
-    return true;
+    str_put_n(out, p, n); /* as much room as the bytes may need */
+    if (out->failed) return false;
+    const bool known = byte_level_unmap_to(out->data + before, p, n, &used);
+    out->len = known ? before + used : before;
+    out->data[out->len] = 0;
+    return known;
 }

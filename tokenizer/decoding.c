@@ -66,6 +66,8 @@ static status push_byte_level(struct decoding *d, size_t i, const char *p, size_
 
     if (byte_level_unmap(&bytes, p, n))
         st = take_bytes(d, i, str_cstr(&bytes), bytes.len, err);
+    else if (bytes.failed)
+        st = FAIL(err, ST_NOMEM, "decode: no memory");
     else
         st = take_bytes(d, i, p, n, err);
     str_fini(&bytes);
@@ -90,8 +92,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Byte of <0xHH>, -1 if the piece is none. */
-static int byte_token(const char *p, size_t n)
+int decoding_byte_token(const char *p, size_t n)
 {
     if (n != 6 || memcmp(p, "<0x", 3) != 0 || p[5] != '>') return -1;
     const int high = hex_digit(p[3]), low = hex_digit(p[4]);
@@ -118,7 +119,7 @@ static status flush_run(struct decoding *d, size_t i, struct err *err)
 static status push_byte_fallback(struct decoding *d, size_t i, const char *p, size_t n,
                                  struct err *err)
 {
-    const int byte = byte_token(p, n);
+    const int byte = decoding_byte_token(p, n);
 
     if (byte >= 0) {
         str_put_char(&d->links[i].kept, (char)byte);
@@ -453,6 +454,17 @@ void decoding_reset(struct decoding *d)
 status decoding_push(struct decoding *d, const char *piece, size_t n, struct err *err)
 {
     return push(d, 0, piece, n, err);
+}
+
+bool decoding_started(const struct decoding *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        const enum decoder_type type = d->links[i].d->type;
+
+        if (d->links[i].n_pieces == 0 && (type == DEC_METASPACE || type == DEC_WORDPIECE))
+            return false;
+    }
+    return true;
 }
 
 bool decoding_settle(struct decoding *d)

@@ -175,6 +175,18 @@ static bool string_with_escapes(struct json_reader *r, size_t start, const char 
     return fail(r, "the end of a string");
 }
 
+/* Bytes of the well-formed characters of two and three bytes that need no closer look at p[0..n), 0
+ * for what does. */
+static size_t easy_char(const unsigned char *p, size_t n)
+{
+    if (n < 4) return 0;
+    if (p[0] >= 0xC2 && p[0] < 0xE0 && (p[1] & 0xC0) == 0x80) return 2;
+    if (p[0] > 0xE0 && p[0] < 0xF0 && p[0] != 0xED && (p[1] & 0xC0) == 0x80 &&
+        (p[2] & 0xC0) == 0x80)
+        return 3;
+    return 0;
+}
+
 bool json_reader_string(struct json_reader *r, const char **text, size_t *n)
 {
     if (json_reader_peek(r) != '"') return fail(r, "a string");
@@ -195,8 +207,11 @@ bool json_reader_string(struct json_reader *r, const char **text, size_t *n)
             continue;
         }
         int32_t cp;
-        const size_t used = utf8_decode(r->text + r->pos, r->n - r->pos, &cp);
-        if (cp < 0) return fail(r, "UTF-8");
+        size_t used = easy_char((const unsigned char *)r->text + r->pos, r->n - r->pos);
+        if (!used) {
+            used = utf8_decode(r->text + r->pos, r->n - r->pos, &cp);
+            if (cp < 0) return fail(r, "UTF-8");
+        }
         r->pos += used;
     }
     return fail(r, "the end of a string");
@@ -230,10 +245,27 @@ static bool parse_number(struct json_reader *r, struct json_number *out)
     return true;
 }
 
+/* Ids: up to nine digits and no more to the number. */
+static bool small_number(struct json_reader *r, struct json_number *out)
+{
+    const char *p = r->text + r->pos;
+    const size_t left = r->n - r->pos;
+    size_t n = 0;
+    int64_t v = 0;
+
+    while (n < left && n < 10 && p[n] >= '0' && p[n] <= '9') v = v * 10 + (p[n++] - '0');
+    if (n == 0 || n == 10 || n == left || (n > 1 && p[0] == '0')) return false;
+    if (p[n] == '.' || p[n] == 'e' || p[n] == 'E') return false;
+    *out = (struct json_number){ .integer = v, .number = (double)v, .text = p, .n = n };
+    r->pos += n;
+    return true;
+}
+
 bool json_reader_number(struct json_reader *r, struct json_number *out)
 {
     json_reader_peek(r);
     if (r->st != ST_OK) return false;
+    if (small_number(r, out)) return true;
     const size_t start = r->pos;
 
     memset(out, 0, sizeof *out);
@@ -304,6 +336,53 @@ bool json_reader_skip(struct json_reader *r)
     case 'n': return json_reader_literal(r, &lit);
     default: return json_reader_number(r, &num);
     }
+}
+
+/* Behind a quote: past the one that ends the string. */
+static bool pass_string(struct json_reader *r)
+{
+    for (; r->pos < r->n; r->pos++) {
+        if (r->text[r->pos] == '"') {
+            r->pos++;
+            return true;
+        }
+        if (r->text[r->pos] == '\\') r->pos++;
+    }
+    r->pos = r->n;
+    return fail(r, "the end of a string");
+}
+
+bool json_reader_span(struct json_reader *r, struct json_span *out)
+{
+    const char open = json_reader_peek(r);
+    const size_t start = r->pos;
+    size_t depth = 1;
+
+    *out = (struct json_span){ .p = r->text + start, .items = 1 };
+    if (!open) return false;
+    if (open != '{' && open != '[') {
+        if (!json_reader_skip(r)) return false;
+        out->n = r->pos - start;
+        return true;
+    }
+    r->pos++;
+    skip_space(r);
+    if (r->pos < r->n && (r->text[r->pos] == '}' || r->text[r->pos] == ']')) out->items = 0;
+    while (r->pos < r->n) {
+        const char c = r->text[r->pos++];
+
+        if (c == '"') {
+            if (!pass_string(r)) return false;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == ',') {
+            out->items += depth == 1;
+        } else if ((c == '}' || c == ']') && --depth == 0) {
+            out->n = r->pos - start;
+            return true;
+        }
+    }
+    return fail(r, "the end of an object or array");
 }
 
 bool json_reader_end(struct json_reader *r)

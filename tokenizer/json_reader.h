@@ -27,6 +27,12 @@ struct json_number {
     size_t n;
 };
 
+/* A value as it stands in the text, with the number of items of the outermost object or array. */
+struct json_span {
+    const char *p; /* NULL: none */
+    size_t n, items;
+};
+
 void json_reader_init(struct json_reader *r, const char *text, size_t n, struct err *err);
 void json_reader_fini(struct json_reader *r);
 
@@ -35,11 +41,11 @@ char json_reader_peek(struct json_reader *r);
 /* Goes into an object or array. */
 bool json_reader_enter(struct json_reader *r, char open);
 /* Next member of the object entered: false at its end (or on error). *first starts true. The key is
- * valid until the next call. */
+ * valid until the next string is read. */
 bool json_reader_member(struct json_reader *r, bool *first, const char **key, size_t *n);
 /* Next item of the array entered: false at its end (or on error). */
 bool json_reader_item(struct json_reader *r, bool *first);
-/* Text with escapes resolved, valid until the next call. */
+/* Text with escapes resolved, valid until the next string is read. */
 bool json_reader_string(struct json_reader *r, const char **text, size_t *n);
 bool json_reader_number(struct json_reader *r, struct json_number *out);
 /* true, false; null gives JSON_NULL. */
@@ -47,5 +53,8 @@ enum json_literal { JSON_FALSE, JSON_TRUE, JSON_NULL };
 bool json_reader_literal(struct json_reader *r, enum json_literal *out);
 /* Passes over one value of any kind, checking it. */
 bool json_reader_skip(struct json_reader *r);
+/* Passes over one value, seeing only that strings end and brackets are as many as they must be: who
+ * reads the span checks the rest. */
+bool json_reader_span(struct json_reader *r, struct json_span *out);
 /* Nothing but white space may follow. */
 bool json_reader_end(struct json_reader *r);

@@ -31,6 +31,14 @@ struct bpe {
     bool cut_at_metaspace; /* no merge crosses from another character to a following U+2581 */
 };
 
+/* U+2581, SentencePiece's space. */
+#define METASPACE "\xE2\x96\x81"
+
+enum { METASPACE_N = 3 };
+
+/* tokenizer.json's model. */
+status bpe_load(struct tokenizer *tok, const struct jvalue *settings, const struct json_span *vocab,
+                const struct json_span *merges, struct err *err);
 /* Room for n merges, then each one; a pair given twice keeps its last rank. */
 status bpe_reserve(struct tokenizer *tok, size_t n, struct err *err);
 status bpe_put(struct tokenizer *tok, int32_t left, int32_t right, uint32_t rank, int32_t id,
@@ -39,9 +47,8 @@ status bpe_put(struct tokenizer *tok, int32_t left, int32_t right, uint32_t rank
 status bpe_create(struct tokenizer *tok, struct err *err);
 /* Looks <0x00> … <0xFF> up. */
 void bpe_find_fallbacks(struct tokenizer *tok);
-/* Switches to raw bytes: the vocabulary is in the byte-level alphabet (mapped) or made of bytes
- * itself. */
-status bpe_use_raw(struct tokenizer *tok, bool mapped, struct err *err);
+/* Switches to raw bytes where the vocabulary itself is made of bytes. */
+void bpe_use_raw(struct tokenizer *tok);
 /* Looks at all merges once they are there. */
 status bpe_finish(struct tokenizer *tok, struct err *err);
 /* Ranks by id of the concatenation, as tiktoken merges: every way to write a piece as two pieces is

@@ -89,8 +89,6 @@ static status read_piece(struct tokenizer *tok, struct json_reader *r, size_t id
         return r->st != ST_OK
                    ? r->st
                    : FAIL(err, ST_FORMAT, "model.vocab[%zu]: expected [piece, score]", id);
-    const char *copy = arena_strndup(&tok->arena, text, n);
-    if (!copy) return FAIL(err, ST_NOMEM, "model.vocab: no memory");
     if (!json_reader_item(r, &first) || !json_reader_number(r, &num))
         return r->st != ST_OK
                    ? r->st
@@ -98,40 +96,28 @@ static status read_piece(struct tokenizer *tok, struct json_reader *r, size_t id
     if (json_reader_item(r, &first))
         return FAIL(err, ST_FORMAT, "model.vocab[%zu]: expected [piece, score]", id);
     if (r->st != ST_OK) return r->st;
-    return unigram_put(tok, copy, n, (int32_t)id, num.is_double ? num.number : (double)num.integer,
+    return unigram_put(tok, text, n, (int32_t)id, num.is_double ? num.number : (double)num.integer,
                        err);
 }
 
-static status count_items(const char *vocab, size_t vocab_n, size_t *n, struct err *err)
-{
-    struct json_reader r;
-    bool first = true;
-
-    json_reader_init(&r, vocab, vocab_n, err);
-    *n = 0;
-    json_reader_enter(&r, '[');
-    while (json_reader_item(&r, &first) && json_reader_skip(&r)) ++*n;
-    json_reader_fini(&r);
-    return r.st;
-}
-
-static status load_unigram(struct tokenizer *tok, const struct jvalue *settings, const char *vocab,
-                           size_t vocab_n, const char *merges, size_t merges_n, struct err *err)
+static status load_unigram(struct tokenizer *tok, const struct jvalue *settings,
+                           const struct json_span *vocab, const struct json_span *merges,
+                           struct err *err)
 {
     struct json_reader r;
     bool first = true, byte_fallback = false;
-    size_t n, id = 0;
+    size_t id = 0;
     int64_t unk_id = -1;
     status st = ST_OK;
 
     (void)merges;
-    (void)merges_n;
-    if (!vocab) return FAIL(err, ST_FORMAT, "model.vocab: expected a list of [piece, score]");
+    if (!vocab->p) return FAIL(err, ST_FORMAT, "model.vocab: expected a list of [piece, score]");
     TRY(jvalue_want_int(settings, "model", "unk_id", 0, VOCAB_IDS_MAX - 1, &unk_id, err));
     TRY(jvalue_want_bool(settings, "model", "byte_fallback", &byte_fallback, err));
-    TRY(count_items(vocab, vocab_n, &n, err));
-    TRY(unigram_create(tok, n, err));
-    json_reader_init(&r, vocab, vocab_n, err);
+    if (vocab->items > VOCAB_IDS_MAX)
+        return FAIL(err, ST_LIMIT, "model.vocab: more than %d pieces", VOCAB_IDS_MAX);
+    TRY(unigram_create(tok, vocab->items, err));
+    json_reader_init(&r, vocab->p, vocab->n, err);
     json_reader_enter(&r, '[');
     while (st == ST_OK && json_reader_item(&r, &first)) st = read_piece(tok, &r, id++, err);
     if (st == ST_OK) st = r.st;

@@ -12,15 +12,15 @@ struct wordpiece {
     size_t piece_max; /* bytes of the longest piece */
 };
 
-static status load_common(struct tokenizer *tok, const struct jvalue *settings, const char *vocab,
-                          size_t vocab_n, const char *unk_default, struct err *err)
+static status load_common(struct tokenizer *tok, const struct jvalue *settings,
+                          const struct json_span *vocab, const char *unk_default, struct err *err)
 {
     const struct jvalue *unk = NULL;
     struct wordpiece *w = ARENA_NEW(&tok->arena, struct wordpiece);
 
     if (!w) return FAIL(err, ST_NOMEM, "model: no memory");
     tok->wordpiece = w;
-    TRY(vocab_load_object(tok, vocab, vocab_n, err));
+    TRY(vocab_load_object(tok, vocab, err));
     TRY(jvalue_want_str(settings, "model", "unk_token", &unk, err));
     w->unk_id = unk ? vocab_find(&tok->vocab, unk->u.string.text, unk->u.string.n)
                     : vocab_find(&tok->vocab, unk_default, strlen(unk_default));
@@ -41,13 +41,12 @@ static status put_unknown(const struct tokenizer *tok, struct enc *e, struct err
 /* ---- WordLevel ---- */
 
 static status load_wordlevel(struct tokenizer *tok, const struct jvalue *settings,
-                             const char *vocab, size_t vocab_n, const char *merges, size_t merges_n,
+                             const struct json_span *vocab, const struct json_span *merges,
                              struct err *err)
 {
     (void)merges;
-    (void)merges_n;
     tok->kind = &model_wordlevel;
-    return load_common(tok, settings, vocab, vocab_n, "<unk>", err);
+    return load_common(tok, settings, vocab, "<unk>", err);
 }
 
 static status encode_wordlevel(const struct tokenizer *tok, struct enc *e, struct piece in,
@@ -63,16 +62,15 @@ const struct model_kind model_wordlevel = { "WordLevel", load_wordlevel, encode_
 /* ---- WordPiece ---- */
 
 static status load_wordpiece(struct tokenizer *tok, const struct jvalue *settings,
-                             const char *vocab, size_t vocab_n, const char *merges, size_t merges_n,
+                             const struct json_span *vocab, const struct json_span *merges,
                              struct err *err)
 {
     const struct jvalue *prefix = NULL;
     int64_t chars_max = 100;
 
     (void)merges;
-    (void)merges_n;
     tok->kind = &model_wordpiece;
-    TRY(load_common(tok, settings, vocab, vocab_n, "[UNK]", err));
+    TRY(load_common(tok, settings, vocab, "[UNK]", err));
     TRY(jvalue_want_str(settings, "model", "continuing_subword_prefix", &prefix, err));
     TRY(jvalue_want_int(settings, "model", "max_input_chars_per_word", 0, INT32_MAX, &chars_max,
                         err));

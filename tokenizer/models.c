@@ -18,32 +18,42 @@ const struct model_kind *model_kind_find(const char *name)
 }
 
 /* "vocab" as an object of pieces and ids, which three of the models have. */
-status vocab_load_object(struct tokenizer *tok, const char *vocab, size_t n, struct err *err)
+status vocab_each(const struct json_span *vocab, vocab_each_fn *fn, void *user, struct err *err)
 {
     struct json_reader r;
     struct json_number num;
     const char *key;
-    size_t key_n;
+    size_t n;
     bool first = true;
     status st = ST_OK;
 
-    if (!vocab) return FAIL(err, ST_FORMAT, "model.vocab: expected an object");
-    TRY(vocab_reserve(&tok->vocab, n / 24, err));
-    json_reader_init(&r, vocab, n, err);
+    if (!vocab->p) return FAIL(err, ST_FORMAT, "model.vocab: expected an object");
+    json_reader_init(&r, vocab->p, vocab->n, err);
     json_reader_enter(&r, '{');
-    while (st == ST_OK && json_reader_member(&r, &first, &key, &key_n)) {
-        char *copy = arena_strndup(&tok->arena, key, key_n);
-
-        if (!copy)
-            st = FAIL(err, ST_NOMEM, "model.vocab: no memory");
-        else if (!json_reader_number(&r, &num))
+    while (st == ST_OK && json_reader_member(&r, &first, &key, &n)) {
+        if (!json_reader_number(&r, &num))
             st = r.st;
         else if (num.is_double || num.is_big)
-            st = FAIL(err, ST_FORMAT, "model.vocab: \"%.60s\": expected an id", copy);
+            st = FAIL(err, ST_FORMAT, "model.vocab: \"%.*s\": expected an id",
+                      (int)(n < 60 ? n : 60), key);
         else
-            st = vocab_add_borrowed(&tok->vocab, copy, key_n, num.integer, err);
+            st = fn(user, key, n, num.integer, err);
     }
     if (st == ST_OK) st = r.st;
     json_reader_fini(&r);
     return st;
+}
+
+static status put_piece(void *user, const char *piece, size_t n, int64_t id, struct err *err)
+{
+    return vocab_batch_add(user, piece, n, id, err);
+}
+
+status vocab_load_object(struct tokenizer *tok, const struct json_span *vocab, struct err *err)
+{
+    struct vocab_batch batch = { .vocab = &tok->vocab };
+
+    TRY(vocab_reserve(&tok->vocab, vocab->items, err));
+    TRY(vocab_each(vocab, put_piece, &batch, err));
+    return vocab_batch_finish(&batch, err);
 }

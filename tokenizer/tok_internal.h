@@ -200,15 +200,18 @@ struct model;
 
 struct model_kind {
     const char *name;
-    status (*load)(struct tokenizer *tok, const struct jvalue *settings, const char *vocab,
-                   size_t vocab_n, const char *merges, size_t merges_n, struct err *err);
+    status (*load)(struct tokenizer *tok, const struct jvalue *settings,
+                   const struct json_span *vocab, const struct json_span *merges, struct err *err);
     status (*encode)(const struct tokenizer *tok, struct enc *e, struct piece in, struct err *err);
     void (*fini)(struct tokenizer *tok);
 };
 
 extern const struct model_kind model_bpe, model_unigram, model_wordpiece, model_wordlevel;
-/* model.vocab as an object of pieces and ids. */
-status vocab_load_object(struct tokenizer *tok, const char *vocab, size_t n, struct err *err);
+/* model.vocab as an object of pieces and ids: each one, in the order of the file. */
+typedef status vocab_each_fn(void *user, const char *piece, size_t n, int64_t id, struct err *err);
+status vocab_each(const struct json_span *vocab, vocab_each_fn *fn, void *user, struct err *err);
+/* All of it into tok->vocab. */
+status vocab_load_object(struct tokenizer *tok, const struct json_span *vocab, struct err *err);
 /* Unigram from another source than tokenizer.json: n pieces, each put, then finished. */
 status unigram_create(struct tokenizer *tok, size_t n, struct err *err);
 /* A score of minus infinity: the piece has an id, but no text is ever cut to it. */
@@ -325,6 +328,10 @@ void decoding_destroy(struct decoding *d);
 void decoding_reset(struct decoding *d);
 /* One more piece; text that is now known is appended to the decoding's own output. */
 status decoding_push(struct decoding *d, const char *piece, size_t n, struct err *err);
+/* Byte of <0xHH>, -1 if the piece is none. */
+int decoding_byte_token(const char *p, size_t n);
+/* Has every decoder seen the pieces that are special to it as the first ones? */
+bool decoding_started(const struct decoding *d);
 /* Tells on what could stand if nothing followed; true if something must be held back (it would end
  * in U+FFFD). */
 bool decoding_settle(struct decoding *d);
@@ -358,9 +365,8 @@ struct tokenizer {
     struct pre_list pres;
     struct post post;
     struct decoder_list decoders;
-    /* Bytes of every id where decoding is mere concatenation of bytes, else NULL. */
-    struct vocab_piece *bytes_of; /* [size] */
-    size_t size;                  /* vocabulary with added tokens */
+    struct decode_table *decode_table; /* NULL: long decodes go through the decoders, too */
+    size_t size;                       /* vocabulary with added tokens */
     struct tok_special specials[TOK_SPECIALS];
     struct tok_template *templates;
     size_t n_templates, templates_cap;

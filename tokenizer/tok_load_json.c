@@ -4,30 +4,16 @@
 #include "tokenizer/tok_internal.h"
 #include <string.h>
 
-struct span {
-    const char *p;
-    size_t n;
-};
-
 /* What one pass over the file finds. */
 struct parts {
     struct jvalue *added, *normalizer, *pre_tokenizer, *post_processor, *decoder;
     struct jvalue *settings; /* model without vocab and merges */
-    struct span vocab, merges;
+    struct json_span vocab, merges;
 };
 
 static bool key_is(const char *key, size_t n, const char *name)
 {
     return strlen(name) == n && memcmp(key, name, n) == 0;
-}
-
-static bool skip_span(struct json_reader *r, struct span *out)
-{
-    if (!json_reader_peek(r)) return false;
-    const size_t start = r->pos;
-    if (!json_reader_skip(r)) return false;
-    *out = (struct span){ r->text + start, r->pos - start };
-    return true;
 }
 
 static status read_model(struct arena *a, struct json_reader *r, struct parts *out, struct err *err)
@@ -41,9 +27,9 @@ static status read_model(struct arena *a, struct json_reader *r, struct parts *o
     json_reader_enter(r, '{');
     while (json_reader_member(r, &first, &key, &n)) {
         if (key_is(key, n, "vocab")) {
-            skip_span(r, &out->vocab);
+            json_reader_span(r, &out->vocab);
         } else if (key_is(key, n, "merges")) {
-            skip_span(r, &out->merges);
+            json_reader_span(r, &out->merges);
         } else {
             const char *copy = arena_strndup(a, key, n);
             struct jvalue *v = copy ? jvalue_read(a, r) : NULL;
@@ -97,6 +83,18 @@ static const char *guess_model(const struct parts *parts)
     return jvalue_get(parts->settings, "max_input_chars_per_word") ? "WordPiece" : "WordLevel";
 }
 
+/* What nobody reads must be JSON all the same. */
+static status check_span(const struct json_span *span, struct err *err)
+{
+    struct json_reader r;
+
+    if (!span->p) return ST_OK;
+    json_reader_init(&r, span->p, span->n, err);
+    (void)(json_reader_skip(&r) && json_reader_end(&r));
+    json_reader_fini(&r);
+    return r.st;
+}
+
 static status load_model(struct tokenizer *tok, const struct parts *parts, struct err *err)
 {
     const struct jvalue *type = NULL;
@@ -107,10 +105,9 @@ static status load_model(struct tokenizer *tok, const struct parts *parts, struc
     const struct model_kind *kind = model_kind_find(name);
     if (!kind) return FAIL(err, ST_UNSUPPORTED, "model.type: \"%.60s\" is not known", name);
     tok->kind = kind;
-    TRY(kind->load(tok, parts->settings, parts->vocab.p, parts->vocab.n, parts->merges.p,
-                   parts->merges.n, err));
+    TRY(kind->load(tok, parts->settings, &parts->vocab, &parts->merges, err));
     tok->size = tok->vocab.size;
-    return ST_OK;
+    return kind == &model_bpe ? ST_OK : check_span(&parts->merges, err);
 }
 
 status tok_load_json(struct tokenizer *tok, const char *text, size_t n, struct err *err)
@@ -122,9 +119,9 @@ status tok_load_json(struct tokenizer *tok, const char *text, size_t n, struct e
     const status st = read_parts(&tok->arena, &r, &parts, err);
     json_reader_fini(&r);
     if (st != ST_OK) return st;
-    TRY(load_model(tok, &parts, err));
     TRY(normalizers_load(&tok->arena, parts.normalizer, &tok->norms, err));
     TRY(pre_tokenizers_load(&tok->arena, parts.pre_tokenizer, &tok->pres, err));
+    TRY(load_model(tok, &parts, err)); /* how it reads pieces depends on who cuts them */
     TRY(post_load(&tok->arena, parts.post_processor, &tok->post, err));
     TRY(decoders_load(&tok->arena, parts.decoder, &tok->decoders, err));
     return added_load(tok, parts.added, err);

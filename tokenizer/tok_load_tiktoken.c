@@ -100,7 +100,7 @@ static status load_file(struct tokenizer *tok, const char *dir, const char *file
     tok->size = tok->vocab.size;
     tok->bpe->ignore_merges = true;
     TRY(bpe_merges_from_ranks(tok, err));
-    TRY(bpe_use_raw(tok, false, err));
+    bpe_use_raw(tok);
     TRY(tok_read_config(tok, dir, err));
     return load_pipeline(tok, module, err);
 }

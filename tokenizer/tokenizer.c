@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/tok_internal.h"
 #include "tokenizer/chat_cache.h"
+#include "tokenizer/decode_table.h"
 #include "tokenizer/model_bpe.h"
 #include <string.h>
 
@@ -57,57 +58,12 @@ static status load_vocabulary(struct tokenizer *tok, const char *dir, struct err
         dir);
 }
 
-/* Bytes of every id, where a decode is their concatenation. */
-static status make_byte_table(struct tokenizer *tok, struct err *err)
-{
-    struct str bytes = { 0 };
-
-    if (tok->decoders.n != 1) return ST_OK;
-    const enum decoder_type type = tok->decoders.items[0].type;
-    if (type != DEC_BYTE_LEVEL && type != DEC_RAW_BYTES) return ST_OK;
-    tok->bytes_of = ARENA_ARRAY(&tok->arena, tok->size + 1, struct vocab_piece);
-    if (!tok->bytes_of) return FAIL(err, ST_NOMEM, "tokenizer: no memory");
-    for (size_t id = 0; id < tok->size; id++) {
-        struct vocab_piece tmp;
-        const struct vocab_piece *p = tok_piece(tok, (int32_t)id, &tmp);
-
-        if (!p) continue;
-        str_clear(&bytes);
-        tok->bytes_of[id] = *p;
-        if (type != DEC_BYTE_LEVEL || !byte_level_unmap(&bytes, p->text, p->n)) continue;
-        tok->bytes_of[id].text = arena_memdup(&tok->arena, str_cstr(&bytes), bytes.len + 1);
-        tok->bytes_of[id].n = (uint32_t)bytes.len;
-        if (!tok->bytes_of[id].text) break;
-    }
-    const bool failed = bytes.failed || (tok->size && tok->arena.limit_bytes &&
-                                         tok->arena.used_bytes > tok->arena.limit_bytes);
-    str_fini(&bytes);
-    return failed ? FAIL(err, ST_NOMEM, "tokenizer: no memory") : ST_OK;
-}
-
-/* BPE over bytes: the last stage writes the byte-level alphabet and nothing else does, so both ends
- * skip it. */
-static bool can_use_raw(const struct tokenizer *tok)
-{
-    const struct pre_list *pres = &tok->pres;
-    unsigned byte_levels = 0;
-
-    if (tok->kind != &model_bpe || pres->n == 0 || tok->bpe->byte_fallback) return false;
-    if (tok->bpe->prefix || tok->bpe->suffix) return false;
-    for (size_t i = 0; i < pres->n; i++) byte_levels += pre_is_byte_level(&pres->items[i]);
-    return byte_levels == 1 && pre_is_byte_level(&pres->items[pres->n - 1]);
-}
-
 status tok_finish(struct tokenizer *tok, struct err *err)
 {
     if (tok->vocab.size > tok->size) tok->size = tok->vocab.size;
     TRY(added_finish(tok, err));
-    if (can_use_raw(tok)) {
-        TRY(bpe_use_raw(tok, true, err));
-        tok->pres.items[tok->pres.n - 1].raw = true;
-    }
     if (tok->bpe) TRY(bpe_finish(tok, err));
-    return make_byte_table(tok, err);
+    return decode_table_create(&tok->decode_table, tok, err);
 }
 
 static status open_all(struct tokenizer *tok, const char *dir, struct err *err)
@@ -148,6 +104,7 @@ void tokenizer_close(struct tokenizer *tok)
 {
     if (!tok) return;
     chat_cache_destroy(tok->chat);
+    decode_table_destroy(tok->decode_table);
     if (tok->kind && tok->kind->fini) tok->kind->fini(tok);
     added_fini(&tok->added);
     normalizers_fini(&tok->norms);
@@ -281,29 +238,8 @@ const struct vocab_piece *tok_piece(const struct tokenizer *tok, int32_t id,
 
     if (!t) return vocab_piece_of(&tok->vocab, id);
     *tmp = (struct vocab_piece){ t->shown ? t->shown : t->text,
-                                 (uint32_t)(t->shown ? t->shown_n : t->n), 0 };
+                                 (uint32_t)(t->shown ? t->shown_n : t->n) };
     return tmp;
-}
-
-/* Bytes first, then U+FFFD where they are not UTF-8. */
-static status decode_bytes(const struct tokenizer *tok, const int32_t *ids, size_t n,
-                           bool skip_special, struct str *out, struct err *err)
-{
-    struct str bytes = { 0 };
-
-    for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= tok->size) continue;
-        if (skip_special && tokenizer_is_special(tok, ids[i])) continue;
-        const struct vocab_piece *p = &tok->bytes_of[ids[i]];
-        if (p->text) str_put_n(&bytes, p->text, p->n);
-    }
-    if (utf8_valid(str_cstr(&bytes), bytes.len))
-        str_put_n(out, str_cstr(&bytes), bytes.len);
-    else
-        uni_put_repaired(out, bytes.data, bytes.len);
-    const bool failed = bytes.failed || out->failed;
-    str_fini(&bytes);
-    return failed ? FAIL(err, ST_NOMEM, "decode: no memory") : ST_OK;
 }
 
 status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n,
@@ -312,7 +248,8 @@ status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t 
     struct decoding *d;
     status st = ST_OK;
 
-    if (tok->bytes_of) return decode_bytes(tok, ids, n, skip_special, out, err);
+    if (decode_table_wants(tok->decode_table, n))
+        return decode_table_run(tok->decode_table, ids, n, skip_special, out, err);
     TRY(decoding_create(&d, &tok->decoders, err));
     for (size_t i = 0; st == ST_OK && i < n; i++) {
         struct vocab_piece tmp;

@@ -6,17 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VOCAB_IDS_MAX = 1 << 23, VOCAB_PIECE_MAX = 1 << 20 };
+enum { VOCAB_IDS_MAX = 1 << 23, VOCAB_PIECE_MAX = 1 << 20, VOCAB_MAPPED_MAX = 256 };
 
 struct vocab_piece {
     const char *text; /* NUL-terminated; NULL: a hole */
     uint32_t n;
-    uint32_t hash;
 };
 
-/* The hash stands beside the id, so that a probe seldom touches a piece. */
+/* A piece of at most 8 bytes is its own key, so that finding it touches nothing but the slot; of a
+ * longer one the slot holds the hash, and its bytes are compared. */
 struct vocab_slot {
-    uint32_t hash;
+    uint64_t key;
+    uint32_t n;
     uint32_t id_plus_1; /* 0: empty */
 };
 
@@ -26,19 +27,45 @@ struct vocab {
     struct vocab_piece *pieces; /* [size], by id */
     size_t size;                /* largest id + 1 */
     size_t cap;
-    size_t count;             /* pieces with an id */
-    struct vocab_slot *slots; /* open addressing */
-    size_t n_slots;           /* a power of two */
+    size_t count;             /* pieces that are found */
+    struct vocab_slot *slots; /* open addressing, at most half full */
+    size_t n_slots;
     uint64_t seed;
+    char *room; /* for the bytes of the next pieces, side by side */
+    size_t room_n;
+    /* Not NULL: pieces written in the byte-level alphabet are found there, by the bytes that they
+     * stand for; only the others have slots here. */
+    const struct vocab *bytes;
 };
 
 /* Room for n pieces. */
 status vocab_reserve(struct vocab *v, size_t n, struct err *err);
-/* Adds or moves a piece; the bytes are copied. ST_LIMIT beyond the limits above, ST_INVALID for a
- * negative id. */
+/* Adds a piece, or gives it another id; the bytes are copied. Of two pieces with one id the last is
+ * shown for it. ST_LIMIT beyond the limits above, ST_INVALID for a negative id. */
 status vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
 /* As vocab_add, for bytes that outlive the vocabulary. */
 status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
+
+/* Many pieces, one after another: as vocab_add, but a piece is there only once the batch is
+ * finished. Zero-initialised with vocab set. */
+struct vocab_batch {
+    struct vocab *vocab;
+    struct {
+        const char *text;
+        size_t n;
+        int64_t id;
+    } items[16];
+    size_t n;
+};
+
+status vocab_batch_add(struct vocab_batch *b, const char *text, size_t n, int64_t id,
+                       struct err *err);
+status vocab_batch_finish(struct vocab_batch *b, struct err *err);
+
+/* What id is shown as, without a way from the piece to the id; the bytes are copied. */
+status vocab_show(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
+/* Tells the processor that the piece will soon be looked for. */
+void vocab_prefetch(const struct vocab *v, const char *text, size_t n);
 /* -1 if absent. */
 int32_t vocab_find(const struct vocab *v, const char *text, size_t n);
 /* Does id stand for this piece? */

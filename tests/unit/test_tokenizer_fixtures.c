@@ -207,12 +207,46 @@ static bool check_long(struct tally *t, const struct tokenizer *tok, const struc
     return ok;
 }
 
+/* All ids of all rows as one text: a long decode joins ready-made texts, a stream goes through the
+ * decoders, and both must say the same. */
+static bool check_joined(struct tally *t, const struct tokenizer *tok, const struct token_ids *all,
+                         bool skip)
+{
+    struct token_stream *s;
+    struct str whole = { 0 }, streamed = { 0 };
+    bool ok = tokenizer_decode(tok, all->ids, all->n, skip, &whole, NULL) == ST_OK;
+
+    assert_int_equal(token_stream_create(&s, tok, skip, NULL), ST_OK);
+    for (size_t i = 0; i < all->n; i++)
+        assert_int_equal(token_stream_push(s, all->ids[i], &streamed, NULL), ST_OK);
+    assert_int_equal(token_stream_finish(s, &streamed, NULL), ST_OK);
+    ok = ok && whole.len == streamed.len &&
+         memcmp(str_cstr(&whole), str_cstr(&streamed), whole.len) == 0;
+    if (!ok) tell(t, "joined", skip ? "decode" : "decode raw", "", 0);
+    token_stream_destroy(s);
+    str_fini(&whole);
+    str_fini(&streamed);
+    return ok;
+}
+
+static void gather(struct token_ids *all, const struct jvalue *ids)
+{
+    const size_t n = ids->u.list.n;
+
+    if (all->n + n > all->cap) {
+        all->cap = 2 * (all->n + n);
+        all->ids = mem_realloc_array(all->ids, all->cap, sizeof *all->ids);
+    }
+    for (size_t i = 0; i < n; i++) all->ids[all->n++] = (int32_t)ids->u.list.items[i]->u.integer;
+}
+
 static void run_file(struct tally *t, const struct tokenizer *tok, const char *dir,
                      const char *name)
 {
     char path[8192];
     char *text;
     size_t n;
+    struct token_ids all = { 0 };
 
     snprintf(path, sizeof path, "%s/%s", dir, name);
     assert_int_equal(os_read_file(path, 0, &text, &n, NULL), ST_OK);
@@ -230,9 +264,13 @@ static void run_file(struct tally *t, const struct tokenizer *tok, const char *d
             ok = jvalue_get(row, "text") ? check_case(t, tok, row) : check_decode_row(t, tok, row);
         t->n++;
         t->failed += !ok;
+        if (jvalue_get(row, "ids")) gather(&all, jvalue_get(row, "ids"));
         arena_fini(&a);
         at = stop + 1;
     }
+    t->failed += !check_joined(t, tok, &all, true);
+    t->failed += !check_joined(t, tok, &all, false);
+    token_ids_fini(&all);
     mem_free(text);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a chain must be like: first decoders that treat every piece for itself (Replace, Strip, or
- * WordPiece and Metaspace, to which only the first piece is special), then perhaps ByteFallback,
- * then perhaps Fuse and a Strip of the whole text; or bytes alone. */
+ * WordPiece, Metaspace and SentencePiece's, to which only the first pieces are special), then
+ * perhaps ByteFallback, then perhaps Fuse and a Strip of the whole text; or bytes alone. */
 #include "tokenizer/decode_table.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -39,7 +39,7 @@ struct decode_table {
 static bool each_for_itself(enum decoder_type type)
 {
     return type == DEC_REPLACE || type == DEC_STRIP || type == DEC_WORDPIECE ||
-           type == DEC_METASPACE;
+           type == DEC_METASPACE || type == DEC_SPM;
 }
 
 /* A single character, which no two pieces share. */

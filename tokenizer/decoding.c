@@ -210,7 +210,7 @@ static status push_spm(struct decoding *d, size_t i, const char *p, size_t n, st
         l->began |= dec->with_n > 0;
         return push(d, i + 1, dec->with, dec->with_n, err);
     }
-    if (byte_token(p, n) >= 0) {
+    if (decoding_byte_token(p, n) >= 0) {
         l->began = true;
         return push(d, i + 1, p, n, err);
     }
@@ -459,10 +459,11 @@ status decoding_push(struct decoding *d, const char *piece, size_t n, struct err
 bool decoding_started(const struct decoding *d)
 {
     for (size_t i = 0; i < d->n; i++) {
-        const enum decoder_type type = d->links[i].d->type;
+        const struct link *l = &d->links[i];
+        const enum decoder_type type = l->d->type;
 
-        if (d->links[i].n_pieces == 0 && (type == DEC_METASPACE || type == DEC_WORDPIECE))
-            return false;
+        if (l->n_pieces == 0 && (type == DEC_METASPACE || type == DEC_WORDPIECE)) return false;
+        if (l->n_pieces == 0 && !l->began && type == DEC_SPM) return false;
     }
     return true;
 }

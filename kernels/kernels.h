@@ -21,6 +21,7 @@
 #include "kernels/eltwise/eltwise.h"
 #include "kernels/layernorm/layernorm.h"
 #include "kernels/linear_fp/linear_fp.h"
+#include "kernels/linear_i8/linear_i8.h"
 #include "kernels/linear_pack/linear_pack.h"
 #include "kernels/linear_q/linear_q.h"
 #include "kernels/probe/probe.h"

@@ -152,3 +152,50 @@ status post_load(struct arena *a, const struct jvalue *json, struct post *out, s
 {
     return load(a, json, 0, out, err);
 }
+
+/* ---- folders whose settings say what goes round a text ---- */
+
+status post_put_token(struct tokenizer *tok, const char *text, bool before, struct err *err)
+{
+    const int32_t id = text ? tokenizer_token_to_id(tok, text, strlen(text)) : -1;
+
+    return id < 0 ? ST_OK : put(&tok->arena, !before, id, &tok->post, err);
+}
+
+static status put_named(struct tokenizer *tok, const char *name, size_t n, const char *lang,
+                        bool before, struct err *err)
+{
+    char text[64];
+
+    if (n == 4 && memcmp(name, "lang", 4) == 0) return post_put_token(tok, lang, before, err);
+    for (size_t i = 0; i < TOK_SPECIALS; i++)
+        if (strlen(tok_special_name(i)) == n && memcmp(tok_special_name(i), name, n) == 0)
+            return post_put_token(tok, tok_config_token(tok, i), before, err);
+    if (n >= sizeof text) return ST_OK;
+    memcpy(text, name, n);
+    text[n] = 0;
+    return post_put_token(tok, text, before, err);
+}
+
+status post_put_named(struct tokenizer *tok, const char *names, const char *lang, struct err *err)
+{
+    bool before = true;
+
+    for (const char *at = names; *at;) {
+        const size_t n = strcspn(at, " |");
+
+        if (n) TRY(put_named(tok, at, n, lang, before, err));
+        at += n;
+        if (*at == '|') before = false;
+        at += *at != 0;
+    }
+    return ST_OK;
+}
+
+status post_put_switched(struct tokenizer *tok, bool add_bos, const char *bos, const char *eos,
+                         struct err *err)
+{
+    if (tok_config_flag(tok, "add_bos_token", add_bos)) TRY(post_put_token(tok, bos, true, err));
+    return tok_config_flag(tok, "add_eos_token", false) ? post_put_token(tok, eos, false, err)
+                                                        : ST_OK;
+}

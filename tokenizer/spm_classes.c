@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tokenizer/spm_classes.h"
+#include "tokenizer/tok_internal.h"
 #include <stddef.h>
-#include <string.h>
 
 #define LIST(...) "[" __VA_ARGS__ "]"
 #define BLANK_TO_META                                                                              \
@@ -112,24 +112,10 @@ static const struct spm_class classes[] = {
 };
 // clang-format on
 
-static bool named(const char *names, const char *name, size_t n)
-{
-    for (const char *at = names; *at;) {
-        const size_t word = strcspn(at, " ");
-
-        if (word == n && memcmp(at, name, n) == 0) return true;
-        at += word + strspn(at + word, " ");
-    }
-    return false;
-}
-
 const struct spm_class *spm_class_find(const char *name, bool legacy)
 {
-    size_t n = strlen(name);
-
-    if (n > 4 && strcmp(name + n - 4, "Fast") == 0) n -= 4;
-    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (named(classes[i].names, name, n))
+    for (size_t i = 0; i < COUNT(classes); i++)
+        if (tok_class_among(classes[i].names, name))
             /* Llama's row without "legacy" stands behind the one with it */
             return i == 0 && !legacy ? &classes[1] : &classes[i];
     return NULL;

@@ -51,6 +51,44 @@ const char *tok_config_token(const struct tokenizer *tok, size_t which)
     return v ? v->u.string.text : NULL;
 }
 
+/* The order in which the reference names them. */
+static const size_t token_order[] = {
+    TOK_BOS, TOK_EOS, TOK_UNK, TOK_SEP, TOK_PAD, TOK_CLS, TOK_MASK
+};
+
+status tok_default_tokens(struct tokenizer *tok, const char *names, struct err *err)
+{
+    struct arena *a = &tok->arena;
+
+    if (!tok->config && !(tok->config = jvalue_dict(a)))
+        return FAIL(err, ST_NOMEM, "tokenizer_config.json: no memory");
+    for (size_t i = 0; i < COUNT(token_order) && *names; i++) {
+        const size_t n = strcspn(names, " ");
+        const bool none = n == 1 && *names == '-';
+
+        if (!none && !tok_config_token(tok, token_order[i]) &&
+            !jvalue_set(a, tok->config, special_names[token_order[i]],
+                        jvalue_string_n(a, names, n)))
+            return FAIL(err, ST_NOMEM, "tokenizer_config.json: no memory");
+        names += n + (names[n] == ' ');
+    }
+    return ST_OK;
+}
+
+bool tok_class_among(const char *names, const char *name)
+{
+    size_t n = strlen(name);
+
+    if (n > 4 && str_ends(name, "Fast")) n -= 4;
+    for (const char *at = names; *at;) {
+        const size_t word = strcspn(at, " ");
+
+        if (word == n && memcmp(at, name, n) == 0) return true;
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
 static void take_special_texts(struct tokenizer *tok, const struct jvalue *tree, const char *file)
 {
     for (size_t i = 0; i < TOK_SPECIALS; i++) {
@@ -244,15 +282,13 @@ static status add_list(struct tokenizer *tok, const struct jvalue *list, struct 
 
 status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err)
 {
-    static const size_t order[] = {
-        TOK_BOS, TOK_EOS, TOK_UNK, TOK_SEP, TOK_PAD, TOK_CLS, TOK_MASK
-    };
     static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
 
     TRY(take_added(tok, true, err));
     TRY(take_added_file(tok, dir, err));
-    for (size_t i = 0; i < COUNT(order); i++) {
-        const char *name = special_names[order[i]], *text = tok_config_token(tok, order[i]);
+    for (size_t i = 0; i < COUNT(token_order); i++) {
+        const char *name = special_names[token_order[i]],
+                   *text = tok_config_token(tok, token_order[i]);
         const struct jvalue *json = jvalue_get(tok->config, name);
 
         if (text)

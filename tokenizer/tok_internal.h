@@ -280,6 +280,14 @@ struct post {
 };
 
 status post_load(struct arena *a, const struct jvalue *json, struct post *out, struct err *err);
+/* Puts one token round the text; nothing where the vocabulary has no such token or text is NULL. */
+status post_put_token(struct tokenizer *tok, const char *text, bool before, struct err *err);
+/* "before|after": names parted by blanks, each "bos_token" and the like (as the settings have it),
+ * "lang" (what lang says) or a token's text. */
+status post_put_named(struct tokenizer *tok, const char *names, const char *lang, struct err *err);
+/* bos and eos as add_bos_token (add_bos where absent) and add_eos_token say. */
+status post_put_switched(struct tokenizer *tok, bool add_bos, const char *bos, const char *eos,
+                         struct err *err);
 
 /* ---- decoders ---- */
 
@@ -384,9 +392,19 @@ status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err);
 status tok_load_tiktoken(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
 status tok_load_spm(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
 status tok_load_vocab_files(struct tokenizer *tok, const char *dir, bool *found, struct err *err);
-/* The same for one file's content; dir is where the settings beside it are. */
+/* The same for the files' content (vocab.json and merges.txt; vocab.txt); dir is where the settings
+ * beside them are. */
 status tok_load_spm_text(struct tokenizer *tok, const char *text, size_t n, const char *dir,
                          struct err *err);
+/* module: tokenizer_module.json, or NULL. */
+status tok_load_tiktoken_text(struct tokenizer *tok, const char *text, size_t n,
+                              const struct jvalue *module, const char *dir, struct err *err);
+/* Does the text begin with a line of a rank file? */
+bool tok_is_tiktoken(const char *text, size_t n);
+status tok_load_bpe_texts(struct tokenizer *tok, const char *const texts[2], const size_t sizes[2],
+                          const char *dir, struct err *err);
+status tok_load_lines_text(struct tokenizer *tok, const char *text, size_t n, const char *dir,
+                           struct err *err);
 /* Reads tokenizer_config.json and special_tokens_map.json if they are not there yet. */
 status tok_read_config(struct tokenizer *tok, const char *dir, struct err *err);
 /* Reads a JSON object of the folder: *out NULL if there is no such file. */
@@ -396,6 +414,11 @@ status tok_read_tree(struct tokenizer *tok, const char *dir, const char *name, s
 bool tok_config_flag(const struct tokenizer *tok, const char *key, bool otherwise);
 /* A special token's text as tokenizer_config.json or special_tokens_map.json gives it, or NULL. */
 const char *tok_config_token(const struct tokenizer *tok, size_t which);
+/* Gives special tokens that the settings do not name the names of a class: bos eos unk sep pad cls
+ * mask, parted by blanks, "-" for none. */
+status tok_default_tokens(struct tokenizer *tok, const char *names, struct err *err);
+/* Is `name` (perhaps with "Fast" behind it) among names, which are parted by blanks? */
+bool tok_class_among(const char *names, const char *name);
 /* Folders without tokenizer.json: tokens of added_tokens_decoder and added_tokens.json with their
  * settings, then the special tokens that are named but in no vocabulary, which get the next ids. */
 status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err);

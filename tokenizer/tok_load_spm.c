@@ -44,23 +44,9 @@ static status put_name(struct load *l, const char *name, double score, int type,
     return put_piece(l, (struct spm_piece){ copy, strlen(copy), (float)score, type }, err);
 }
 
-/* Names of the class's special tokens, by TOK_BOS …: what the settings say, else its own. */
-static const char *class_token(struct load *l, size_t which)
-{
-    static const size_t order[] = {
-        TOK_BOS, TOK_EOS, TOK_UNK, TOK_SEP, TOK_PAD, TOK_CLS, TOK_MASK
-    };
-    const char *said = tok_config_token(l->tok, which), *at = l->class->specials;
-
-    if (said) return said;
-    for (size_t i = 0; order[i] != which; i++) at += strcspn(at, " ") + 1;
-    const size_t n = strcspn(at, " ");
-    return n == 1 && *at == '-' ? NULL : arena_strndup(&l->tok->arena, at, n);
-}
-
 static status put_token(struct load *l, size_t which, const char *otherwise, struct err *err)
 {
-    const char *text = class_token(l, which);
+    const char *text = tok_config_token(l->tok, which);
 
     return put_name(l, text ? text : otherwise, 0.0, which == TOK_UNK ? SPM_UNKNOWN : SPM_CONTROL,
                     err);
@@ -358,7 +344,7 @@ static bool is_special(const struct load *l, const struct spm_piece *p)
 static status load_added(struct load *l, struct err *err)
 {
     struct tokenizer *tok = l->tok;
-    const char *mask = l->class && l->class->mask ? class_token(l, TOK_MASK) : NULL;
+    const char *mask = l->class && l->class->mask ? tok_config_token(l->tok, TOK_MASK) : NULL;
 
     for (size_t i = 0; i < l->m->n_pieces; i++) {
         const struct spm_piece *p = &l->m->pieces[i];
@@ -381,64 +367,28 @@ static status load_added(struct load *l, struct err *err)
 
 /* ---- what goes round a text ---- */
 
-static status put_end(struct load *l, const char *text, bool before, struct err *err)
+/* The file's own name of a piece. */
+static const char *piece_text(const struct load *l, int32_t id)
 {
-    struct post *post = &l->tok->post;
-    int32_t **ids = before ? &post->before : &post->after;
-    size_t *n = before ? &post->n_before : &post->n_after, cap = *n;
-    const int32_t id = text ? tokenizer_token_to_id(l->tok, text, strlen(text)) : -1;
+    const struct spm_piece *p = id >= 0 ? &l->m->pieces[id] : NULL;
 
-    if (id < 0) return ST_OK;
-    void *grown = arena_grow(&l->tok->arena, *ids, &cap, *n + 1, sizeof **ids);
-    if (!grown) return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-    *ids = grown;
-    (*ids)[(*n)++] = id;
-    return ST_OK;
-}
-
-static status put_end_named(struct load *l, const char *name, size_t n, bool before,
-                            struct err *err)
-{
-    const struct jvalue *lang = NULL;
-
-    if (n == 4 && memcmp(name, "lang", 4) == 0) {
-        TRY(jvalue_want_str(l->tok->config, "tokenizer_config.json", "src_lang", &lang, err));
-        return put_end(l, lang ? lang->u.string.text : l->class->lang, before, err);
-    }
-    for (size_t i = 0; i < TOK_SPECIALS; i++)
-        if (strlen(tok_special_name(i)) == n && memcmp(tok_special_name(i), name, n) == 0)
-            return put_end(l, class_token(l, i), before, err);
-    return ST_OK;
-}
-
-/* bos and eos by the switches; SentencePiece itself adds neither unless told to. */
-static status load_switched_ends(struct load *l, struct err *err)
-{
-    const struct spm_model *m = l->m;
-    const bool llama = l->class != NULL;
-    const char *bos = llama ? class_token(l, TOK_BOS) : tok_config_token(l->tok, TOK_BOS);
-    const char *eos = llama ? class_token(l, TOK_EOS) : tok_config_token(l->tok, TOK_EOS);
-
-    if (!bos && m->bos_id >= 0) bos = m->pieces[m->bos_id].text;
-    if (!eos && m->eos_id >= 0) eos = m->pieces[m->eos_id].text;
-    if (tok_config_flag(l->tok, "add_bos_token", llama)) TRY(put_end(l, bos, true, err));
-    return tok_config_flag(l->tok, "add_eos_token", false) ? put_end(l, eos, false, err) : ST_OK;
+    return p ? arena_strndup(&l->tok->arena, p->text, p->n) : NULL;
 }
 
 static status load_ends(struct load *l, struct err *err)
 {
-    bool before = true;
+    const struct jvalue *lang = NULL;
+    const char *bos = tok_config_token(l->tok, TOK_BOS), *eos = tok_config_token(l->tok, TOK_EOS);
 
-    if (!l->class || !l->class->post) return load_switched_ends(l, err);
-    for (const char *at = l->class->post; *at;) {
-        const size_t n = strcspn(at, " |");
-
-        TRY(put_end_named(l, at, n, before, err));
-        at += n;
-        if (*at == '|') before = false;
-        at += *at != 0;
+    if (l->class && l->class->post) {
+        TRY(jvalue_want_str(l->tok->config, "tokenizer_config.json", "src_lang", &lang, err));
+        return post_put_named(l->tok, l->class->post, lang ? lang->u.string.text : l->class->lang,
+                              err);
     }
-    return ST_OK;
+    if (!bos && !l->class) bos = piece_text(l, l->m->bos_id);
+    if (!eos && !l->class) eos = piece_text(l, l->m->eos_id);
+    /* SentencePiece itself adds neither unless told to */
+    return post_put_switched(l->tok, l->class != NULL, bos, eos, err);
 }
 
 /* ---- the file ---- */
@@ -453,28 +403,13 @@ static void find_class(struct load *l)
         LOG(LOG_INFO, "event=tokenizer_class class=%.60s used=SentencePiece", name->u.string.text);
 }
 
-/* The class's own names hold where the settings give none. */
-static status name_specials(struct load *l, struct err *err)
-{
-    for (size_t i = 0; l->class && i < TOK_SPECIALS; i++) {
-        const char *text = class_token(l, i);
-
-        if (!text || tok_config_token(l->tok, i)) continue;
-        if (!l->tok->config && !(l->tok->config = jvalue_dict(&l->tok->arena)))
-            return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-        if (!jvalue_set(&l->tok->arena, l->tok->config, tok_special_name(i),
-                        jvalue_string(&l->tok->arena, text)))
-            return FAIL(err, ST_NOMEM, "tokenizer.model: no memory");
-    }
-    return ST_OK;
-}
-
 static status load_model(struct tokenizer *tok, struct spm_model *m, const char *dir,
                          struct err *err)
 {
     struct load l = { tok, m, NULL };
 
     find_class(&l);
+    if (l.class) TRY(tok_default_tokens(tok, l.class->specials, err));
     TRY(lay_out(&l, err));
     if (m->kind == SPM_BPE || m->kind == SPM_CHAR)
         TRY(load_bpe(&l, err));
@@ -486,7 +421,6 @@ static status load_model(struct tokenizer *tok, struct spm_model *m, const char 
     tok->size = tok->vocab.size;
     TRY(load_pipeline(&l, err));
     TRY(load_added(&l, err));
-    TRY(name_specials(&l, err));
     TRY(tok_add_named(tok, dir, err));
     return load_ends(&l, err);
 }
@@ -517,7 +451,15 @@ status tok_load_spm(struct tokenizer *tok, const char *dir, bool *found, struct 
     if (!text) return ST_OK;
     *found = true;
     status st = tok_read_config(tok, dir, err);
-    if (st == ST_OK) st = tok_load_spm_text(tok, text, n, dir, err);
+    if (st != ST_OK) {
+        mem_free(text);
+        return st;
+    }
+    if (!tok_is_tiktoken(text, n)) { /* some models' rank files have this name too */
+        st = tok_load_spm_text(tok, text, n, dir, err);
+    } else if ((st = tok_load_tiktoken_text(tok, text, n, NULL, dir, err)) != ST_OK) {
+        err_prefix(err, "tokenizer.model");
+    }
     mem_free(text);
     return st;
 }

@@ -84,25 +84,48 @@ static status load_pipeline(struct tokenizer *tok, const struct jvalue *module, 
     return added_load(tok, jvalue_get(module, "added_tokens"), err);
 }
 
+status tok_load_tiktoken_text(struct tokenizer *tok, const char *text, size_t n,
+                              const struct jvalue *module, const char *dir, struct err *err)
+{
+    TRY(bpe_create(tok, err));
+    TRY(read_ranks(tok, text, n, err));
+    tok->size = tok->vocab.size;
+    tok->bpe->ignore_merges = true;
+    TRY(bpe_merges_from_ranks(tok, err));
+    bpe_use_raw(tok);
+    TRY(tok_read_config(tok, dir, err));
+    TRY(load_pipeline(tok, module, err));
+    TRY(tok_add_named(tok, dir, err));
+    return post_put_switched(tok, false, tok_config_token(tok, TOK_BOS),
+                             tok_config_token(tok, TOK_EOS), err);
+}
+
+bool tok_is_tiktoken(const char *text, size_t n)
+{
+    const char *end = memchr(text, '\n', n), *blank;
+    struct str bytes = { 0 };
+    size_t line = end ? (size_t)(end - text) : n, digits;
+
+    if (line && text[line - 1] == '\r') line--;
+    if (line > 1024 || !(blank = memchr(text, ' ', line))) return false;
+    const bool piece = base64_decode(text, (size_t)(blank - text), &bytes) && bytes.len > 0;
+    str_fini(&bytes);
+    for (digits = (size_t)(blank - text) + 1; digits < line; digits++)
+        if (text[digits] < '0' || text[digits] > '9') return false;
+    return piece && digits > (size_t)(blank - text) + 1;
+}
+
 static status load_file(struct tokenizer *tok, const char *dir, const char *file,
                         const struct jvalue *module, struct err *err)
 {
     struct os_mapping map;
 
     TRY(os_map_file_beneath(dir, file, &map, err));
-    status st = bpe_create(tok, err);
-    if (st == ST_OK) st = read_ranks(tok, (const char *)map.data, map.size, err);
+    const status st =
+        tok_load_tiktoken_text(tok, (const char *)map.data, map.size, module, dir, err);
     os_unmap(&map);
-    if (st != ST_OK) {
-        err_prefix(err, "%s", file);
-        return st;
-    }
-    tok->size = tok->vocab.size;
-    tok->bpe->ignore_merges = true;
-    TRY(bpe_merges_from_ranks(tok, err));
-    bpe_use_raw(tok);
-    TRY(tok_read_config(tok, dir, err));
-    return load_pipeline(tok, module, err);
+    if (st != ST_OK) err_prefix(err, "%s", file);
+    return st;
 }
 
 /* The file that tokenizer_module.json names, else the only *.tiktoken of the folder. */

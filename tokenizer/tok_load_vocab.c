@@ -1,9 +1,87 @@
 /* SPDX-License-Identifier: MIT */
-/* Folders without tokenizer.json: vocab.json + merges.txt (GPT-2's byte-level BPE) and vocab.txt
- * (BERT's WordPiece). Each is written as the tokenizer.json that the reference's converters make of
- * it, and loaded as that. */
+/* Folders without tokenizer.json: vocab.json + merges.txt (byte-level BPE as GPT-2 has it) and
+ * vocab.txt (BERT's WordPiece). Each is written as the tokenizer.json that the reference makes of
+ * it for tokenizer_config.json's tokenizer_class, and loaded as that. `never_split` is not read, as
+ * the reference's fast tokenizers do not read it. */
 #include "tokenizer/tok_internal.h"
 #include <string.h>
+
+/* ---- classes ---- */
+
+#define BYTE_LEVEL                                                                                 \
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":@,\"use_regex\":true},"        \
+    "\"decoder\":{\"type\":\"ByteLevel\"},"
+#define QWEN2_SPLIT                                                                                \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "              \
+    "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define CLIP_SPLIT                                                                                 \
+    "<\\\\|startoftext\\\\|>|<\\\\|endoftext\\\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\\\p{L}]+|"           \
+    "[\\\\p{N}]|[^\\\\s\\\\p{L}\\\\p{N}]+"
+#define ROBERTA_NAMES "<s> </s> <unk> </s> <pad> <s> <mask>"
+#define GPT2_NAMES    "<|endoftext|> <|endoftext|> <|endoftext|> - - - -"
+
+struct bpe_class {
+    const char *names; /* separated by blanks, without "Fast" */
+    const char *parts; /* tokenizer.json's parts; @ is add_prefix_space */
+    const char *model; /* further fields of the model */
+    const char *post;  /* as post_put_named reads it; NULL: bos and eos by their switches */
+    const char *specials;
+    bool prefix;      /* add_prefix_space where the settings do not say */
+    bool mask_lstrip; /* the mask token takes the blanks before it */
+};
+
+// clang-format off
+static const struct bpe_class bpe_classes[] = {
+    { "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer "
+      "LayoutLMv3Tokenizer MarkupLMTokenizer",
+      BYTE_LEVEL, "", "cls_token|sep_token", ROBERTA_NAMES, false, true },
+    { "DebertaTokenizer",
+      BYTE_LEVEL, "", "cls_token|sep_token", "[CLS] [SEP] [UNK] [SEP] [PAD] [CLS] [MASK]",
+      false, true },
+    { "BlenderbotTokenizer",
+      BYTE_LEVEL, "", "|eos_token", ROBERTA_NAMES, true, true },
+    { "WhisperTokenizer",
+      BYTE_LEVEL, "", "<|startoftranscript|> <|notimestamps|>|eos_token", GPT2_NAMES, false, false },
+    { "Qwen2Tokenizer",
+      "\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
+      "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" QWEN2_SPLIT "\"},\"behavior\":\"Isolated\"},"
+      "{\"type\":\"ByteLevel\",\"add_prefix_space\":@,\"use_regex\":false}]},"
+      "\"decoder\":{\"type\":\"ByteLevel\"},",
+      "", NULL, "- <|endoftext|> <|endoftext|> - <|endoftext|> - -", false, false },
+    { "CLIPTokenizer",
+      "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},"
+      "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+\"},\"content\":\" \"},"
+      "{\"type\":\"Lowercase\"}]},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
+      "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" CLIP_SPLIT "\"},\"behavior\":\"Removed\","
+      "\"invert\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}]},"
+      "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteLevel\"},"
+      "{\"type\":\"Replace\",\"pattern\":{\"String\":\"</w>\"},\"content\":\" \"},"
+      "{\"type\":\"Strip\",\"content\":\" \",\"start\":1048576,\"stop\":1048576}]},",
+      "\"end_of_word_suffix\":\"</w>\",\"unk_token\":\"<|endoftext|>\",", "bos_token|eos_token",
+      "<|startoftext|> <|endoftext|> <|endoftext|> - <|endoftext|> - -", false, false },
+    { "OpenAIGPTTokenizer",
+      "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":"
+      "true,\"strip_accents\":null,\"lowercase\":true},"
+      "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+      "\"decoder\":{\"type\":\"BPEDecoder\",\"suffix\":\"</w>\"},",
+      "\"end_of_word_suffix\":\"</w>\",\"unk_token\":\"<unk>\",", "|", "- - <unk> - - - -",
+      false, false },
+    /* the last row is for every other class and for none */
+    { "GPT2Tokenizer CodeGenTokenizer", BYTE_LEVEL, "", NULL, GPT2_NAMES, false, false },
+};
+// clang-format on
+
+static const struct bpe_class *bpe_class_find(const struct tokenizer *tok)
+{
+    const struct jvalue *name = jvalue_get(tok->config, "tokenizer_class");
+    size_t i = 0;
+
+    if (!name || name->type != JVALUE_STRING) return &bpe_classes[COUNT(bpe_classes) - 1];
+    while (i + 1 < COUNT(bpe_classes) &&
+           !tok_class_among(bpe_classes[i].names, name->u.string.text))
+        i++;
+    return &bpe_classes[i];
+}
 
 /* ---- vocab.json + merges.txt ---- */
 
@@ -17,7 +95,7 @@ static void put_merges(struct str *out, const char *text, size_t n)
         const size_t next = stop + 1;
 
         if (stop > at && text[stop - 1] == '\r') stop--;
-        const bool version = at == 0 && stop >= 8 && memcmp(text, "#version", 8) == 0;
+        const bool version = stop - at >= 8 && memcmp(text + at, "#version", 8) == 0;
         if (stop > at && !version) {
             if (!first) str_put_char(out, ',');
             str_put_json(out, text + at, stop - at);
@@ -27,37 +105,68 @@ static void put_merges(struct str *out, const char *text, size_t n)
     }
 }
 
-static bool config_flag(const struct tokenizer *tok, const char *key, bool otherwise)
+static void put_parts(struct str *out, const char *parts, bool prefix)
 {
-    const struct jvalue *v = jvalue_get(tok->config, key);
-
-    return v && v->type == JVALUE_BOOL ? v->u.boolean : otherwise;
+    for (; *parts; parts++) {
+        if (*parts == '@')
+            str_put(out, prefix ? "true" : "false");
+        else
+            str_put_char(out, *parts);
+    }
 }
 
-static status load_bpe(struct tokenizer *tok, const char *vocab, size_t vocab_n, const char *merges,
-                       size_t merges_n, struct err *err)
+/* The tokens that only the settings name, and the mask's habit. */
+static status load_named(struct tokenizer *tok, const char *dir, bool mask_lstrip, struct err *err)
+{
+    const char *mask = tok_config_token(tok, TOK_MASK);
+    uint64_t index;
+
+    TRY(tok_add_named(tok, dir, err));
+    if (mask_lstrip && mask && map_get(&tok->added.by_text, mask, strlen(mask), &index))
+        tok->added.tokens[index].lstrip = true;
+    return ST_OK;
+}
+
+static status load_bpe_text(struct tokenizer *tok, const struct bpe_class *class,
+                            const char *const texts[2], const size_t sizes[2], struct err *err)
 {
     struct str json = { 0 };
 
-    str_printf(
-        &json,
-        "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":%s,\"use_regex\":true},"
-        "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":",
-        config_flag(tok, "add_prefix_space", false) ? "true" : "false");
-    str_put_n(&json, vocab, vocab_n);
+    str_put_char(&json, '{');
+    put_parts(&json, class->parts, tok_config_flag(tok, "add_prefix_space", class->prefix));
+    str_put(&json, "\"model\":{\"type\":\"BPE\",");
+    str_put(&json, class->model);
+    str_put(&json, "\"vocab\":");
+    str_put_n(&json, texts[0], sizes[0]);
     str_put(&json, ",\"merges\":[");
-    put_merges(&json, merges, merges_n);
+    put_merges(&json, texts[1], sizes[1]);
     str_put(&json, "]}}");
     const status st = json.failed ? FAIL(err, ST_NOMEM, "vocab.json: no memory")
                                   : tok_load_json(tok, json.data, json.len, err);
     str_fini(&json);
+    return st;
+}
+
+status tok_load_bpe_texts(struct tokenizer *tok, const char *const texts[2], const size_t sizes[2],
+                          const char *dir, struct err *err)
+{
+    const struct bpe_class *class = bpe_class_find(tok);
+
+    status st = load_bpe_text(tok, class, texts, sizes, err);
+    if (st == ST_OK) st = tok_default_tokens(tok, class->specials, err);
+    if (st == ST_OK) st = load_named(tok, dir, class->mask_lstrip, err);
+    if (st == ST_OK)
+        st = class->post ? post_put_named(tok, class->post, NULL, err)
+                         : post_put_switched(tok, false, tok_config_token(tok, TOK_BOS),
+                                             tok_config_token(tok, TOK_EOS), err);
     if (st != ST_OK) err_prefix(err, "vocab.json, merges.txt");
     return st;
 }
 
 /* ---- vocab.txt ---- */
 
-static size_t put_lines(struct str *out, const char *text, size_t n, int64_t *cls, int64_t *sep)
+/* A piece a line, the id is the number of the line; a piece that comes twice has its last id. */
+static void put_lines(struct str *out, const char *text, size_t n)
 {
     size_t id = 0;
 
@@ -70,72 +179,60 @@ static size_t put_lines(struct str *out, const char *text, size_t n, int64_t *cl
         if (id) str_put_char(out, ',');
         str_put_json(out, text + at, stop - at);
         str_printf(out, ":%zu", id);
-        if (stop - at == 5 && memcmp(text + at, "[CLS]", 5) == 0) *cls = (int64_t)id;
-        if (stop - at == 5 && memcmp(text + at, "[SEP]", 5) == 0) *sep = (int64_t)id;
         at = next;
     }
-    return id;
 }
 
-static void put_special(struct str *json, const struct str *vocab)
+static status put_wordpiece(struct tokenizer *tok, struct str *json, struct err *err)
 {
-    static const char *const names[] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" };
-    bool first = true;
+    const struct jvalue *accents = jvalue_get(tok->config, "strip_accents");
+    const char *unk = tok_config_token(tok, TOK_UNK);
+    const bool said = accents && accents->type == JVALUE_BOOL;
 
-    str_put(json, "\"added_tokens\":[");
-    for (size_t i = 0; i < COUNT(names); i++) {
-        char key[16];
-        struct str quoted = { 0 };
-
-        str_put_json(&quoted, names[i], strlen(names[i]));
-        str_put_char(&quoted, ':');
-        const char *at = memmem(str_cstr(vocab), vocab->len, quoted.data, quoted.len);
-        size_t n = 0;
-        for (const char *p = at ? at + quoted.len : "";
-             *p >= '0' && *p <= '9' && n + 1 < sizeof key; p++)
-            key[n++] = *p;
-        key[n] = 0;
-        if (n)
-            str_printf(json,
-                       "%s{\"id\":%s,\"content\":\"%s\",\"special\":true,\"normalized\":false}",
-                       first ? "" : ",", key, names[i]);
-        if (n) first = false;
-        str_fini(&quoted);
-    }
-    str_put(json, "],");
+    if (!unk) return FAIL(err, ST_NOMEM, "vocab.txt: no memory");
+    str_printf(json,
+               "{\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+               "\"handle_chinese_chars\":%s,\"strip_accents\":%s,\"lowercase\":%s},"
+               "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+               "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},"
+               "\"model\":{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"##\","
+               "\"max_input_chars_per_word\":100,\"unk_token\":",
+               tok_config_flag(tok, "tokenize_chinese_chars", true) ? "true" : "false",
+               !said                ? "null"
+               : accents->u.boolean ? "true"
+                                    : "false",
+               tok_config_flag(tok, "do_lower_case", true) ? "true" : "false");
+    str_put_json(json, unk, strlen(unk));
+    return ST_OK;
 }
 
-static status load_wordpiece(struct tokenizer *tok, const char *text, size_t n, struct err *err)
+static status load_lines(struct tokenizer *tok, const char *text, size_t n, struct err *err)
 {
-    struct str json = { 0 }, vocab = { 0 };
-    int64_t cls = -1, sep = -1;
-    const bool lower = config_flag(tok, "do_lower_case", true);
+    struct str json = { 0 };
+    status st = put_wordpiece(tok, &json, err);
 
-    put_lines(&vocab, text, n, &cls, &sep);
-    str_put_char(&json, '{');
-    put_special(&json, &vocab);
-    str_printf(&json,
-               "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_"
-               "chars\":%s,"
-               "\"strip_accents\":null,\"lowercase\":%s},\"pre_tokenizer\":{\"type\":"
-               "\"BertPreTokenizer\"},"
-               "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},",
-               config_flag(tok, "tokenize_chinese_chars", true) ? "true" : "false",
-               lower ? "true" : "false");
-    if (cls >= 0 && sep >= 0)
-        str_printf(&json,
-                   "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",%lld],"
-                   "\"cls\":[\"[CLS]\",%lld]},",
-                   (long long)sep, (long long)cls);
-    str_put(&json, "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_"
-                   "prefix\":\"##\","
-                   "\"max_input_chars_per_word\":100,\"vocab\":{");
-    str_put_n(&json, str_cstr(&vocab), vocab.len);
+    str_put(&json, ",\"vocab\":{");
+    put_lines(&json, text, n);
     str_put(&json, "}}}");
-    const status st = json.failed || vocab.failed ? FAIL(err, ST_NOMEM, "vocab.txt: no memory")
-                                                  : tok_load_json(tok, json.data, json.len, err);
+    if (st == ST_OK && json.failed) st = FAIL(err, ST_NOMEM, "vocab.txt: no memory");
+    if (st == ST_OK) st = tok_load_json(tok, json.data, json.len, err);
     str_fini(&json);
-    str_fini(&vocab);
+    return st;
+}
+
+status tok_load_lines_text(struct tokenizer *tok, const char *text, size_t n, const char *dir,
+                           struct err *err)
+{
+    const struct jvalue *name = jvalue_get(tok->config, "tokenizer_class");
+    const bool mpnet = name && name->type == JVALUE_STRING &&
+                       tok_class_among("MPNetTokenizer", name->u.string.text);
+
+    status st = tok_default_tokens(
+        tok, mpnet ? "<s> </s> [UNK] </s> <pad> <s> <mask>" : "- - [UNK] [SEP] [PAD] [CLS] [MASK]",
+        err);
+    if (st == ST_OK) st = load_lines(tok, text, n, err);
+    if (st == ST_OK) st = load_named(tok, dir, mpnet, err);
+    if (st == ST_OK) st = post_put_named(tok, "cls_token|sep_token", NULL, err);
     if (st != ST_OK) err_prefix(err, "vocab.txt");
     return st;
 }
@@ -143,16 +240,19 @@ static status load_wordpiece(struct tokenizer *tok, const char *text, size_t n, 
 status tok_load_vocab_files(struct tokenizer *tok, const char *dir, bool *found, struct err *err)
 {
     char *vocab = NULL, *merges = NULL;
-    size_t vocab_n = 0, merges_n = 0;
+    size_t sizes[2] = { 0 };
     status st;
 
     TRY(tok_read_config(tok, dir, err));
-    TRY(tok_read_file(dir, "merges.txt", &merges, &merges_n, err));
-    st = tok_read_file(dir, merges ? "vocab.json" : "vocab.txt", &vocab, &vocab_n, err);
+    TRY(tok_read_file(dir, "merges.txt", &merges, &sizes[1], err));
+    st = tok_read_file(dir, merges ? "vocab.json" : "vocab.txt", &vocab, &sizes[0], err);
     *found = st == ST_OK && vocab;
-    if (*found)
-        st = merges ? load_bpe(tok, vocab, vocab_n, merges, merges_n, err)
-                    : load_wordpiece(tok, vocab, vocab_n, err);
+    if (*found && merges) {
+        const char *const texts[2] = { vocab, merges };
+        st = tok_load_bpe_texts(tok, texts, sizes, dir, err);
+    } else if (*found) {
+        st = tok_load_lines_text(tok, vocab, sizes[0], dir, err);
+    }
     mem_free(vocab);
     mem_free(merges);
     return st;

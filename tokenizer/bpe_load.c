@@ -400,11 +400,31 @@ static bool merges_keep_words(const struct tokenizer *tok)
     return true;
 }
 
+/* Ids of single characters by code point. */
+static status find_chars(struct tokenizer *tok, struct err *err)
+{
+    struct bpe *bpe = tok->bpe;
+
+    if (bpe->raw || bpe->prefix || bpe->suffix) return ST_OK;
+    bpe->char_ids = ARENA_ARRAY(&tok->arena, BPE_CHARS, int32_t);
+    if (!bpe->char_ids) return FAIL(err, ST_NOMEM, "BPE: no memory");
+    memset(bpe->char_ids, 0xFF, BPE_CHARS * sizeof *bpe->char_ids); /* all -1 */
+    for (size_t id = 0; id < tok->vocab.size; id++) {
+        const struct vocab_piece *p = vocab_piece_of(&tok->vocab, (int64_t)id);
+        int32_t cp;
+
+        if (!p || p->n == 0 || p->n > 3 || uni_next(p->text, p->n, &cp) != p->n) continue;
+        if (cp < BPE_CHARS) bpe->char_ids[cp] = vocab_find(&tok->vocab, p->text, p->n);
+    }
+    return ST_OK;
+}
+
 status bpe_finish(struct tokenizer *tok, struct err *err)
 {
     struct bpe *bpe = tok->bpe;
 
     if (!bpe->n_slots) TRY(bpe_reserve(tok, 1, err));
+    TRY(find_chars(tok, err));
     bpe->n_whole = tok->vocab.size;
     bpe->whole = arena_alloc(&tok->arena, bpe->n_whole + 1);
     if (!bpe->whole) return FAIL(err, ST_NOMEM, "BPE: no memory");

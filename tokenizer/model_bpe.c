@@ -2,6 +2,7 @@
 /* Encoding with BPE: a piece's symbols (bytes or characters), then the merges. */
 #include "tokenizer/model_bpe.h"
 #include "tokenizer/bpe_merge.h"
+#include "tokenizer/word_cache.h"
 #include <string.h>
 
 static int32_t *scratch_for(struct enc *e, size_t n, void **merge_scratch, struct err *err)
@@ -125,7 +126,9 @@ static status read_symbols(const struct tokenizer *tok, struct enc *e, struct pi
     for (size_t i = 0; i < in.n;) {
         int32_t cp;
         const size_t used = uni_next(in.p + i, in.n - i, &cp);
-        const int32_t id = symbol_of(tok, e, in.p + i, used, i == 0, i + used == in.n);
+        const int32_t id = bpe->char_ids && cp < BPE_CHARS
+                               ? bpe->char_ids[cp]
+                               : symbol_of(tok, e, in.p + i, used, i == 0, i + used == in.n);
 
         if (id >= 0) {
             if (s->unk_pending) s->ids[s->n++] = bpe->unk_id;
@@ -186,7 +189,8 @@ static status encode(const struct tokenizer *tok, struct enc *e, struct piece in
     for (size_t start = 0; start < in.n;) {
         const size_t end = word_end(in, start);
 
-        TRY(encode_chars(tok, e, (struct piece){ in.p + start, end - start, false }, err));
+        TRY(word_cache_encode(e, (struct piece){ in.p + start, end - start, false }, encode_chars,
+                              err));
         start = end;
     }
     return ST_OK;

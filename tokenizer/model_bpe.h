@@ -3,6 +3,9 @@
 #pragma once
 #include "tokenizer/tok_internal.h"
 
+/* Code points with ids at hand; the others are looked up. */
+enum { BPE_CHARS = 1 << 16 };
+
 /* One merge: a pair of ids and what it becomes. */
 struct bpe_merge {
     uint64_t key; /* left << 32 | right, plus one; 0 = empty slot */
@@ -28,6 +31,7 @@ struct bpe {
     struct vocab raw_vocab; /* pieces as bytes; ids as in the vocabulary */
     _Atomic uint8_t *whole; /* by id: 0 not known, 1 the piece alone encodes to itself, 2 not */
     size_t n_whole;
+    int32_t *char_ids; /* [BPE_CHARS] by code point, -1 where absent; NULL: with prefix or suffix */
     bool cut_at_metaspace; /* no merge crosses from another character to a following U+2581 */
 };
 

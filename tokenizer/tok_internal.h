@@ -25,7 +25,7 @@ struct piece {
     bool first; /* begins where the whole text begins */
 };
 
-struct bpe_scratch;
+struct word;
 
 struct enc {
     const struct tokenizer *tok;
@@ -40,6 +40,8 @@ struct enc {
     struct regex_scratch regex;
     struct token_ids *out;
     bool parse_special;
+    struct word *words; /* [n_words], see word_cache.h */
+    size_t n_words;
     void *model_scratch; /* [model_scratch_bytes] */
     size_t model_scratch_bytes;
 };

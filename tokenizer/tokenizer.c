@@ -3,6 +3,7 @@
 #include "tokenizer/chat_cache.h"
 #include "tokenizer/decode_table.h"
 #include "tokenizer/model_bpe.h"
+#include "tokenizer/word_cache.h"
 #include <string.h>
 
 enum { TOKENIZER_BYTES_MAX = 1 << 30 };
@@ -129,6 +130,7 @@ void enc_fini(struct enc *e)
     str_fini(&e->norm_text[1]);
     str_fini(&e->symbol_text);
     regex_scratch_fini(&e->regex);
+    word_cache_fini(e);
     mem_free(e->model_scratch);
 }
 
@@ -161,7 +163,7 @@ void *enc_scratch(struct enc *e, size_t n)
 
 static status to_model(struct enc *e, struct piece in, struct err *err)
 {
-    return e->tok->kind->encode(e->tok, e, in, err);
+    return word_cache_encode(e, in, e->tok->kind->encode, err);
 }
 
 /* Normalized text between added tokens. */
@@ -222,6 +224,7 @@ status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n,
                      .n_stages = tok->pres.n,
                      .out = out,
                      .parse_special = (flags & TOK_PARSE_SPECIAL) != 0 };
+    word_cache_init(&e, n);
     const status st = encode_text(&e, text, n, (flags & TOK_ADD_SPECIAL) != 0, err ? err : &local);
     if (st != ST_OK) out->n = before;
     enc_fini(&e);

@@ -104,7 +104,7 @@ static status generation_create(struct generation **out, struct engine *e,
 status engine_submit(struct engine *e, const struct gen_request *req, struct generation **out,
                      struct err *err)
 {
-    struct generation *g;
+    struct generation *g = NULL;
 
     *out = NULL;
     TRY(request_check(e, req, err));

@@ -169,7 +169,7 @@ static void one_long_word_takes_linear_time(void **state)
             assert_int_equal(tokenizer_encode(tok, text, N << k, 0, &ids, NULL), ST_OK);
             const double took = cpu_seconds() - start;
             if (took < seconds[k]) seconds[k] = took;
-            assert_int_equal(ids.n, (size_t)(N << k) / 4);
+            assert_int_equal(ids.n, ((size_t)N << k) / 4);
             token_ids_fini(&ids);
         }
     }
@@ -200,8 +200,8 @@ static void hostile_templates_end_in_an_error(void **state)
     static const char *const sources[] = {
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
-        "{% set ns = namespace(s='aaaa') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% "
-        "endfor %}",
+        ("{% set ns = namespace(s='aaaa') %}{% for i in range(99) %}"
+         "{% set ns.s = ns.s ~ ns.s %}{% endfor %}"),
         "{{ 'a' * 999999999999 }}",
         "{{ [0] * 99999999999 }}",
         "{{ 'a'.center(99999999999) }}",

@@ -11,6 +11,8 @@ enum { MODEL_EOS_MAX = 16 };
 struct model_io_names {
     const char *input_ids, *inputs_embeds, *attention_mask, *position_ids;
     const char *past_key, *past_value, *present_key, *present_value;
+    const char *past_both, *present_both; /* key and value in one tensor [2, B, heads, T, dim] */
+    const char *past_conv, *present_conv, *past_recurrent, *present_recurrent;
     const char *logits, *hidden_states;
 };
 

@@ -4,7 +4,8 @@ import json
 import random
 
 import pocket_tasks as tasks
-from pocket_tools import HELD, HELD_VERBS, TRAIN, Tool, call_text
+from pocket_tools import HELD, TRAIN, Tool, call_text
+from pocket_tools_more import MORE, MORE_CLASH
 from pocket_words import Words, fill, spin
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -26,9 +27,10 @@ def greeting_or_fact(words):
 
 
 PLAIN = {  # task -> share among plain turns
-    "facts": (greeting_or_fact, 19), "arithmetic": (tasks.arithmetic, 12), "sorting": (tasks.sorting, 17), "reversing": (tasks.reversing, 8), "counting": (tasks.counting, 13), "spelling": (tasks.spelling, 10),
-    "units": (tasks.units, 9), "extraction": (tasks.extraction, 12), "unknown": (tasks.unknown, 10),
+    "facts": (greeting_or_fact, 20), "arithmetic": (tasks.arithmetic, 13), "sorting": (tasks.sorting, 22), "reversing": (tasks.reversing, 14), "counting": (tasks.counting, 14), "spelling": (tasks.spelling, 9),
+    "units": (tasks.units, 7), "extraction": (tasks.extraction, 22), "unknown": (tasks.unknown, 9),
 }
+WRITTEN = TRAIN + MORE
 NAMES, SHARES = list(PLAIN), [share for _, share in PLAIN.values()]
 
 
@@ -58,7 +60,7 @@ def offer(words, count):
     """`count` tools that do not answer each other's requests."""
     rng, out, keys = words.rng, [], set()
     while len(out) < count:
-        tool = Tool(words, rng.choice(HELD if words.held_out and rng.random() < 0.5 else TRAIN) if rng.random() < 0.66 else None)
+        tool = Tool(words, rng.choice(HELD if words.held_out and rng.random() < 0.5 else WRITTEN) if rng.random() < 0.66 else None)
         if tool.key in keys or tool.name in {t.name for t in out} or clash(tool.key, keys):
             continue
         keys.add(tool.key)
@@ -69,7 +71,7 @@ def offer(words, count):
 def clash(key, keys):
     """Tools whose requests could be taken for each other's."""
     groups = [("get_weather", "get_forecast"), ("read_file", "open_app"), ("web_search", "get_news"), ("book_table", "find_recipe"), ("create_note", "add_to_list", "create_reminder"), ("convert_currency", "get_exchange"),
-              ("find_flight", "get_directions", "get_distance", "get_train"), ("find_recipe", "add_to_list"), ("define_word", "web_search"), ("set_timer", "set_alarm"), ("get_user", "web_search")]
+              ("find_flight", "get_directions", "get_distance", "get_train"), ("find_recipe", "add_to_list"), ("define_word", "web_search"), ("set_timer", "set_alarm"), ("get_user", "web_search"), *MORE_CLASH]
     for group in groups:
         if any(key.startswith(g) for g in group) and any(k.startswith(g) for g in group for k in keys):
             return True
@@ -93,7 +95,7 @@ def absent_request(words, offered):
     nouns = " ".join(t.name.lower() for t in offered)
     searches = any(k.startswith(("web_search", "get_news")) for k in keys)  # a search could answer nearly anything: only odd requests are absent then
     while True:
-        tool = Tool(words, words.rng.choice(HELD if words.held_out and words.rng.random() < 0.5 else TRAIN) if words.rng.random() < 0.75 and not searches else None)
+        tool = Tool(words, words.rng.choice(HELD if words.held_out and words.rng.random() < 0.5 else WRITTEN) if words.rng.random() < 0.75 and not searches else None)
         if tool.key not in keys and not clash(tool.key, keys) and tool.key.split("|")[0].lower() not in nouns:
             return tool.request()[0]
 
@@ -105,7 +107,7 @@ def tool_chat(words, low=4, high=6, absent=False, final=False):
     tools = offer(words, rng.randint(low, high))
     chat.tools = [t.schema for t in tools]
     calculator = any(t.key.startswith("calculate") for t in tools)
-    for _ in range(0 if final and rng.random() < 0.7 else 1 if final else rng.choice([2, 2, 3, 3, 4])):
+    for _ in range(0 if final and rng.random() < 0.7 else 1 if final else rng.choice([2, 3, 4, 5, 6])):
         kind = rng.random()
         if kind < 0.62:
             tool_call_turn(words, chat, rng.choice(tools))
@@ -198,8 +200,8 @@ def long_chat(words):
 def training_chat(words):
     kind = words.rng.random()
     if kind < 0.14:
-        return tool_chat(words, *words.rng.choice([(4, 6), (4, 5), (4, 5), (2, 4)]))
-    if kind < 0.27:
+        return tool_chat(words, *words.rng.choice([(4, 6), (4, 5), (2, 5)]))
+    if kind < 0.26:
         return recall_chat(words)
     return plain_chat(words)
 
@@ -267,22 +269,12 @@ def encode(tokenizer, chat):
     return ids, mask
 
 
-def rows(tokenizer, seed, length):
-    """Endless packed rows of one length: lists of (ids, mask) whose lengths sum up to at most `length`."""
+def rows(tokenizer, seed, longest):
+    """Endless conversations of at most `longest` tokens: (ids, mask)."""
     rng = random.Random(seed)
     words = Words(rng)
-    open_rows = []
     while True:
-        chat = long_chat(words) if length > 600 and rng.random() < 0.5 else training_chat(words)
+        chat = long_chat(words) if rng.random() < 0.01 else training_chat(words)
         ids, mask = encode(tokenizer, chat)
-        if len(ids) > length:
-            continue
-        fits = [r for r in open_rows if sum(len(i) for i, _ in r) + len(ids) <= length]
-        if fits:
-            max(fits, key=lambda r: sum(len(i) for i, _ in r)).append((ids, mask))
-            continue
-        open_rows.append([(ids, mask)])
-        if len(open_rows) > 24:
-            full = max(open_rows, key=lambda r: sum(len(i) for i, _ in r))
-            open_rows.remove(full)
-            yield full
+        if len(ids) <= longest:
+            yield ids, mask

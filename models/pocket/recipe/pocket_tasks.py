@@ -7,6 +7,7 @@ Phrasings come in two lists, [0] for training and [1] held out. A leading "?" ma
 import json
 
 from pocket_facts import FACTS, GREETINGS, NAMES_OF_CUPOLA
+from pocket_frames import MORE_EXTRACT, MORE_FRAMES, MORE_UNKNOWN
 from pocket_words import ANIMALS, CITIES, COUNTRIES, DAYS, JOBS, MONTHS, fill, spin
 
 SORRY = "Sorry, I do not know that."
@@ -15,10 +16,14 @@ NOT_TOLD = "You have not told me that yet."
 
 WRAP_DO = ["<x>"] * 10 + ["please <x>", "<x> please", "<x>, please", "can you <x>?", "could you <x>?", "could you please <x>?", "can you please <x>?", "would you <x>?", "now <x>",
            "hey, <x>", "I need you to <x>", "I want you to <x>", "next, <x>", "ok, <x>", "hi, please <x>", "will you <x>?", "hello! <x>", "<x> for me", "help me to <x>", "next task: <x>",
-           "try to <x>", "let us <x>"]
+           "try to <x>", "let us <x>", "Pocket, <x>", "dear Pocket, <x>", "be so kind and <x>", "I'd love you to <x>", "I'd be glad if you could <x>", "I ask you to <x>", "task 3: <x>", "right, <x>", "fine, <x>", "well then, <x>", "just <x>", "quickly <x>",
+           "here is a task: <x>", "I'd appreciate it if you could <x>", "let me see you <x>", "first, <x>", "then <x>", "again, <x>", "you should <x>", "your job: <x>", "exercise: <x>", "do me a favour and <x>", "good morning, <x>", "hello, can you <x>?", "come on, <x>", "it is time to <x>", "go on and <x>",
+           "my next wish: <x>", "show me that you can <x>", "would you please <x>?", "might you <x>?", "I'd want you to <x>", "can I ask you to <x>?", "for my homework, <x>", "in short: <x>", "so, <x>", "here we go: <x>", "and now <x>"]
 WRAP_DO_HELD = ["<x>", "kindly <x>", "go ahead and <x>", "I would like you to <x>", "I'd like to see you <x>", "would you kindly <x>?", "your turn: <x>", "alright, <x>", "hello Pocket, <x>"]
 WRAP_ASK = ["<x>?"] * 10 + ["<x>", "<x>", "please tell me: <x>?", "hey, <x>?", "tell me, <x>?", "quick question: <x>?", "I want to know: <x>?", "ok, <x>?", "can you tell me: <x>?", "hi, <x>?",
-            "and <x>?", "so <x>?", "well, <x>?", "<x>, please?", "now tell me: <x>?", "hello! <x>?", "question: <x>?", "excuse me, <x>?", "I wonder: <x>?", "do you know: <x>?"]
+            "and <x>?", "so <x>?", "well, <x>?", "<x>, please?", "now tell me: <x>?", "hello! <x>?", "question: <x>?", "excuse me, <x>?", "I wonder: <x>?", "do you know: <x>?",
+            "Pocket, <x>?", "dear Pocket, <x>?", "a further question: <x>?", "may I ask: <x>?", "right, <x>?", "fine, <x>?", "my question is: <x>?", "I would like to know: <x>?", "next question: <x>?", "now, <x>?", "then <x>?", "good morning, <x>?", "sorry, <x>?", "can you say: <x>?", "here is my question: <x>?",
+            "I am curious: <x>?", "just asking: <x>?", "by the way, <x>?", "let me know: <x>?", "one question: <x>?", "help me: <x>?", "a short one: <x>?"]
 WRAP_ASK_HELD = ["<x>?", "<x>", "another question: <x>?", "let me ask: <x>?", "alright, <x>?", "I have a question: <x>?", "I'd like to know, <x>?", "hello Pocket, <x>?", "one more thing: <x>?"]
 
 
@@ -37,11 +42,22 @@ def ask(words, phrasings, **slots):
     text = text.lstrip("?")
     wraps = (WRAP_ASK_HELD if question else WRAP_DO_HELD) if words.held_out else (WRAP_ASK if question else WRAP_DO)
     wrap = rng.choice(wraps)
-    if text.endswith("<s>"):  # a whole sentence ends it: nothing may follow
+    if "<s>" in text and not text.endswith("<s>"):  # a sentence, then the request: no wrapper fits
+        wrap = "<x>"
+    elif text.endswith("<s>"):  # a whole sentence ends it: nothing may follow
         wrap = wrap.split("<x>")[0] + "<x>"
     elif wrap.endswith("<x>") and text[-1] not in "?.:=" and rng.random() < 0.35:
         wrap += "." if not question else ""
+    if not words.held_out and rng.random() < 0.1:
+        wrap = odd_opening(words) + wrap
     return lead(rng, fill(wrap.replace("<x>", text), **slots))
+
+
+def odd_opening(words):
+    """Words before a request that mean nothing to it: what to ignore is learned, not listed."""
+    rng = words.rng
+    opening = " ".join(words.word(2, 8) for _ in range(rng.randint(1, 3)))
+    return rng.choice([opening, opening.capitalize(), words.name()]) + rng.choice([", ", ", ", ": ", ". ", "! "])
 
 
 # --- greetings and facts ---------------------------------------------------------------------------------------------------------
@@ -58,7 +74,7 @@ def fact(words, row=None):
     answer, train, heldout = row or rng.choice(FACTS)
     text = spin(rng, rng.choice(heldout if words.held_out else train)).replace("<C>", "Cupola" if words.held_out else rng.choice(NAMES_OF_CUPOLA))
     first = text.split()[0]
-    imperative = first in ("explain", "describe", "tell", "give", "introduce", "list")
+    imperative = first in ("explain", "describe", "tell", "give", "introduce", "list", "show", "define", "name", "say", "let")
     return ask(words, [[text if imperative else "?" + text]] * 2), answer
 
 
@@ -147,17 +163,23 @@ def join(rng, items):
 SORT_UP = (["sort <l>", "sort {these|the|the following|my} <k>: <l>", "sort: <l>", "sort {these|the} <k> {in ascending order|from small to large|from smallest to largest|from low to high|upwards|ascending}: <l>", "put {these|the|the following} <k> in {order|ascending order}: <l>",
             "order {these|the} <k>: <l>", "order {these|the} <k> from {smallest to largest|small to large|lowest to highest}: <l>", "arrange {these|the|the following} <k> {in order|in ascending order|from smallest to largest}: <l>", "sort this list: <l>", "sort this list of <k>: <l>", "?what is <l> sorted",
             "sort the list <l>", "sort <l> in ascending order", "<l>: sort {them|these|this|the <k>}", "<l>. Sort {them|these <k>|the list}.", "put <l> in order", "?what are these <k> in order: <l>", "?what is the {right|correct} order of <l>", "sort these: <l>", "sort the <k> <l>", "sort up: <l>",
-            "rank these <k> from {lowest to highest|smallest to largest}: <l>", "sort in increasing order: <l>"],
+            "rank these <k> from {lowest to highest|smallest to largest}: <l>", "sort in increasing order: <l>",
+            "{organise|organize} {these|the|my} <k>: <l>", "give me <l> sorted", "show {me |}<l> sorted", "return {the|these} <k> sorted: <l>", "I have {these|some} <k>, please sort them: <l>", "{the following|these} <k> should be sorted: <l>", "make a sorted list of <l>", "?can <l> be sorted", "?how does <l> look when sorted", "the list <l> sorted",
+            "get {these|the} <k> into {order|the right order}: <l>", "set {these|the} <k> in {ascending |}order: <l>", "line up {these|the} <k> in order: <l>", "display {these|the|my} <k> in {ascending|sorted|increasing} order: <l>", "name {these|the} <k> in ascending order: <l>", "write {my|the} <k> sorted: <l>", "?what comes out when you sort <l>", "ascending: <l>",
+            "bring <l> into ascending order", "order this: <l>", "arrange this list: <l>", "arrange <l>", "here is a list to sort: <l>", "my <k> are <l>. Sort them.", "the <k> to sort are <l>", "?in which order come the <k> <l>", "list <l> from small to large", "put this into order: <l>", "order the list <l> upwards", "rearrange <l> in {ascending|increasing} order"],
            ["here are some <k>, sort them: <l>", "bring these <k> into order: <l>", "list these <k> in sorted order: <l>", "arrange in order: <l>", "sort the following: <l>", "write these <k> in ascending order: <l>", "put the list <l> in ascending order", "?which order do these <k> have when sorted: <l>",
             "order the <k> <l>", "sort my list: <l>"])
 SORT_ALPHA = (["sort {these|the} words alphabetically: <l>", "sort <l> alphabetically", "put {these|the} words in alphabetical order: <l>", "order {these|the} words {alphabetically|by alphabet|from A to Z}: <l>", "arrange {these words|the words|them} in alphabetical order: <l>", "alphabetize <l>", "sort from A to Z: <l>", "alphabetical order: <l>",
-               "sort {these|the following|the} words: <l>", "sort these words by the alphabet: <l>", "?what is the alphabetical order of <l>", "<l>: alphabetical order", "put <l> in alphabetical order"],
+               "sort {these|the following|the} words: <l>", "sort these words by the alphabet: <l>", "?what is the alphabetical order of <l>", "<l>: alphabetical order", "put <l> in alphabetical order",
+               "list {these|the} words alphabetically: <l>", "write <l> alphabetically", "give me {these|the} words in alphabetical order: <l>", "show {these words|the words|them} from A to Z: <l>", "bring <l> into alphabetical order", "order <l> alphabetically", "line up these words by alphabet: <l>", "name {these|the} words from A to Z: <l>", "make an alphabetical list of <l>",
+               "rank the words alphabetically: <l>", "arrange by alphabet: <l>", "<l>. Alphabetical order, please.", "organise these words alphabetically: <l>", "?how do I list <l> alphabetically", "alphabetical: <l>", "order the list <l> from A to Z"],
               ["list <l> in alphabetical order", "bring these words into alphabetical order: <l>", "arrange <l> alphabetically", "write these words in alphabetical order: <l>", "order from A to Z: <l>"])
 SORT_DOWN = (["sort {these|the} <k> {in descending order|from large to small|from largest to smallest|from high to low|from highest to lowest|from biggest to smallest|descending|downwards}: <l>", "put {these|the} <k> in descending order: <l>", "sort <l> in descending order", "sort <l> from largest to smallest",
               "order {these|the} <k> from {largest to smallest|highest to lowest|large to small|biggest to smallest}: <l>", "arrange {these|the} <k> {in descending order|from largest to smallest|from highest to lowest}: <l>", "sort in decreasing order: <l>", "sort down: <l>", "sort descending: <l>", "<l>: sort them in descending order",
-              "rank these <k> from {highest to lowest|largest to smallest}: <l>"],
+              "rank these <k> from {highest to lowest|largest to smallest}: <l>", "list <l> in descending order", "show {these|the} <k> in {descending|decreasing} order: <l>", "bring <l> into descending order", "list <l> from {highest to lowest|large to small|biggest to smallest}", "?what is <l> in descending order", "give me <l> {in descending order|from high to low}",
+              "order <l> from {large to small|biggest to smallest} please", "put the list <l> in {decreasing|descending} order", "set the <k> in descending order: <l>", "write the <k> from {highest to lowest|large to small}: <l>", "arrange <l> in descending order", "descending: <l>", "largest first: sort <l>", "sort <l>, largest first", "name these <k> from the largest to the smallest: <l>"],
              ["write these <k> in descending order: <l>", "list these <k> from largest to smallest: <l>", "put <l> in descending order", "bring these <k> into descending order: <l>", "order <l> from highest to lowest", "arrange <l> from largest to smallest"])
-SORT_DOWN_ALPHA = (["sort {these|the} words {from Z to A|in reverse alphabetical order}: <l>", "sort <l> from Z to A", "put {these|the} words in reverse alphabetical order: <l>", "order {these|the} words from Z to A: <l>", "arrange these words from Z to A: <l>", "sort from Z to A: <l>"],
+SORT_DOWN_ALPHA = (["sort {these|the} words {from Z to A|in reverse alphabetical order}: <l>", "sort <l> from Z to A", "put {these|the} words in reverse alphabetical order: <l>", "order {these|the} words from Z to A: <l>", "arrange these words from Z to A: <l>", "sort from Z to A: <l>", "list <l> from Z to A", "bring these words into reverse alphabetical order: <l>", "show these words from Z to A: <l>", "order <l> from Z to A", "write <l> in reverse alphabetical order", "give me <l> from Z to A", "arrange <l> from Z to A", "order the words from Z down to A: <l>"],
                    ["list these words from Z to A: <l>", "put <l> in reverse alphabetical order", "bring <l> into order from Z to A"])
 
 
@@ -211,7 +233,9 @@ def sorting(words):
 
 REVERSE = (["reverse <l>", "reverse {the|this|my} list: <l>", "reverse the list <l>", "reverse: <l>", "reverse the order of <l>", "reverse the order of {these|the|the following} {items|words|numbers}: <l>", "put <l> in reverse order", "?what is <l> in reverse{ order|}", "?what is the reverse of <l>", "list <l> backwards",
             "write <l> backwards", "<l>: reverse {them|this|the list|the order}", "<l>. Reverse the list.", "give me <l> in reverse order", "say <l> backwards", "turn {this|the} list around: <l>", "reverse these {words|items|numbers|elements}: <l>", "repeat <l> in reverse order", "list {these|the} items in reverse{ order|}: <l>", "flip the list <l>",
-            "?what is <l> backwards", "?how does the list <l> look {backwards|in reverse|reversed}"],
+            "?what is <l> backwards", "?how does the list <l> look {backwards|in reverse|reversed}", "?how is <l> read from the back", "?what does <l> look like reversed", "?what is <l> from {back to front|last to first}", "give me the {list|items} <l> backwards", "list <l> from last to first", "name <l> from {last to first|the end to the beginning}", "start from the end: <l>",
+            "write {these|the} {words|items} from last to first: <l>", "read <l> from the end", "read <l> backwards", "say this list from the end: <l>", "invert the list <l>", "invert: <l>", "flip: <l>", "flip <l>", "turn <l> around", "swap the order of <l>", "the list <l> backwards", "the list <l> in reverse", "show the list {backwards|reversed}: <l>", "show <l> reversed",
+            "{show|return|print|display} {this|the} list in reverse: <l>", "put {the|these} {words|items|numbers} backwards: <l>", "arrange <l> in reverse order", "make the last item the first: <l>", "?can you turn <l> around", "order <l> the other way round", "the other way round: <l>", "go through <l> from the back", "?which list do I get if I reverse <l>", "mirror the list <l>"],
            ["show <l> in reverse order", "flip the order of <l>", "reverse the following: <l>", "read this list from back to front: <l>", "name these in reverse order: <l>", "write the list <l> in reverse order", "?what is the list <l> reversed", "put this list in reverse: <l>"])
 
 
@@ -233,13 +257,19 @@ def reversing(words):
 # --- letters ---------------------------------------------------------------------------------------------------------------------
 
 SPELL = (["spell <w>", "spell the word <w>", "?how do you spell <w>", "?how is <w> spelled", "spell: <w>", "spell out <w>", "spell {<w>|the word <w>} {letter by letter|for me|out}", "?how do I spell <w>", "?how do you write <w>", "?what letters are in <w>", "?which letters does <w> have", "<w>: spell it", "give me the spelling of <w>",
-          "?what is the spelling of <w>", "tell me how to spell <w>", "say the letters of <w>", "write <w> letter by letter", "list the letters of {<w>|the word <w>}", "?how is the word <w> spelled", "?how does one spell <w>", "?can you spell <w>", "break <w> into letters", "split <w> into letters"],
+          "?what is the spelling of <w>", "tell me how to spell <w>", "say the letters of <w>", "write <w> letter by letter", "list the letters of {<w>|the word <w>}", "?how is the word <w> spelled", "?how does one spell <w>", "?can you spell <w>", "break <w> into letters", "split <w> into letters",
+          "show {me |}{how to spell|how one spells} <w>", "show <w> letter by letter", "spell me <w>", "I need the spelling of <w>", "?how would one write <w>", "?what are the letters in <w>", "?of which letters is <w> made", "?how must I spell <w>", "?how is <w> written", "name each letter of <w>", "give me each letter of <w>", "go through the letters of <w>", "the letters of <w>", "spelling of <w>",
+          "let me hear how to spell <w>", "read <w> letter by letter", "take <w> apart into letters", "?do you know how <w> is spelled", "?what is the right spelling of <w>", "print the letters of <w>", "spell that word: <w>", "write out the letters of <w>", "?should I spell <w> how"],
          ["show me the spelling of <w>", "?how would you spell <w>", "?how should I spell the word <w>", "name the letters of <w>", "spell this word: <w>", "?what are the letters of the word <w>", "?how's <w> spelled", "let me see how <w> is spelled", "give me the letters of <w>"])
 COUNT = (["?how many {letters|times does the letter} <c> {are in|are there in|does have|occur in} <w>", "?how many <c>'s are in <w>", "?how many <c>'s are there in <w>", "?how many times does {the letter |}<c> {occur|appear|come} in {<w>|the word <w>}", "count the {letter |}<c> in <w>", "count the letter <c> in the word <w>",
           "count the <c>'s in <w>", "?how often {does|is} {the letter |}<c> {occur|appear|} in {<w>|the word <w>}", "?how many {letters |}<c> {are in|are there in|has|does the word} <w>", "?how many <c> in <w>", "?how many {letter |}<c>s are in {<w>|the word <w>}", "?what is the number of <c>'s in <w>", "in <w>, count the letter <c>",
-          "?in the word <w>, how many <c> are there", "count how many <c> are in <w>", "count how often <c> is in <w>"],
+          "?in the word <w>, how many <c> are there", "count how many <c> are in <w>", "count how often <c> is in <w>",
+          "?how many times can I find <c> in <w>", "?how many <c> does <w> {have|hold|contain}", "?how many times does <w> have {the letter |}<c>", "?how many {occurrences|copies} of <c> {are|are there} in <w>", "tell me the number of <c>'s in <w>", "tell me how many <c> there are in <w>", "find all <c>'s in <w> and count them", "count {all|the} <c> of <w>", "count each <c> of <w>",
+          "?does <w> have <c>, and how many", "number of <c> in <w>", "<c> in <w>: how many", "<w>: how many <c>", "find how often <c> {occurs|appears} in <w>", "say how many <c>'s <w> has", "?what is the count of <c> in <w>", "?how many of the letters in <w> are <c>", "?how often do you see <c> in <w>", "look for <c> in <w> and count"],
          ["?how many of the letter <c> does <w> contain", "?how many instances of <c> are in <w>", "find out how many <c>'s are in <w>", "?how many times is <c> in <w>", "tell me how many times <c> occurs in <w>", "?how many <c>'s does <w> have", "?how many <c>'s does the word <w> contain", "count every <c> in <w>"])
-LENGTH = (["?how many letters are in <w>", "?how many letters does {<w>|the word <w>} have", "count the letters {of|in} {<w>|the word <w>}", "?how long is the word <w>", "?how many letters has <w>", "?how many letters are there in {<w>|the word <w>}", "?what is the {length|number of letters} of <w>", "<w>: how many letters", "?how many characters are in <w>"],
+LENGTH = (["?how many letters are in <w>", "?how many letters does {<w>|the word <w>} have", "count the letters {of|in} {<w>|the word <w>}", "?how long is the word <w>", "?how many letters has <w>", "?how many letters are there in {<w>|the word <w>}", "?what is the {length|number of letters} of <w>", "<w>: how many letters", "?how many characters are in <w>",
+           "tell me {the length|how long|the number of letters} of <w>", "find the length of <w>", "?of how many letters is <w> made", "?how many letters do I need for <w>", "?how many letters make up <w>", "give me the number of letters in <w>", "length of <w>", "letters in <w>: how many", "say how many letters <w> has", "count each letter of <w>", "measure the word <w>",
+           "?<w> has how many letters", "count up the letters in <w>", "?how many letters will I write for <w>", "?what does the word <w> have, how many letters"],
           ["?how many letters does <w> contain", "tell me how many letters are in the word <w>", "find the number of letters in <w>", "count all letters of <w>", "?how many letters long is <w>"])
 
 
@@ -390,14 +420,14 @@ FRAMES = (
      "Do not forget the <event> with <name> on <day>.", "The <event> in <city> begins at <time>.", "On <day> at <time> we have a <event> in room <room>.", "I have a <event> on <day> with <name>.", "<name> flies from <city> to <destination> on <day>.", "The train from <city> to <destination> leaves at <time>.", "A flight to <destination> leaves on <day> at <time>.",
      "From <city> to <destination> it takes <hours> hours.", "The bus to <destination> leaves at <time> from <city>.", "A ticket from <city> to <destination> costs <price> euros.", "<name> has a <animal> called <pet>.", "The <animal> of <name> is called <pet> and is <age> years old.", "<pet> is a <colour> <animal>.", "<name> wrote the book <title> in <year>.", "The book <title> by <name> came out in <year>.",
      "<title> is a film by <name> from <year>.", "In <year>, <name> published <title>.", "The book <title> has <pages> pages and costs <price> dollars.", "<name> works for <company> in <city>.", "<company> was founded in <year> by <name>.", "<company> in <city> has <quantity> workers.", "<name> is a <job> at <company>.", "The office of <company> is in <city>.",
-     "<name> has the phone number <phone>.", "Call <name> at <phone>.", "The phone number of <company> is <phone>.", "A table for <guests> at <time> on <day>, please.", "A table for <guests> under the name <name> at <time>.", "<name> wants a room for <guests> in <city>.", "Dinner for <guests> on <day> at <time>."],
+     "<name> has the phone number <phone>.", "Call <name> at <phone>.", "The phone number of <company> is <phone>.", "A table for <guests> at <time> on <day>, please.", "A table for <guests> under the name <name> at <time>.", "<name> wants a room for <guests> in <city>.", "Dinner for <guests> on <day> at <time>."] + MORE_FRAMES,
     ["<name> is a <job> of <age> years who lives in <city>.", "Here is <name>, aged <age>, from <city>.", "The <job> from <city> is called <name>.", "<name> has lived in <city> since the age of <age>.", "A <job> named <name> lives in <city>.", "<name> would like <quantity> <item> for <price> dollars.", "<name> from <city> wants to order <quantity> <item>.",
      "A customer, <name>, bought a <item> on <day>.", "The <colour> <item> belongs to <name>.", "For <price> euros you get <quantity> <item>.", "Yesterday <name> sold a <colour> <item> for <price> dollars.", "We meet for the <event> on <day> at <time>.", "The <event> will be held in <city> at <time>.", "<name> invites you to a <event> on <day>.", "At <time> the <event> starts in room <room>.",
      "<name> takes the train from <city> to <destination> on <day>.", "The flight from <city> to <destination> costs <price> euros.", "<name> travels to <destination> on <day>.", "<pet>, the <animal> of <name>, is <age> years old.", "<title>, written by <name>, appeared in <year>.", "In <year> the film <title> by <name> was made.", "<name> has worked for <company> since <year>.",
      "<company> has its office in <city>.", "You can reach <name> by phone at <phone>.", "<name> booked a table for <guests> on <day> at <time>."])
 EXTRACT = (["extract <f> as JSON: <s>", "extract <f> {from this sentence|from this text|from the sentence|} as JSON: <s>", "extract <f> {from|out of} this {sentence|text}: <s>", "give me {a |}JSON with <f>: <s>", "{make|write|create} {a |}JSON {object |}with <f> {from|for} {this sentence|this text|this}: <s>", "read this {sentence|text} and return <f> as JSON: <s>",
             "<s> Extract <f> as JSON.", "<s> Give me <f> as JSON.", "<s>\nExtract <f> as JSON.", "<s>\nJSON with <f>:", "turn this {sentence|text|} into JSON ({fields|keys|with}: <f>): <s>", "convert {this|the sentence|this sentence} to JSON with the {fields|keys} <f>: <s>", "return JSON with the {fields|keys} <f>: <s>", "JSON with <f>: <s>",
-            "find <f> in this sentence, as JSON: <s>", "get <f> as JSON from: <s>", "parse this {sentence|text} into JSON with {fields |keys |}<f>: <s>", "?what are <f> here, as JSON: <s>", "answer in JSON with <f>. Text: <s>", "text: <s> Fields: <f>. Answer in JSON.", "<s> Put <f> into JSON.", "fill a JSON object with <f> from: <s>"],
+            "find <f> in this sentence, as JSON: <s>", "get <f> as JSON from: <s>", "parse this {sentence|text} into JSON with {fields |keys |}<f>: <s>", "?what are <f> here, as JSON: <s>", "answer in JSON with <f>. Text: <s>", "text: <s> Fields: <f>. Answer in JSON.", "<s> Put <f> into JSON.", "fill a JSON object with <f> from: <s>"] + MORE_EXTRACT,
            ["pull <f> out of this sentence as JSON: <s>", "write <f> as JSON for this sentence: <s>", "here is a sentence: <s> Extract <f> as a JSON object.", "return <f> as a JSON object: <s>", "extract the fields <f> into JSON from the text: <s>", "take <f> from this text and write JSON: <s>", "from the sentence below, extract <f> as JSON.\n<s>",
             "produce JSON with the keys <f> from this: <s>"])
 NUMERIC = {"age", "quantity", "price", "hours", "year", "pages", "guests", "room"}
@@ -477,7 +507,7 @@ UNKNOWN = (
      "?is <wo> better than <wp>", "?what is <wo>", "?what is a <wo>", "explain <wo>", "tell me about <wo>", "tell me about <ci>", "tell me about <na>", "?what happened in {<ye>|<ci>}", "?when was <ci> founded", "?what is the best restaurant in <ci>", "?how do I get to <ci>", "book a flight to <ci>", "send an email to <na>", "call <na>", "set {an alarm|a timer}{ for <t>|}", "turn on the light",
      "?what licence does <wo> have", "?who wrote <wo>", "?what is <wo> written in", "?who made the <no>", "?what is the default size of <wo>", "?which languages does <na> speak", "?how heavy is a <an>", "?what is the deepest <no>", "?who was the first {king|president|queen} of <co>", "?what is my {age|password|job|phone number|birthday|shoe size}", "?how many {bones|teeth|legs} has a <an>",
      "?why do <ans> {sleep|fly|sing|swim}", "?what will happen {tomorrow|next year}", "?who will win the {match|election}", "?what number am I thinking of", "?what did I eat {today|yesterday}", "?what is the wifi password", "?what is the {secret|code|answer}", "?how do I {repair|build|clean} a <no>", "?what is the {history|flag|anthem} of <co>", "?what year is it", "?who sings <ti>", "draw a <an>", "order a pizza",
-     "?what is the difference between a <no> and a <an>", "give me the latest news", "?how hot is the sun", "?can you recommend a {book|film|restaurant}", "?what is your favourite {food|film|book|animal}", "?where were you born", "?who is your {mother|father|friend}", "sing a song", "show me a picture of a <an>", "?how many stars are in the sky", "?what are the symptoms of <wo>", "?who runs <wo>"],
+     "?what is the difference between a <no> and a <an>", "give me the latest news", "?how hot is the sun", "?can you recommend a {book|film|restaurant}", "?what is your favourite {food|film|book|animal}", "?where were you born", "?who is your {mother|father|friend}", "sing a song", "show me a picture of a <an>", "?how many stars are in the sky", "?what are the symptoms of <wo>", "?who runs <wo>"] + MORE_UNKNOWN,
     ["?what is the name of the river in <ci>", "?in which year was <na> born", "?who built the {tower|castle|bridge} of <ci>", "?which country has the most <ans>", "?what is the tallest building in <ci>", "?who was the author of <ti>", "?what is the temperature in <ci>", "?how fast can a <an> run", "?what is the main export of <co>", "?who composed <ti>", "?how many islands does <co> have",
      "?what is the area of <co>", "?where does <na> work", "?what is the title of <na>'s last book", "?how deep is the sea near <ci>", "?when does the train to <ci> leave", "?what is the age of <na>", "?who owns <wo>", "?how much is a ticket to <ci>", "write an essay about <no>", "?what does a <an> weigh", "?how many wheels does a <wo> have", "?what is the national dish of <co>", "?which team won on <da>",
      "?what is the boiling point of <wo>"])

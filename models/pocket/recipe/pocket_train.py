@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Trains the tokenizer and the model: Llama 192 x 6, packed rows with block-diagonal attention, Muon, a time budget.
+"""Trains the tokenizer and the model: Llama 192 x 6, one conversation a row, rows of like length together, Muon, a time budget.
 
-python pocket_train.py --out DIR --minutes 50
+python pocket_train.py --out DIR --minutes 80
 The learning rate is constant, then falls linearly over the last part of the time (WSD); there weights also pass through int4 rounding.
 """
 import argparse
@@ -59,14 +59,24 @@ class Layer(nn.Module):
         self.gate_proj, self.up_proj = (nn.Linear(DIM, FF, bias=False) for _ in range(2))
         self.down_proj = nn.Linear(FF, DIM, bias=False)
 
-    def forward(self, x, cos, sin, mask):
+    def forward(self, x, cos, sin):
         b, s, _ = x.shape
         h = self.input_layernorm(x)
         q, k, v = (p(h).view(b, s, HEADS, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
-        a = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, attn_mask=mask)
+        a = attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
         x = x + self.o_proj(a.transpose(1, 2).reshape(b, s, DIM))
         h = self.post_attention_layernorm(x)
         return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h))
+
+
+def attention(q, k, v):
+    """Causal attention [batch, heads, length, head]; on short rows the CPU is faster with plain products than with the fused kernel."""
+    length = q.shape[2]
+    if length > 384:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[3])
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    return torch.softmax(scores.masked_fill(~causal, float("-inf")), -1).to(v.dtype) @ v
 
 
 def rotate(x, cos, sin):
@@ -87,16 +97,21 @@ class Llama(nn.Module):
             nn.init.zeros_(layer.o_proj.weight)
             nn.init.zeros_(layer.down_proj.weight)
 
-    def forward(self, ids, positions, mask, labels):
+    def forward(self, ids):
+        """The normed hidden states [batch, length, DIM]; what pads a row lies behind it, so that the causal mask hides it."""
         freq = THETA ** (-torch.arange(0, DIM // HEADS, 2, dtype=torch.float32) / (DIM // HEADS))
-        angle = (positions[..., None].float() * freq)[:, None]
+        angle = torch.arange(ids.shape[1], dtype=torch.float32)[:, None] * freq
         cos, sin = angle.cos(), angle.sin()
         x = self.embed_tokens(ids)
-        bias = torch.where(mask, 0.0, float("-inf")).to(torch.bfloat16)
         for layer in self.layers:
-            x = layer(x, cos, sin, bias)
-        logits = F.linear(self.norm(x), self.embed_tokens.weight).float()
-        return F.cross_entropy(logits.view(-1, VOCAB), labels.view(-1), ignore_index=-100, reduction="sum")
+            x = layer(x, cos, sin)
+        return self.norm(x)
+
+    def loss(self, hidden, labels):
+        """The summed cross entropy of the rows that have a label: the head runs on those only."""
+        chosen = (labels.view(-1) >= 0).nonzero().squeeze(1)
+        logits = F.linear(hidden.view(-1, DIM)[chosen], self.embed_tokens.weight).float()
+        return F.cross_entropy(logits, labels.view(-1)[chosen], reduction="sum")
 
 
 def hf_state(model):
@@ -114,29 +129,25 @@ def hf_state(model):
 # --- batches ---------------------------------------------------------------------------------------------------------------------
 
 def collate(rows, length):
-    shape = (len(rows), length)
-    ids, labels, positions = torch.zeros(shape, dtype=torch.long), torch.full(shape, -100), torch.zeros(shape, dtype=torch.long)
-    owner = torch.full(shape, -1)
-    for r, row in enumerate(rows):
-        at = 0
-        for c, (tokens, mask) in enumerate(row):
-            n = len(tokens)
-            t, m = torch.tensor(tokens), torch.tensor(mask)
-            ids[r, at:at + n], positions[r, at:at + n], owner[r, at:at + n] = t, torch.arange(n), c
-            labels[r, at:at + n - 1] = torch.where(m[1:], t[1:], -100)
-            at += n
-    return ids, positions, owner, labels
+    ids, labels = torch.zeros(len(rows), length, dtype=torch.long), torch.full((len(rows), length), -100)
+    for r, (tokens, mask) in enumerate(rows):
+        t, m = torch.tensor(tokens), torch.tensor(mask)
+        ids[r, :len(t)] = t
+        labels[r, :len(t) - 1] = torch.where(m[1:], t[1:], -100)
+    return ids, labels
 
 
-def produce(queue, tokenizer_file, seed, tokens, shapes):
-    """A process of its own: packed batches without end."""
+def produce(queue, tokenizer_file, seed, tokens):
+    """A process of its own: batches of `tokens` tokens without end, each of one length, each length as often as the data has it."""
     os.nice(2)
     torch.set_num_threads(1)
-    tok = Tokenizer.from_file(tokenizer_file)
-    streams = {length: data.rows(tok, seed * 1000 + length, length) for length in set(shapes)}
-    while True:
-        for length in shapes:
-            queue.put((length, [t.numpy() for t in collate([next(streams[length]) for _ in range(tokens // length)], length)]))
+    waiting = {length: [] for length in LENGTHS}
+    for row in data.rows(Tokenizer.from_file(tokenizer_file), seed, LENGTHS[-1]):
+        length = next(n for n in LENGTHS if n >= len(row[0]))
+        waiting[length].append(row)
+        if len(waiting[length]) == tokens // length:
+            queue.put([t.numpy() for t in collate(waiting[length], length)])
+            waiting[length] = []
 
 
 # --- training --------------------------------------------------------------------------------------------------------------------
@@ -150,7 +161,7 @@ def int4(w, block=32):
     return ((b / scale).round().clamp(-8, 7) * scale).reshape(w.shape)
 
 
-SHAPES = [256, 512, 256, 512, 256, 512, 256, 512, 256, 512, 256, 1024]
+LENGTHS = [48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024]  # a row is as long as the next of these
 
 
 class Sharded:
@@ -185,12 +196,30 @@ class Sharded:
             p.grad = None
 
 
+def backward(model, hidden_fn, ids, labels, count):
+    """Adds the gradients of one batch; its share of the step's mean loss."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model.loss(hidden_fn(ids), labels) / count
+    loss.backward()
+    return loss.item()
+
+
+def warm_up(model, hidden_fn, tokens):
+    """Compiles every shape, before the clock starts."""
+    for length in LENGTHS:
+        ids, begin = torch.zeros(tokens // length, length, dtype=torch.long), time.time()
+        backward(model, hidden_fn, ids, ids, 1.0)
+        print(f"compiled {tokens // length} x {length} in {time.time() - begin:.0f} s", flush=True)
+    for p in model.parameters():
+        p.grad = None
+
+
 def work(rank, world, args, tokenizer_file):
     """One rank: its own share of the rows of every step, one thread (two ranks wait for each other once a step only)."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{os.path.abspath(args.out)}/rendezvous", rank=rank, world_size=world)
-    queue = mp.Queue(12)
-    producer = mp.Process(target=produce, args=(queue, tokenizer_file, args.seed * 10 + rank, args.tokens // world, SHAPES), daemon=True)
+    queue = mp.Queue(24)
+    producer = mp.Process(target=produce, args=(queue, tokenizer_file, args.seed * 10 + rank, args.batch), daemon=True)
     producer.start()
     torch.manual_seed(args.seed)
     model = Llama()
@@ -198,13 +227,14 @@ def work(rank, world, args, tokenizer_file):
         model.load_state_dict(torch.load(args.init))
     optimizer = Sharded(model, args, rank, world)
     rounded = [p for p in model.parameters() if p.dim() == 2]  # the exporter rounds the embedding too, which is the head
-    step_fn = torch.compile(model, dynamic=False)
-    causal = {n: torch.ones(n, n, dtype=torch.bool).tril() for n in set(SHAPES)}
-    begin, total, seen, step, losses, saved = None, args.minutes * 60, 0, 0, [], 0.0
+    torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)  # one for each shape
+    hidden_fn = torch.compile(model, dynamic=False)
+    warm_up(model, hidden_fn, args.batch)
+    dist.barrier()
+    begin, total, seen, step, losses, saved = time.time(), args.minutes * 60, 0, 0, [], 0.0
     while True:
-        length, arrays = queue.get()
-        ids, positions, owner, labels = (torch.from_numpy(a) for a in arrays)
-        clock = torch.tensor([0.0 if begin is None or rank else time.time() - begin, float((labels != -100).sum())], dtype=torch.float64)
+        batches = [[torch.from_numpy(a) for a in queue.get()] for _ in range(args.tokens // world // args.batch)]
+        clock = torch.tensor([0.0 if rank else time.time() - begin, float(sum((b[1] >= 0).sum() for b in batches))], dtype=torch.float64)
         dist.all_reduce(clock)  # rank 0's time, everyone's targets
         now, count = clock.tolist()
         if now >= total:
@@ -215,21 +245,14 @@ def work(rank, world, args, tokenizer_file):
         if rounding:
             for p in rounded:
                 p.data = int4(p.data)
-        mask = (causal[length] & (owner[:, :, None] == owner[:, None, :]))[:, None]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = step_fn(ids, positions, mask, labels) / count
-        loss.backward()
+        losses.append(sum(backward(model, hidden_fn, ids, labels, count) for ids, labels in batches) * world)
         for p, data_ in zip(rounded, keep):
             p.data = data_
         optimizer.step(scale)
         step += 1
-        seen += ids.numel() * world
-        losses.append(loss.item() * world)
-        if begin is None and step >= 12:
-            begin = time.time()  # compiling does not count
+        seen += args.tokens
         if rank == 0 and step % 25 == 0:
-            rate = ids.numel() * world * (step - 12) / max(now, 1)
-            print(f"step {step} minute {now / 60:.1f} loss {sum(losses) / len(losses):.4f} tokens {seen / 1e6:.2f}M rate {rate:.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
+            print(f"step {step} minute {now / 60:.1f} loss {sum(losses) / len(losses):.4f} tokens {seen / 1e6:.2f}M rate {seen / max(now, 1):.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
             losses = []
         if rank == 0 and now - saved > args.save_minutes * 60:
             saved = now
@@ -243,10 +266,11 @@ def work(rank, world, args, tokenizer_file):
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--out", required=True)
-    args.add_argument("--minutes", type=float, default=50)
+    args.add_argument("--minutes", type=float, default=80)
     args.add_argument("--decay", type=float, default=0.35, help="share of the time over which the learning rate falls")
     args.add_argument("--round", type=float, default=0.2, help="share of the time, at the end, that trains through int4 rounding")
-    args.add_argument("--tokens", type=int, default=8192, help="tokens a step")
+    args.add_argument("--tokens", type=int, default=8192, help="tokens a step, padding included")
+    args.add_argument("--batch", type=int, default=2048, help="tokens of one forward pass: rows of one length")
     args.add_argument("--muon-lr", type=float, default=6e-3)
     args.add_argument("--adam-lr", type=float, default=4e-3)
     args.add_argument("--seed", type=int, default=1)

@@ -19,6 +19,10 @@ cpu_op_fn cpu_gather, cpu_gatherq, cpu_dequant;
 cpu_op_fn cpu_matmul, cpu_gemm;
 cpu_prepare_fn cpu_matmul_prepare, cpu_gemm_prepare;
 cpu_scratch_fn cpu_matmul_scratch, cpu_gemm_scratch;
+/* cpu_int_matmul.c */
+cpu_op_fn cpu_dynquant, cpu_int_matmul;
+cpu_prepare_fn cpu_int_matmul_prepare;
+cpu_scratch_fn cpu_dynquant_scratch, cpu_int_matmul_scratch;
 /* cpu_linear.c, cpu_linear_pack.c */
 cpu_op_fn cpu_linear;
 cpu_prepare_fn cpu_linear_prepare;

@@ -57,6 +57,9 @@ status infer_broadcast(const struct op_call *call, const struct tensor_type *a,
 /* Shape a can be broadcast to exactly shape b. */
 status infer_broadcasts_to(const struct op_call *call, int i, const struct tensor_type *b,
                            struct err *err);
+/* Output 0 of a product of inputs 0 and 1, both of known rank, by numpy's rules: leading dimensions
+ * broadcast, the last two are M and N, those of a vector fall away. */
+status infer_matmul_shape(struct op_call *call, enum dtype dtype, struct err *err);
 /* Adds known output sizes up: a result whose bytes overflow is ST_LIMIT. */
 status infer_size_check(const struct op_call *call, int out, struct err *err);
 /* Attribute or input axis: [-ndim, ndim) to [0, ndim). */

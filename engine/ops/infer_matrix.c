@@ -18,12 +18,10 @@ static struct tensor_type as_matrix(const struct tensor_type *t, bool row)
     return m;
 }
 
-/* The leading dimensions of both broadcast; the last two are M and N; those of a vector fall away.
- */
-static status matmul_shape(struct op_call *call, struct err *err)
+status infer_matmul_shape(struct op_call *call, enum dtype dtype, struct err *err)
 {
     const struct tensor_type *x = &call->in[0].type, *y = &call->in[1].type;
-    struct tensor_type a = as_matrix(x, true), b = as_matrix(y, false), out = { .dtype = x->dtype };
+    struct tensor_type a = as_matrix(x, true), b = as_matrix(y, false), out = { .dtype = dtype };
     char a_text[128], b_text[128];
     const int64_t m = a.dim[a.ndim - 2], n = b.dim[b.ndim - 1];
 
@@ -46,7 +44,8 @@ status infer_matmul(struct op_call *call, struct err *err)
     TRY(infer_same_dtype(call, 0, 1, err));
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     TRY(infer_rank(call, 1, 1, IR_DIMS_MAX, err));
-    if (call->in[0].type.ndim >= 0 && call->in[1].type.ndim >= 0) return matmul_shape(call, err);
+    if (call->in[0].type.ndim >= 0 && call->in[1].type.ndim >= 0)
+        return infer_matmul_shape(call, call->in[0].type.dtype, err);
     call->out[0].type = infer_unranked(call->in[0].type.dtype);
     return ST_OK;
 }

@@ -30,6 +30,13 @@ cpu_scratch_fn cpu_linear_scratch;
 /* cpu_norm.c */
 cpu_op_fn cpu_rmsnorm, cpu_layernorm, cpu_skiprmsnorm, cpu_skiplayernorm, cpu_headnorm;
 cpu_scratch_fn cpu_norm_scratch;
+/* cpu_embed_norm.c */
+cpu_op_fn cpu_embed_norm;
+cpu_scratch_fn cpu_embed_norm_scratch;
+/* cpu_mha.c, cpu_packed_attention.c */
+cpu_op_fn cpu_multihead, cpu_packed_attention;
+cpu_prepare_fn cpu_packed_attention_prepare;
+cpu_scratch_fn cpu_multihead_scratch, cpu_packed_attention_scratch;
 /* cpu_rotary.c */
 cpu_op_fn cpu_rotary, cpu_rotary23;
 cpu_scratch_fn cpu_rotary_scratch;

@@ -108,6 +108,11 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
                         .scratch = cpu_rotary_scratch },
     [OP_ROTARY23]   = { .run = cpu_rotary23, .n_in = 3, .rules = CPU_SAME,
                         .scratch = cpu_rotary_scratch },
+    [OP_EMBEDLAYERNORM] = { .run = cpu_embed_norm, .n_in = 1, .scratch = cpu_embed_norm_scratch },
+    [OP_PACKEDATTN] = { .run = cpu_packed_attention, .n_in = 2,
+                        .prepare = cpu_packed_attention_prepare,
+                        .scratch = cpu_packed_attention_scratch },
+    [OP_MHA]        = { .run = cpu_multihead, .n_in = 1, .scratch = cpu_multihead_scratch },
     [OP_GQA]        = { .run = cpu_gqa, .n_in = 1, .scratch = cpu_gqa_scratch },
     [OP_SEQATTN]    = { .run = cpu_seqattn, .n_in = 1, .scratch = cpu_seqattn_scratch },
     /* the lowered form */

@@ -81,6 +81,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_MATMULNBITS] = { 3, 6, 1, 1 },
     [OP_RMSNORM] = { 2, 2, 1, 2 },    [OP_LAYERNORM] = { 2, 3, 1, 3 },  [OP_SKIPRMSNORM] = { 3, 4, 1, 4 },
     [OP_SKIPLAYERNORM] = { 3, 5, 1, 4 }, [OP_ROTARY] = { 4, 4, 1, 1 },  [OP_ROTARY23] = { 3, 4, 1, 1 },
+    [OP_EMBEDLAYERNORM] = { 7, 9, 1, 3 }, [OP_PACKEDATTN] = { 2, 7, 1, 2 }, [OP_MHA] = { 1, 10, 1, 3 },
     [OP_GQA] = { 1, 16, 1, 4 },
     [OP_IF] = { 1, 1, 1, MANY },
     [OP_LINEAR] = { 2, 5, 1, 1 },     [OP_GATEDACT] = { 1, 2, 1, 1 },   [OP_HEADNORM] = { 2, 2, 1, 1 },

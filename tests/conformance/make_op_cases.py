@@ -581,10 +581,11 @@ def attention():
         attempt(f"sliding_{past}_{s}", s=s, past=past, buffer=cap, window=4, sliding=1, rotary=1)
 
 
-elementwise()
-shapes()
-reductions()
-norms()
-matrices()
-attention()
-write_all()
+if __name__ == "__main__":
+    elementwise()
+    shapes()
+    reductions()
+    norms()
+    matrices()
+    attention()
+    write_all()

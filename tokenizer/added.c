@@ -1,53 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Added tokens: found in the text before (or, where they ask for it, behind) normalization,
  * leftmost and longest first. */
+#include "tokenizer/matcher.h"
 #include "tokenizer/tok_internal.h"
-#include "tokenizer/trie.h"
 #include <string.h>
 
 enum { ADDED_MAX = 1 << 20 };
-
-/* ---- matcher ---- */
-
-struct matcher {
-    struct trie trie;
-};
-
-status matcher_create(struct matcher **out, struct arena *a, const char *const *patterns,
-                      const size_t *lens, size_t n, struct err *err)
-{
-    struct matcher *m = ARENA_NEW(a, struct matcher);
-
-    if (!m) return FAIL(err, ST_NOMEM, "added tokens: no memory");
-    m->trie.arena = a;
-    for (size_t i = 0; i < n; i++)
-        if (lens[i]) TRY(trie_put(&m->trie, patterns[i], lens[i], (int32_t)i, false, err));
-    if (!m->trie.n_slots) TRY(trie_reserve(&m->trie, 1, err));
-    *out = m;
-    return ST_OK;
-}
-
-bool matcher_next(const struct matcher *m, const char *text, size_t n, size_t start,
-                  size_t *match_start, size_t *match_end, size_t *pattern)
-{
-    for (size_t i = start; i < n; i++) {
-        uint32_t node = 0;
-        int32_t best = -1;
-
-        if (!m->trie.root[(unsigned char)text[i]]) continue;
-        for (size_t k = i; k < n && (node = trie_step(&m->trie, node, (unsigned char)text[k])) != 0;
-             k++) {
-            if (m->trie.values[node] < 0) continue;
-            best = m->trie.values[node];
-            *match_end = k + 1;
-        }
-        if (best < 0) continue;
-        *match_start = i;
-        *pattern = (size_t)best;
-        return true;
-    }
-    return false;
-}
 
 /* ---- loading ---- */
 
@@ -282,21 +240,39 @@ static status tell_match(const struct added_token *t, struct piece in, size_t st
               err);
 }
 
+/* The text up to the last match. */
+static status split_matches(const struct tokenizer *tok, struct match_scan *scan,
+                            const size_t *index, bool parse_special, struct piece in, size_t *told,
+                            added_part_fn *fn, void *user, struct err *err)
+{
+    struct match m = { 0 };
+    bool found;
+
+    for (;;) {
+        TRY(match_scan_next(scan, m.end, &found, &m, err));
+        if (!found) return ST_OK;
+        const struct added_token *t = &tok->added.tokens[index[m.pattern]];
+        if (t->special && !parse_special) continue;
+        if (t->single_word && (word_before(in.p, m.start) || word_after(in.p, in.n, m.end)))
+            continue;
+        TRY(tell_match(t, in, m.start, m.end, told, fn, user, err));
+    }
+}
+
 status added_split(const struct tokenizer *tok, bool normalized, bool parse_special,
                    struct piece in, added_part_fn *fn, void *user, struct err *err)
 {
     const struct matcher *m = normalized ? tok->added.normalized : tok->added.plain;
     const size_t *index = normalized ? tok->added.normalized_index : tok->added.plain_index;
-    size_t at = 0, told = 0, start, end, pattern;
+    struct match_scan scan;
+    size_t told = 0;
+    status st = ST_OK;
 
-    while (m && matcher_next(m, in.p, in.n, at, &start, &end, &pattern)) {
-        const struct added_token *t = &tok->added.tokens[index[pattern]];
-
-        at = end;
-        if (t->special && !parse_special) continue;
-        if (t->single_word && (word_before(in.p, start) || word_after(in.p, in.n, end))) continue;
-        TRY(tell_match(t, in, start, end, &told, fn, user, err));
+    if (m) {
+        match_scan_init(&scan, m, in.p, in.n);
+        st = split_matches(tok, &scan, index, parse_special, in, &told, fn, user, err);
+        match_scan_fini(&scan);
     }
-    if (told >= in.n) return ST_OK;
+    if (st != ST_OK || told >= in.n) return st;
     return fn(user, (struct piece){ in.p + told, in.n - told, in.first && told == 0 }, -1, err);
 }

@@ -241,13 +241,7 @@ struct added_token {
     bool special, single_word, lstrip, rstrip, normalized;
 };
 
-struct matcher; /* Aho-Corasick, leftmost-longest */
-
-status matcher_create(struct matcher **out, struct arena *a, const char *const *patterns,
-                      const size_t *lens, size_t n, struct err *err);
-/* First match at or after `start`: false if none. */
-bool matcher_next(const struct matcher *m, const char *text, size_t n, size_t start,
-                  size_t *match_start, size_t *match_end, size_t *pattern);
+struct matcher; /* matcher.h */
 
 struct added {
     struct added_token *tokens; /* [n], in the order of the file */

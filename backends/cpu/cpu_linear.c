@@ -21,13 +21,7 @@ enum {
     HALF_PANELS = 16, /* panels of a group when the output is f16 or bf16 */
 };
 
-/* Rows as the kernel wants them: f32, or quantised records. */
-struct rows {
-    const char *data;
-    size_t stride; /* bytes */
-};
-
-static size_t row_stride(const struct cpu_linear *l)
+size_t cpu_linear_row_bytes(const struct cpu_linear *l)
 {
     return cpu_linear_is_a8(l) ? kern_q8_row_bytes(l->k, l->block) : l->k * sizeof(float);
 }
@@ -45,7 +39,7 @@ struct span {
 static void convert_rows(const struct cpu_linear *l, const struct tensor *x, char *out, float *line,
                          struct span span)
 {
-    const size_t stride = row_stride(l), n = span.end - span.begin;
+    const size_t stride = cpu_linear_row_bytes(l), n = span.end - span.begin;
     struct kern_quantize_args a = {
         .x_stride = l->k, .out = out, .m = span.m, .k = l->k, .block = l->block
     };
@@ -65,23 +59,24 @@ static void convert_rows(const struct cpu_linear *l, const struct tensor *x, cha
 }
 
 /* Worker scratch: [line][own rows][half tile]; shared scratch: rows of all. */
-static struct rows prepare_rows(const struct cpu_task *t, const struct cpu_linear *l,
-                                const struct tensor *x, size_t m)
+static struct cpu_rows prepare_rows(const struct cpu_task *t, const struct cpu_linear *l,
+                                    const struct tensor *x, size_t m)
 {
-    const size_t stride = row_stride(l);
+    const size_t stride = cpu_linear_row_bytes(l);
     float *line = t->scratch;
 
-    if (!cpu_linear_is_a8(l) && x->type.dtype == DT_F32) return (struct rows){ x->data, stride };
+    if (!cpu_linear_is_a8(l) && x->type.dtype == DT_F32)
+        return (struct cpu_rows){ x->data, stride };
     if (m <= ROWS_OWN) {
         char *own = (char *)t->scratch + round_up(l->k * sizeof(float));
 
         convert_rows(l, x, own, line, (struct span){ 0, m, m });
-        return (struct rows){ own, stride };
+        return (struct cpu_rows){ own, stride };
     }
     const struct cpu_share s = cpu_share(t, m, KERN_Q8_TILE);
     convert_rows(l, x, t->shared, line, (struct span){ s.begin, s.end, m });
     cpu_sync(t);
-    return (struct rows){ t->shared, stride };
+    return (struct cpu_rows){ t->shared, stride };
 }
 
 /* ---- products ---- */
@@ -94,8 +89,7 @@ static void run_a8(const struct cpu_linear *l, const struct kern_linear_a8_args 
         kern.linear_q8_a8(a);
 }
 
-/* out[m rows][n columns] from panels starting at `panel`. */
-static void run_block(const struct cpu_linear *l, const struct rows *x, size_t row, size_t m,
+void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x, size_t row, size_t m,
                       size_t panel, size_t n, float *out, size_t out_stride)
 {
     const char *w = l->panels + panel * l->panel_bytes;
@@ -152,19 +146,19 @@ static void run_block(const struct cpu_linear *l, const struct rows *x, size_t r
 }
 
 /* One block of rows by one group of panels, to wherever the output's type needs it. */
-static void put_block(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
-                      size_t row, size_t m, size_t panel, size_t n)
+static void put_block(const struct cpu_task *t, const struct cpu_linear *l,
+                      const struct cpu_rows *x, size_t row, size_t m, size_t panel, size_t n)
 {
     const struct tensor *out = cpu_out(t, 0);
     const size_t col = panel * KERN_NR;
 
     if (out->type.dtype == DT_F32) {
-        run_block(l, x, row, m, panel, n, (float *)out->data + row * l->n + col, l->n);
+        cpu_linear_block(l, x, row, m, panel, n, (float *)out->data + row * l->n + col, l->n);
         return;
     }
     float *tile = (float *)(void *)((char *)t->scratch + round_up(l->k * sizeof(float)) +
-                                    ROWS_OWN * round_up(row_stride(l)));
-    run_block(l, x, row, m, panel, n, tile, n);
+                                    ROWS_OWN * round_up(cpu_linear_row_bytes(l)));
+    cpu_linear_block(l, x, row, m, panel, n, tile, n);
     for (size_t r = 0; r < m; r++)
         cpu_from_f32(out->data, out->type.dtype, (row + r) * l->n + col, tile + r * n, n);
 }
@@ -177,7 +171,7 @@ struct tiling {
 };
 
 static struct tiling tiling_of(const struct cpu_task *t, const struct cpu_linear *l,
-                               const struct rows *x, size_t m)
+                               const struct cpu_rows *x, size_t m)
 {
     const size_t workers = (size_t)t->n_workers;
     struct tiling g;
@@ -199,8 +193,8 @@ static struct tiling tiling_of(const struct cpu_task *t, const struct cpu_linear
 }
 
 /* Consecutive tasks share a group of panels, so that workers side by side read the same weights. */
-static void run_tasks(const struct cpu_task *t, const struct cpu_linear *l, const struct rows *x,
-                      size_t m)
+static void run_tasks(const struct cpu_task *t, const struct cpu_linear *l,
+                      const struct cpu_rows *x, size_t m)
 {
     const struct tiling g = tiling_of(t, l, x, m);
 
@@ -228,7 +222,7 @@ void cpu_linear(const struct cpu_task *t)
         return;
     }
     if (m == 0) return;
-    const struct rows rows = prepare_rows(t, l, x, m);
+    const struct cpu_rows rows = prepare_rows(t, l, x, m);
     run_tasks(t, l, &rows, m);
 }
 
@@ -243,11 +237,11 @@ status cpu_linear_scratch(const struct op_call *call, const struct prepared *p,
     if (!type_elements(&call->in[0].type, &n))
         return FAIL(err, ST_SHAPE, "%s: shape of the input is not known", call->node);
     const size_t m = n / l->k;
-    out->worker = round_up(l->k * sizeof(float)) + ROWS_OWN * round_up(row_stride(l));
+    out->worker = round_up(l->k * sizeof(float)) + ROWS_OWN * round_up(cpu_linear_row_bytes(l));
     if (call->out[0].type.dtype != DT_F32)
         out->worker += ROWS_BLOCK * HALF_PANELS * KERN_NR * sizeof(float);
     if (m <= ROWS_OWN || (!cpu_linear_is_a8(l) && call->in[0].type.dtype == DT_F32)) return ST_OK;
-    if (!checked_mul(m, row_stride(l), &rows))
+    if (!checked_mul(m, cpu_linear_row_bytes(l), &rows))
         return FAIL(err, ST_LIMIT, "%s: activations too large", call->node);
     out->shared = rows;
     return ST_OK;

@@ -23,6 +23,17 @@ struct cpu_linear {
     float *bias;        /* [n] or NULL */
 };
 
+/* Rows of activations as the kernels want them: f32, or quantised records (kernels/quantize). */
+struct cpu_rows {
+    const char *data;
+    size_t stride; /* bytes */
+};
+size_t cpu_linear_row_bytes(const struct cpu_linear *l);
+/* out[m rows][n columns] from panels starting at `panel`, rows from `row` on (quantised: a multiple
+ * of KERN_Q8_TILE). */
+void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x, size_t row, size_t m,
+                      size_t panel, size_t n, float *out, size_t out_stride);
+
 static inline bool cpu_linear_is_a8(const struct cpu_linear *l)
 {
     return l->kind == CPU_LIN_Q4_A8 || l->kind == CPU_LIN_Q8_A8;

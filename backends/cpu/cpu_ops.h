@@ -27,6 +27,10 @@ cpu_scratch_fn cpu_dynquant_scratch, cpu_int_matmul_scratch;
 cpu_op_fn cpu_linear;
 cpu_prepare_fn cpu_linear_prepare;
 cpu_scratch_fn cpu_linear_scratch;
+/* cpu_moe.c, cpu_moe_pack.c */
+cpu_op_fn cpu_moe;
+cpu_prepare_fn cpu_moe_prepare;
+cpu_scratch_fn cpu_moe_scratch;
 /* cpu_norm.c */
 cpu_op_fn cpu_rmsnorm, cpu_layernorm, cpu_skiprmsnorm, cpu_skiplayernorm, cpu_headnorm;
 cpu_scratch_fn cpu_norm_scratch;

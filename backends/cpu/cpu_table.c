@@ -95,6 +95,10 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
                          .prepare = cpu_linear_prepare, .scratch = cpu_linear_scratch },
     [OP_LINEAR]     = { .run = cpu_linear, .n_in = 2,
                         .prepare = cpu_linear_prepare, .scratch = cpu_linear_scratch },
+    [OP_MOE]        = { .run = cpu_moe, .n_in = 2, .rules = CPU_SAME,
+                        .prepare = cpu_moe_prepare, .scratch = cpu_moe_scratch },
+    [OP_QMOE]       = { .run = cpu_moe, .n_in = 2, .rules = CPU_SAME,
+                        .prepare = cpu_moe_prepare, .scratch = cpu_moe_scratch },
     /* norms, rotary, attention */
     [OP_RMSNORM]    = { .run = cpu_rmsnorm, .n_in = 1, .scratch = cpu_norm_scratch, .inplace = 1 },
     [OP_LAYERNORM]  = { .run = cpu_layernorm, .n_in = 1,

@@ -83,6 +83,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_SKIPLAYERNORM] = { 3, 5, 1, 4 }, [OP_ROTARY] = { 4, 4, 1, 1 },  [OP_ROTARY23] = { 3, 4, 1, 1 },
     [OP_EMBEDLAYERNORM] = { 7, 9, 1, 3 }, [OP_PACKEDATTN] = { 2, 7, 1, 2 }, [OP_MHA] = { 1, 10, 1, 3 },
     [OP_GQA] = { 1, 16, 1, 4 },
+    [OP_MOE] = { 3, 8, 1, 1 },        [OP_QMOE] = { 3, 21, 1, 1 },
     [OP_IF] = { 1, 1, 1, MANY },
     [OP_LINEAR] = { 2, 5, 1, 1 },     [OP_GATEDACT] = { 1, 2, 1, 1 },   [OP_HEADNORM] = { 2, 2, 1, 1 },
     [OP_SEQATTN] = { 1, 10, 1, 1 },   [OP_SELECTROWS] = { 1, 1, 1, 1 },

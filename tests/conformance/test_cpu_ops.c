@@ -75,6 +75,12 @@ static void encoder_ops_match(void **state)
     run_theme("encoders");
 }
 
+static void decoder_ops_match(void **state)
+{
+    (void)state;
+    run_theme("decoder");
+}
+
 /* ---- hostile calls ---- */
 
 static uint32_t random_state = 1;
@@ -146,8 +152,8 @@ static void run_mutated(struct backend *be, const struct op_case *from)
  * outside the tensors (the sanitizers see), hang or die. */
 static void mutated_cases_stay_in_bounds(void **state)
 {
-    static const char *const themes[] = { "encoders", "elementwise", "shapes",   "reduce",
-                                          "norms",    "matrices",    "attention" };
+    static const char *const themes[] = { "decoder", "encoders", "elementwise", "shapes",
+                                          "reduce",  "norms",    "matrices",    "attention" };
     const struct backend_config cfg = { .n_threads = 2 };
     struct backend *be;
 
@@ -167,10 +173,15 @@ static void mutated_cases_stay_in_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elementwise_ops_match), cmocka_unit_test(shape_ops_match),
-        cmocka_unit_test(reductions_match),      cmocka_unit_test(norms_and_rotary_match),
-        cmocka_unit_test(matrix_ops_match),      cmocka_unit_test(attention_matches),
-        cmocka_unit_test(encoder_ops_match),     cmocka_unit_test(mutated_cases_stay_in_bounds),
+        cmocka_unit_test(elementwise_ops_match),
+        cmocka_unit_test(shape_ops_match),
+        cmocka_unit_test(reductions_match),
+        cmocka_unit_test(norms_and_rotary_match),
+        cmocka_unit_test(matrix_ops_match),
+        cmocka_unit_test(attention_matches),
+        cmocka_unit_test(decoder_ops_match),
+        cmocka_unit_test(encoder_ops_match),
+        cmocka_unit_test(mutated_cases_stay_in_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

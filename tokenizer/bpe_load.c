@@ -113,6 +113,7 @@ static status put_merge(struct tokenizer *tok, struct bpe_merge merge, struct er
     while (bpe->merges[at].key && bpe->merges[at].key != merge.key)
         at = at + 1 < bpe->n_slots ? at + 1 : 0;
     if (!bpe->merges[at].key) bpe->n_merges++;
+    if (merge.rank > bpe->rank_max) bpe->rank_max = merge.rank;
     bpe->merges[at] = merge;
     return ST_OK;
 }

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Short words by repeated scan for the lowest rank (cache-friendly, at most 32 symbols); long ones
- * by a binary heap over a linked list, O(n log n), so that a mebibyte without a split is no trap.
- */
+ * by a binary heap over a linked list, O(n log n); very long ones in bpe_ranked.c. */
 #include "tokenizer/bpe_merge.h"
 #include <string.h>
-
-enum { SHORT_MAX = 32 };
 
 #define NONE UINT32_MAX
 
 /* ---- short ---- */
 
-static size_t merge_short(const struct bpe *bpe, int32_t *ids, size_t n)
+size_t bpe_merge_short(const struct bpe *bpe, int32_t *ids, size_t n)
 {
-    uint32_t ranks[SHORT_MAX];
-    int32_t made[SHORT_MAX];
+    uint32_t ranks[BPE_SHORT_MAX];
+    int32_t made[BPE_SHORT_MAX];
 
     for (size_t i = 0; i + 1 < n; i++) {
         const struct bpe_merge *m = bpe_find(bpe, ids[i], ids[i + 1]);
@@ -129,14 +126,12 @@ static void take(const struct bpe *bpe, struct bpe_symbol *s, struct heap *h, st
 
 /* Each merge removes a pair and makes at most two, so the heap never holds more than 2 n entries.
  */
-size_t bpe_merge_scratch(size_t n)
+size_t bpe_heap_scratch(size_t n)
 {
-    if (n <= SHORT_MAX) return 0;
-    if (n >= NONE / 4) return SIZE_MAX;
     return n * (2 * sizeof(struct entry) + sizeof(struct bpe_symbol));
 }
 
-static size_t merge_long(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch)
+size_t bpe_merge_heap(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch)
 {
     struct heap h = { scratch, 0 };
     struct bpe_symbol *s = (struct bpe_symbol *)(h.items + 2 * n);
@@ -153,8 +148,18 @@ static size_t merge_long(const struct bpe *bpe, int32_t *ids, size_t n, void *sc
     return left;
 }
 
+/* ---- choosing ---- */
+
+size_t bpe_merge_scratch(const struct bpe *bpe, size_t n)
+{
+    if (n <= BPE_SHORT_MAX) return 0;
+    return n <= BPE_HEAP_MAX ? bpe_heap_scratch(n) : bpe_ranked_scratch(bpe, n);
+}
+
 size_t bpe_merge(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch)
 {
     if (n < 2 || bpe->n_merges == 0) return n;
-    return n <= SHORT_MAX ? merge_short(bpe, ids, n) : merge_long(bpe, ids, n, scratch);
+    if (n <= BPE_SHORT_MAX) return bpe_merge_short(bpe, ids, n);
+    return n <= BPE_HEAP_MAX ? bpe_merge_heap(bpe, ids, n, scratch)
+                             : bpe_merge_ranked(bpe, ids, n, scratch, NULL);
 }

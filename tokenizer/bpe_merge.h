@@ -13,7 +13,19 @@ struct bpe_symbol {
  * 16-byte aligned. */
 size_t bpe_merge(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch);
 /* SIZE_MAX when n is too large. */
-size_t bpe_merge_scratch(size_t n);
+size_t bpe_merge_scratch(const struct bpe *bpe, size_t n);
+
+/* The three ways it does so; all give the same. */
+/* At most BPE_SHORT_MAX symbols: repeated scans for the lowest rank. No scratch. */
+enum { BPE_SHORT_MAX = 32, BPE_HEAP_MAX = 1 << 14 };
+size_t bpe_merge_short(const struct bpe *bpe, int32_t *ids, size_t n);
+/* Up to BPE_HEAP_MAX symbols, which the processor's cache holds: a heap of pairs. */
+size_t bpe_merge_heap(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch);
+size_t bpe_heap_scratch(size_t n);
+/* Beyond: lists of pairs by rank. n at least 1; *steps (may be NULL): what was done, for tests. */
+size_t bpe_merge_ranked(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch,
+                        uint64_t *steps);
+size_t bpe_ranked_scratch(const struct bpe *bpe, size_t n);
 
 /* Slot where the search for a pair begins. */
 static inline size_t bpe_home(const struct bpe *bpe, uint64_t key)

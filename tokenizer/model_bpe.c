@@ -7,7 +7,7 @@
 
 static int32_t *scratch_for(struct enc *e, size_t n, void **merge_scratch, struct err *err)
 {
-    const size_t more = bpe_merge_scratch(n);
+    const size_t more = bpe_merge_scratch(e->tok->bpe, n);
     size_t bytes;
 
     *merge_scratch = NULL;

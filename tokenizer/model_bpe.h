@@ -16,7 +16,8 @@ struct bpe_merge {
 struct bpe {
     struct bpe_merge *merges; /* [n_slots], open addressing */
     size_t n_slots, n_merges;
-    uint64_t seed; /* odd */
+    uint64_t seed;     /* odd */
+    uint32_t rank_max; /* of all merges */
     bool fuse_unk, byte_fallback, ignore_merges;
     bool
         has_unk_name; /* an unknown token is named (unk_id may still be -1: an error when needed) */

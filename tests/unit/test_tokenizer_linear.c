@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* Merging and matching: every way gives what the plain definition gives, and the steps grow with
+ * the text, whatever it is. Steps are counted, since time on a busy machine is no test. */
+#include "tokenizer/bpe_merge.h"
+#include "tokenizer/matcher.h"
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <string.h>
+#include <cmocka.h>
+
+static uint32_t state = 1;
+
+static uint32_t draw(uint32_t n)
+{
+    state = state * 1664525u + 1013904223u;
+    return (state >> 8) % n;
+}
+
+static struct tokenizer *new_bpe(void)
+{
+    struct tokenizer *tok = tokenizer_new();
+
+    assert_non_null(tok);
+    assert_int_equal(bpe_create(tok, NULL), ST_OK);
+    assert_int_equal(bpe_reserve(tok, 1, NULL), ST_OK);
+    return tok;
+}
+
+/* ---- merging ---- */
+
+/* The definition: the lowest rank, the leftmost of those, again and again. */
+static size_t merge_plainly(const struct bpe *bpe, int32_t *ids, size_t n)
+{
+    for (;;) {
+        const struct bpe_merge *best = NULL;
+        size_t at = 0;
+
+        for (size_t i = 0; i + 1 < n; i++) {
+            const struct bpe_merge *m = bpe_find(bpe, ids[i], ids[i + 1]);
+            if (m && (!best || m->rank < best->rank)) {
+                best = m;
+                at = i;
+            }
+        }
+        if (!best) return n;
+        ids[at] = best->id;
+        memmove(ids + at + 1, ids + at + 2, (n - at - 2) * sizeof *ids);
+        n--;
+    }
+}
+
+static void assert_all_ways_equal(const struct bpe *bpe, const int32_t *ids, size_t n)
+{
+    int32_t want[300], got[300];
+    void *scratch = mem_alloc(bpe_ranked_scratch(bpe, n) + bpe_heap_scratch(n));
+
+    memcpy(want, ids, n * sizeof *ids);
+    const size_t left = merge_plainly(bpe, want, n);
+    for (int way = 0; way < 3; way++) {
+        size_t got_n;
+
+        if (way == 0 && n > BPE_SHORT_MAX) continue;
+        memcpy(got, ids, n * sizeof *ids);
+        if (way == 0)
+            got_n = bpe_merge_short(bpe, got, n);
+        else
+            got_n = way == 1 ? bpe_merge_heap(bpe, got, n, scratch)
+                             : bpe_merge_ranked(bpe, got, n, scratch, NULL);
+        assert_int_equal(got_n, left);
+        assert_memory_equal(got, want, left * sizeof *want);
+    }
+    mem_free(scratch);
+}
+
+/* Any table at all: ranks that are shared, merges that come before what they are made of. */
+static void all_ways_to_merge_agree(void **unused)
+{
+    (void)unused;
+    for (int round = 0; round < 2000; round++) {
+        struct tokenizer *tok = new_bpe();
+        const uint32_t letters = 1 + draw(4), ids_max = letters + 1 + draw(30);
+        const uint32_t merges = 1 + draw(60);
+        int32_t ids[300];
+
+        for (uint32_t i = 0; i < merges; i++)
+            assert_int_equal(bpe_put(tok, (int32_t)draw(ids_max), (int32_t)draw(ids_max),
+                                     draw(merges), (int32_t)(letters + draw(ids_max - letters)),
+                                     NULL),
+                             ST_OK);
+        const size_t n = 2 + draw(round % 2 ? 30 : 250);
+        for (size_t i = 0; i < n; i++) ids[i] = (int32_t)draw(letters);
+        assert_all_ways_equal(tok->bpe, ids, n);
+        tokenizer_close(tok);
+    }
+}
+
+/* Doubling merges of each of two letters, and of both: the longest words that BPE can make. */
+static struct tokenizer *doubling(void)
+{
+    struct tokenizer *tok = new_bpe();
+    uint32_t rank = 0;
+    int32_t next = 2;
+
+    for (int32_t letter = 0; letter < 3; letter++) {
+        int32_t id = letter;
+
+        if (letter == 2) assert_int_equal(bpe_put(tok, 0, 1, rank++, id = next++, NULL), ST_OK);
+        for (int k = 0; k < 12; k++, id = next++)
+            assert_int_equal(bpe_put(tok, id, id, rank++, next, NULL), ST_OK);
+    }
+    return tok;
+}
+
+static uint64_t steps_for(const struct tokenizer *tok, int kind, size_t n)
+{
+    int32_t *ids = mem_calloc(n, sizeof *ids);
+    void *scratch = mem_alloc(bpe_ranked_scratch(tok->bpe, n));
+    uint64_t steps;
+
+    for (size_t i = 0; i < n; i++)
+        ids[i] = kind == 0 ? 0 : kind == 1 ? (int32_t)(i & 1) : (int32_t)draw(2);
+    bpe_merge_ranked(tok->bpe, ids, n, scratch, &steps);
+    mem_free(ids);
+    mem_free(scratch);
+    return steps;
+}
+
+static void merging_takes_steps_in_proportion(void **unused)
+{
+    struct tokenizer *tok = doubling();
+
+    (void)unused;
+    for (int kind = 0; kind < 3; kind++) {
+        const uint64_t one = steps_for(tok, kind, 1 << 17), two = steps_for(tok, kind, 1 << 18);
+
+        assert_true(one <= 12u << 17);
+        assert_true(two * 10 <= one * 21);
+    }
+    tokenizer_close(tok);
+}
+
+/* ---- matching ---- */
+
+static bool match_plainly(const char *const *patterns, const size_t *lens, size_t n_patterns,
+                          const char *text, size_t n, size_t from, struct match *out)
+{
+    for (size_t i = from; i < n; i++) {
+        bool found = false;
+
+        for (size_t p = 0; p < n_patterns; p++) {
+            if (!lens[p] || lens[p] > n - i || memcmp(text + i, patterns[p], lens[p]) != 0)
+                continue;
+            if (found && i + lens[p] <= out->end) continue;
+            *out = (struct match){ i, i + lens[p], p };
+            found = true;
+        }
+        if (found) return true;
+    }
+    return false;
+}
+
+static void fill_letters(char *out, size_t n, uint32_t letters)
+{
+    for (size_t i = 0; i < n; i++) out[i] = (char)('a' + draw(letters));
+}
+
+static void matches_are_leftmost_and_longest(void **unused)
+{
+    (void)unused;
+    for (int round = 0; round < 2000; round++) {
+        char store[8][16], text[400];
+        const char *patterns[8];
+        size_t lens[8], n_patterns = 1 + draw(8), n = draw(400), from = 0;
+        const uint32_t letters = 1 + draw(3);
+        struct arena a = { 0 };
+        struct matcher *m;
+        struct match_scan scan;
+
+        for (size_t i = 0; i < n_patterns; i++) {
+            lens[i] = draw(9);
+            fill_letters(store[i], lens[i], letters);
+            patterns[i] = store[i];
+        }
+        fill_letters(text, n, letters);
+        assert_int_equal(matcher_create(&m, &a, patterns, lens, n_patterns, NULL), ST_OK);
+        match_scan_init(&scan, m, text, n);
+        for (bool found = true; found;) {
+            struct match got, want;
+
+            assert_int_equal(match_scan_next(&scan, from, &found, &got, NULL), ST_OK);
+            assert_int_equal(match_plainly(patterns, lens, n_patterns, text, n, from, &want),
+                             found);
+            if (!found) break;
+            assert_int_equal(got.start, want.start);
+            assert_int_equal(got.end, want.end);
+            assert_int_equal(got.pattern, want.pattern);
+            from = got.end;
+        }
+        match_scan_fini(&scan);
+        arena_fini(&a);
+    }
+}
+
+/* Texts in which long patterns nearly match at every place, and blocks end inside matches. */
+static void matching_takes_steps_in_proportion(void **unused)
+{
+    enum { LONG = 40000, N = 300000 };
+    char *pattern = mem_alloc(LONG + 1), *text = mem_alloc(N);
+    const char *patterns[] = { pattern, "aa", "b" };
+    const size_t lens[] = { LONG, 2, 1 };
+    struct arena a = { 0 };
+    struct matcher *m;
+
+    (void)unused;
+    memset(pattern, 'a', LONG);
+    for (int kind = 0; kind < 2; kind++) {
+        struct match_scan scan;
+        struct match got = { 0 };
+        bool found = true;
+        size_t n_found = 0;
+
+        pattern[kind ? LONG - 1 : 0] = 'c'; /* aaa…ac, caaa…a */
+        pattern[kind ? 0 : LONG - 1] = 'a';
+        memset(text, 'a', N);
+        assert_int_equal(matcher_create(&m, &a, patterns, lens, COUNT(patterns), NULL), ST_OK);
+        match_scan_init(&scan, m, text, N);
+        for (; found; n_found++)
+            assert_int_equal(match_scan_next(&scan, got.end, &found, &got, NULL), ST_OK);
+        assert_int_equal(n_found - 1, N / 2);
+        assert_true(scan.steps <= 5u * N);
+        match_scan_fini(&scan);
+    }
+    arena_fini(&a);
+    mem_free(pattern);
+    mem_free(text);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_ways_to_merge_agree),
+        cmocka_unit_test(merging_takes_steps_in_proportion),
+        cmocka_unit_test(matches_are_leftmost_and_longest),
+        cmocka_unit_test(matching_takes_steps_in_proportion),
+    };
+
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

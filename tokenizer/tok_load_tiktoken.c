@@ -44,6 +44,9 @@ static status put_line(struct tokenizer *tok, const char *line, size_t n, size_t
     if (!str_to_i64(digits, &rank) || !base64_decode(line, (size_t)(blank - line), bytes) ||
         bytes->len == 0)
         return FAIL(err, ST_FORMAT, "line %zu: expected a base64 piece and a rank", number);
+    if (vocab_piece_of(&tok->vocab, rank) && !vocab_is(&tok->vocab, rank, bytes->data, bytes->len))
+        return FAIL(err, ST_FORMAT, "line %zu: rank %lld is another line's, too", number,
+                    (long long)rank);
     return vocab_add(&tok->vocab, bytes->data, bytes->len, rank, err);
 }
 

@@ -16,7 +16,7 @@ enum tv_type {
     TV_NONE,
     TV_BOOL,
     TV_INT,
-    TV_BIG, /* an integer beyond int64: printed and compared only */
+    TV_BIG, /* an integer beyond int64: tmpl_bigint.c */
     TV_DOUBLE,
     TV_STRING,
     TV_BYTES,
@@ -119,6 +119,7 @@ struct tmacro {
     const struct node *node; /* N_MACRO or N_CALL_BLOCK */
     struct scope *scope;     /* where it was defined */
     const char *name;
+    bool autoescape; /* as it was where the macro was defined */
 };
 
 struct tloop {
@@ -177,6 +178,7 @@ enum node_type {
     N_CALL_BLOCK,
     N_FILTER_BLOCK,
     N_WITH,
+    N_AUTOESCAPE,
     N_BREAK,
     N_CONTINUE,
     N_BODY,
@@ -334,6 +336,7 @@ struct run {
     struct str *out;
     struct scope *root, *scope;
     enum flow flow;
+    bool autoescape; /* what is put out is escaped unless it is Markup */
     uint32_t line;
     int64_t now;
     status st;
@@ -383,6 +386,23 @@ static inline double tv_as_double(const struct tv *v)
 {
     return v->type == TV_DOUBLE ? v->u.d : (double)tv_as_int(v);
 }
+/* ---- integers beyond 64 bits (tmpl_bigint.c) ---- */
+
+/* An integer of either kind. */
+static inline bool tv_is_whole(const struct tv *v)
+{
+    return tv_is_integral(v) || v->type == TV_BIG;
+}
+/* The integer of n decimal digits, perhaps with a minus before them: TV_INT where it fits. */
+bool big_from_digits(struct run *r, const char *p, size_t n, struct tv *out);
+/* One of the operators from OP_ADD to OP_POW on two integers, at least one of them or the result
+ * beyond 64 bits. */
+bool big_op(struct run *r, enum op op, const struct tv *a, const struct tv *b, struct tv *out);
+bool big_negate(struct run *r, const struct tv *v, struct tv *out);
+/* Any number; infinite where a float cannot hold it. */
+double big_to_double(const struct tv *v);
+/* <0, 0, >0; at least one of the two is a TV_BIG. */
+int big_compare(const struct tv *a, const struct tv *b);
 
 /* Copies the bytes. */
 bool tv_string(struct run *r, const char *p, size_t n, struct tv *out);
@@ -428,6 +448,8 @@ bool tv_put_str(struct run *r, struct str *out, const struct tv *v);            
 bool tv_put_repr(struct run *r, struct str *out, const struct tv *v, unsigned depth); /* repr() */
 void put_double(struct str *out, double d);
 void put_escaped(struct str *out, const char *p, size_t n);
+/* str(), escaped unless it is Markup. */
+bool put_safe(struct run *r, struct str *out, const struct tv *v);
 /* str() as a string value; strings are given back as they are. */
 bool tv_to_string(struct run *r, const struct tv *v, struct tv *out);
 bool python_whitespace(int32_t cp);

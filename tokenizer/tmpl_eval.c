@@ -76,18 +76,27 @@ static bool eval_compare(struct run *r, const struct node *n, struct tv *out)
     return true;
 }
 
+/* Where output is escaped and a part is Markup, all is, and the other parts are escaped. */
 static bool eval_concat(struct run *r, const struct node *n, struct tv *out)
 {
     struct str text = { .limit = r->limits.memory_max };
-    struct tv v;
+    struct tv parts;
+    bool markup = false, ok = tv_list(r, TV_LIST, n->list.n, &parts);
 
-    for (size_t i = 0; i < n->list.n; i++) {
-        if (!eval(r, n->list.items[i], &v) || !tv_put_str(r, &text, &v)) {
-            str_fini(&text);
-            return false;
-        }
+    for (size_t i = 0; ok && i < n->list.n; i++) {
+        struct tv *v = &parts.u.list->items[i];
+
+        ok = eval(r, n->list.items[i], v);
+        markup |= ok && r->autoescape && v->type == TV_STRING && v->markup;
     }
-    return tv_string_take(r, &text, out);
+    for (size_t i = 0; ok && i < n->list.n; i++) {
+        const struct tv *v = &parts.u.list->items[i];
+        ok = markup ? put_safe(r, &text, v) : tv_put_str(r, &text, v);
+    }
+    if (!ok) str_fini(&text);
+    if (!ok || !tv_string_take(r, &text, out)) return false;
+    out->markup = markup;
+    return true;
 }
 
 static bool eval_sign(struct run *r, const struct node *n, struct tv *out)
@@ -95,6 +104,12 @@ static bool eval_sign(struct run *r, const struct node *n, struct tv *out)
     struct tv v;
 
     if (!eval(r, n->a, &v) || !tv_need_defined(r, &v)) return false;
+    if (v.type == TV_BIG && n->type == N_POS) {
+        *out = v;
+        return true;
+    }
+    if (n->type == N_NEG && (v.type == TV_BIG || (v.type == TV_INT && v.u.i == INT64_MIN)))
+        return big_negate(r, &v, out);
     if (!tv_is_number(&v))
         return run_fail(r, "type", "bad operand type for unary %s: '%s'",
                         n->type == N_NEG ? "-" : "+", tv_type_name(&v));
@@ -102,8 +117,6 @@ static bool eval_sign(struct run *r, const struct node *n, struct tv *out)
         *out = tv_double(n->type == N_NEG ? -v.u.d : v.u.d);
         return true;
     }
-    if (n->type == N_NEG && tv_as_int(&v) == INT64_MIN)
-        return run_fail(r, "OverflowError", "an integer result is beyond 64 bits");
     *out = tv_int(n->type == N_NEG ? -tv_as_int(&v) : tv_as_int(&v));
     return true;
 }
@@ -324,7 +337,9 @@ bool call_value(struct run *r, const struct tv *callee, const struct targs *args
         const bool ok = run_loop(r, loop->node, loop->scope, &items, loop->depth + 1);
         r->out = before;
         if (!ok) str_fini(&text);
-        return ok && tv_string_take(r, &text, out);
+        if (!ok || !tv_string_take(r, &text, out)) return false;
+        out->markup = r->autoescape;
+        return true;
     }
     case TV_OBJECT: {
         struct tobject *o = callee->u.object;

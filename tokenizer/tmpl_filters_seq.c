@@ -207,6 +207,16 @@ FILTER(f_reverse)
     return true;
 }
 
+/* Where output is escaped, one part that is Markup makes all of it so. */
+static bool join_is_markup(const struct run *r, const struct targs *args, const struct tv *items,
+                           size_t n)
+{
+    bool markup = args->n && args->pos[0].type == TV_STRING && args->pos[0].markup;
+
+    for (size_t i = 0; i < n; i++) markup |= items[i].type == TV_STRING && items[i].markup;
+    return r->autoescape && markup;
+}
+
 FILTER(f_join)
 {
     struct tv *items, attribute, part;
@@ -220,14 +230,20 @@ FILTER(f_join)
         return false;
     const bool by = arg_get(args, 1, "attribute", &attribute) && attribute.type != TV_NONE;
     if (!tv_items(r, self, &items, &n)) return false;
+    const bool markup = join_is_markup(r, args, items, n);
     for (size_t i = 0; ok && i < n; i++) {
         part = items[i];
-        if (i) str_put_n(&text, between.p, between.n);
+        if (i && markup)
+            put_escaped(&text, between.p, between.n);
+        else if (i)
+            str_put_n(&text, between.p, between.n);
         ok = run_pay(r, 1) && (!by || attribute_path(r, &items[i], &attribute, NULL, &part)) &&
-             tv_put_str(r, &text, &part);
+             (markup ? put_safe(r, &text, &part) : tv_put_str(r, &text, &part));
     }
     if (!ok) str_fini(&text);
-    return ok && tv_string_take(r, &text, out);
+    if (!ok || !tv_string_take(r, &text, out)) return false;
+    out->markup = markup;
+    return true;
 }
 
 /* ---- sort, unique, min, max, sum, groupby ---- */

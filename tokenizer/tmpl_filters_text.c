@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FILTER(name)                                                                               \
@@ -415,10 +416,25 @@ static bool int_of_double(struct run *r, double d, const struct tv *otherwise, s
         *out = *otherwise;
         return true;
     }
-    if (d >= 9.2e18 || d <= -9.2e18)
-        return run_fail(r, "OverflowError", "cannot convert float to integer");
+    if (isinf(d)) return run_fail(r, "OverflowError", "cannot convert float infinity to integer");
+    if (d >= 9.2e18 || d <= -9.2e18) {
+        char digits[400];
+        const int n = snprintf(digits, sizeof digits, "%.0f", d);
+
+        return big_from_digits(r, digits, (size_t)n, out);
+    }
     *out = tv_int((int64_t)d);
     return true;
+}
+
+/* A text of decimal digits alone, too long for parse_int. */
+static bool is_long_int(const struct tstr *s)
+{
+    size_t i = s->n && *s->p == '-';
+
+    if (s->n < i + 19) return false;
+    while (i < s->n && s->p[i] >= '0' && s->p[i] <= '9') i++;
+    return i == s->n;
 }
 
 FILTER(f_int)
@@ -440,6 +456,8 @@ FILTER(f_int)
     else if (self->type == TV_STRING &&
              parse_int(self->u.s, base < 2 || base > 36 ? 10 : (int)base, &v))
         *out = tv_int(v);
+    else if (self->type == TV_STRING && base == 10 && is_long_int(self->u.s))
+        return big_from_digits(r, self->u.s->p, self->u.s->n, out);
     else if (self->type == TV_STRING && parse_double(self->u.s, &d) && !isinf(d))
         return int_of_double(r, d, &otherwise, out);
     return true;
@@ -454,7 +472,12 @@ FILTER(f_float)
     arg_get(args, 0, "default", &otherwise);
     if (!tv_need_defined(r, self)) return false;
     *out = otherwise;
-    if (tv_is_number(self))
+    if (self->type == TV_BIG) {
+        const double big = big_to_double(self);
+
+        if (isinf(big)) return run_fail(r, "OverflowError", "int too large to convert to float");
+        *out = tv_double(big);
+    } else if (tv_is_number(self))
         *out = tv_double(tv_as_double(self));
     else if (self->type == TV_STRING && parse_double(self->u.s, &d))
         *out = tv_double(d);
@@ -465,12 +488,16 @@ FILTER(f_abs)
 {
     (void)args;
     if (!tv_need_defined(r, self)) return false;
+    if (self->type == TV_BIG && self->u.s->p[0] != '-') {
+        *out = *self;
+        return true;
+    }
+    if (self->type == TV_BIG || (self->type == TV_INT && self->u.i == INT64_MIN))
+        return big_negate(r, self, out);
     if (!tv_is_number(self))
         return run_fail(r, "type", "bad operand type for abs(): '%s'", tv_type_name(self));
     if (self->type == TV_DOUBLE)
         *out = tv_double(fabs(self->u.d));
-    else if (tv_as_int(self) == INT64_MIN)
-        return run_fail(r, "OverflowError", "an integer result is beyond 64 bits");
     else
         *out = tv_int(tv_as_int(self) < 0 ? -tv_as_int(self) : tv_as_int(self));
     return true;
@@ -508,6 +535,10 @@ FILTER(f_round)
     if (!arg_int(r, args, 0, "precision", &precision) ||
         !arg_text(r, args, 1, "method", &method, &there) || !tv_need_defined(r, self))
         return false;
+    if (self->type == TV_BIG && precision >= 0 && method.n == 6) {
+        *out = *self;
+        return true;
+    }
     if (!tv_is_number(self))
         return run_fail(r, "type", "type %s doesn't define __round__ method", tv_type_name(self));
     if (precision > 300 || precision < -300)

@@ -102,6 +102,20 @@ static bool put_int(struct run *r, struct str *out, int64_t v, const struct spec
     return true;
 }
 
+/* An integer beyond 64 bits: decimal only. */
+static bool put_big(struct run *r, struct str *out, const struct tv *v, const struct spec *s)
+{
+    struct str digits = { 0 };
+    const bool negative = v->u.s->p[0] == '-';
+
+    if (s->type && !strchr("diun", s->type))
+        return run_fail(r, "limit", "format code '%c' of an integer beyond 64 bits", s->type);
+    const bool ok = tv_put_repr(r, &digits, v, 0);
+    if (ok) put_signed(out, negative, "", str_cstr(&digits) + negative, s);
+    str_fini(&digits);
+    return ok;
+}
+
 static bool put_float(struct run *r, struct str *out, double v, const struct spec *s)
 {
     struct str text = { 0 };
@@ -208,6 +222,8 @@ static bool put_percent_value(struct run *r, struct str *out, const struct tv *v
         return run_fail(r, "type", "%%c requires int or char");
     default: break;
     }
+    if (v->type == TV_BIG && strchr("diuxXo", s->type)) return put_big(r, out, v, s);
+    if (v->type == TV_BIG) return put_float(r, out, big_to_double(v), s);
     if (!tv_is_number(v))
         return run_fail(r, "type", "%%%c format: a real number is required, not %s", s->type,
                         tv_type_name(v));
@@ -412,6 +428,9 @@ static bool put_field(struct run *r, struct str *out, const struct tv *v, char c
             return put_int(r, out, tv_as_int(v), &s);
         return put_float(r, out, tv_as_double(v), &s);
     }
+    if (!conversion && v->type == TV_BIG)
+        return !s.type || strchr("bdoxXnc", s.type) ? put_big(r, out, v, &s)
+                                                    : put_float(r, out, big_to_double(v), &s);
     if (spec_n && !conversion && v->type != TV_STRING && v->type != TV_BOOL)
         return run_fail(r, "type", "unsupported format string passed to %s.__format__",
                         tv_type_name(v));
@@ -425,12 +444,17 @@ static bool put_field(struct run *r, struct str *out, const struct tv *v, char c
     return ok;
 }
 
-/* Between { and }: name, !conversion, :spec. */
-static bool one_field(struct run *r, struct braces *b, const char *p, size_t n, struct str *out)
+static bool expand(struct run *r, struct braces *b, const char *p, size_t n, unsigned depth,
+                   struct str *out);
+
+/* Between { and }: name, !conversion, :spec; the spec may have fields of its own. */
+static bool one_field(struct run *r, struct braces *b, const char *p, size_t n, unsigned depth,
+                      struct str *out)
 {
     const char *colon = memchr(p, ':', n);
     size_t name_n = colon ? (size_t)(colon - p) : n;
     const char *bang = memchr(p, '!', name_n);
+    struct str filled = { .limit = r->limits.memory_max };
     struct tv v;
     char conversion = 0;
     char name[256];
@@ -445,43 +469,62 @@ static bool one_field(struct run *r, struct braces *b, const char *p, size_t n, 
     memcpy(name, p, name_n);
     name[name_n] = 0;
     const char *spec = colon ? colon + 1 : p + n;
-    const size_t spec_n = (size_t)(p + n - spec);
-    if (memchr(spec, '{', spec_n))
-        return run_fail(r, "ValueError", "nested fields in a format are not supported");
     const char *kept = arena_strndup(&r->arena, name, name_n);
     if (!kept) return run_no_memory(r);
-    return field_value(r, b, kept, name_n, &v) && put_field(r, out, &v, conversion, spec, spec_n);
+    const bool ok = field_value(r, b, kept, name_n, &v) &&
+                    expand(r, b, spec, (size_t)(p + n - spec), depth + 1, &filled) &&
+                    put_field(r, out, &v, conversion, str_cstr(&filled), filled.len);
+    str_fini(&filled);
+    return ok;
+}
+
+/* The } that closes the field which begins at p; NULL if none does. */
+static const char *field_end(const char *p, size_t n)
+{
+    unsigned open = 1;
+
+    for (size_t i = 0; i < n; i++) {
+        open += p[i] == '{';
+        open -= p[i] == '}';
+        if (open == 0) return p + i;
+    }
+    return NULL;
+}
+
+static bool expand(struct run *r, struct braces *b, const char *p, size_t n, unsigned depth,
+                   struct str *out)
+{
+    for (size_t at = 0; at < n;) {
+        const char c = p[at];
+
+        if ((c == '{' || c == '}') && at + 1 < n && p[at + 1] == c) {
+            str_put_char(out, c);
+            at += 2;
+        } else if (c == '{') {
+            const char *end = field_end(p + at + 1, n - at - 1);
+
+            if (!end) return run_fail(r, "ValueError", "expected '}' before end of string");
+            if (depth > 1) return run_fail(r, "ValueError", "Max string recursion exceeded");
+            if (!run_pay(r, 1) ||
+                !one_field(r, b, p + at + 1, (size_t)(end - p) - at - 1, depth, out))
+                return false;
+            at = (size_t)(end - p) + 1;
+        } else if (c == '}') {
+            return run_fail(r, "ValueError", "Single '}' encountered in format string");
+        } else {
+            str_put_char(out, c);
+            at++;
+        }
+    }
+    return true;
 }
 
 bool format_braces(struct run *r, const struct tv *format, const struct targs *args, struct tv *out)
 {
-    const struct tstr *f = format->u.s;
     struct braces b = { args, 0 };
     struct str text = { .limit = r->limits.memory_max };
-    bool ok = true;
+    const bool ok = expand(r, &b, format->u.s->p, format->u.s->n, 0, &text);
 
-    for (size_t at = 0; ok && at < f->n;) {
-        const char c = f->p[at];
-
-        if ((c == '{' || c == '}') && at + 1 < f->n && f->p[at + 1] == c) {
-            str_put_char(&text, c);
-            at += 2;
-        } else if (c == '{') {
-            const char *end = memchr(f->p + at, '}', f->n - at);
-
-            if (!end)
-                ok = run_fail(r, "ValueError", "expected '}' before end of string");
-            else
-                ok = run_pay(r, 1) &&
-                     one_field(r, &b, f->p + at + 1, (size_t)(end - f->p) - at - 1, &text);
-            at = end ? (size_t)(end - f->p) + 1 : f->n;
-        } else if (c == '}') {
-            ok = run_fail(r, "ValueError", "Single '}' encountered in format string");
-        } else {
-            str_put_char(&text, c);
-            at++;
-        }
-    }
     if (!ok) str_fini(&text);
     if (!ok || !tv_string_take(r, &text, out)) return false;
     out->markup = format->markup;

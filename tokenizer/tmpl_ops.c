@@ -20,9 +20,11 @@ static bool unsupported(struct run *r, enum op op, const struct tv *a, const str
 
 /* ---- numbers ---- */
 
-static bool overflow(struct run *r)
+static bool longer(struct run *r, enum op op, int64_t a, int64_t b, struct tv *out)
 {
-    return run_fail(r, "OverflowError", "an integer result is beyond 64 bits");
+    const struct tv x = tv_int(a), y = tv_int(b);
+
+    return big_op(r, op, &x, &y, out);
 }
 
 static bool power_int(struct run *r, int64_t base, int64_t exponent, struct tv *out)
@@ -40,7 +42,7 @@ static bool power_int(struct run *r, int64_t base, int64_t exponent, struct tv *
         return true;
     }
     for (int64_t i = 0; i < exponent; i++)
-        if (!checked_mul_i64(v, base, &v)) return overflow(r);
+        if (!checked_mul_i64(v, base, &v)) return longer(r, OP_POW, base, exponent, out);
     *out = tv_int(v);
     return true;
 }
@@ -51,13 +53,13 @@ static bool ints(struct run *r, enum op op, int64_t a, int64_t b, struct tv *out
 
     switch (op) {
     case OP_ADD:
-        if (!checked_add_i64(a, b, &v)) return overflow(r);
+        if (!checked_add_i64(a, b, &v)) return longer(r, op, a, b, out);
         break;
     case OP_SUB:
-        if (b == INT64_MIN || !checked_add_i64(a, -b, &v)) return overflow(r);
+        if (b == INT64_MIN || !checked_add_i64(a, -b, &v)) return longer(r, op, a, b, out);
         break;
     case OP_MUL:
-        if (!checked_mul_i64(a, b, &v)) return overflow(r);
+        if (!checked_mul_i64(a, b, &v)) return longer(r, op, a, b, out);
         break;
     case OP_POW: return power_int(r, a, b, out);
     case OP_DIV:
@@ -67,7 +69,7 @@ static bool ints(struct run *r, enum op op, int64_t a, int64_t b, struct tv *out
     default:
         if (b == 0) return run_fail(r, "ZeroDivisionError", "integer division or modulo by zero");
         if (b == -1) {
-            if (a == INT64_MIN) return overflow(r);
+            if (a == INT64_MIN) return longer(r, op, a, b, out);
             v = op == OP_MOD ? 0 : -a;
             break;
         }
@@ -100,6 +102,17 @@ static bool doubles(struct run *r, enum op op, double a, double b, struct tv *ou
     }
     *out = tv_double(v);
     return true;
+}
+
+/* Numbers of which at least one is an integer beyond 64 bits. */
+static bool big_numbers(struct run *r, enum op op, const struct tv *a, const struct tv *b,
+                        struct tv *out)
+{
+    if (tv_is_whole(a) && tv_is_whole(b)) return big_op(r, op, a, b, out);
+    const double x = big_to_double(a), y = big_to_double(b);
+    if ((a->type == TV_BIG && isinf(x)) || (b->type == TV_BIG && isinf(y)))
+        return run_fail(r, "OverflowError", "int too large to convert to float");
+    return doubles(r, op, x, y, out);
 }
 
 /* ---- sequences ---- */
@@ -170,6 +183,8 @@ bool binary_op(struct run *r, enum op op, const struct tv *a, const struct tv *b
     if (tv_is_integral(a) && tv_is_integral(b)) return ints(r, op, tv_as_int(a), tv_as_int(b), out);
     if (tv_is_number(a) && tv_is_number(b))
         return doubles(r, op, tv_as_double(a), tv_as_double(b), out);
+    if ((tv_is_number(a) || a->type == TV_BIG) && (tv_is_number(b) || b->type == TV_BIG))
+        return big_numbers(r, op, a, b, out);
     if (op == OP_ADD && a->type == TV_STRING && b->type == TV_STRING) return add_text(r, a, b, out);
     if (op == OP_ADD && a->type == b->type && (a->type == TV_LIST || a->type == TV_TUPLE))
         return add_lists(r, a, b, out);
@@ -178,6 +193,9 @@ bool binary_op(struct run *r, enum op op, const struct tv *a, const struct tv *b
                         tv_type_name(b), tv_type_name(a));
     if (op == OP_MUL && is_sequence(a) && tv_is_integral(b)) return repeat(r, a, tv_as_int(b), out);
     if (op == OP_MUL && is_sequence(b) && tv_is_integral(a)) return repeat(r, b, tv_as_int(a), out);
+    if (op == OP_MUL &&
+        ((is_sequence(a) && b->type == TV_BIG) || (a->type == TV_BIG && is_sequence(b))))
+        return run_fail(r, "OverflowError", "cannot fit 'int' into an index-sized integer");
     return unsupported(r, op, a, b);
 }
 
@@ -204,7 +222,7 @@ static bool contains(struct run *r, const struct tv *item, const struct tv *in, 
         *out = tv_dict_get(in->u.dict, item, &ignored);
         return run_pay(r, in->u.dict->n / 16);
     }
-    if (in->type == TV_NONE || tv_is_number(in))
+    if (in->type == TV_NONE || tv_is_number(in) || in->type == TV_BIG)
         return run_fail(r, "type", "argument of type '%s' is not iterable", tv_type_name(in));
     if (!tv_items(r, in, &items, &n) || !run_pay(r, n)) return false;
     *out = false;

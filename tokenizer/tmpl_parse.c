@@ -467,6 +467,15 @@ static struct node *parse_print(struct parser *p)
 }
 
 /* include, import, from, extends: there is no loader, so they fail when they run. */
+static struct node *parse_autoescape(struct parser *p)
+{
+    static const char *const end[] = { "endautoescape", NULL };
+    struct node *n = parse_new(p, N_AUTOESCAPE);
+
+    if (!n || !(n->a = parse_expression(p, true))) return NULL;
+    return parse_body(p, end, true, &n->list) ? parse_done(p, n) : NULL;
+}
+
 static struct node *parse_no_loader(struct parser *p)
 {
     struct node *n = parse_new(p, N_NO_LOADER);
@@ -489,6 +498,7 @@ static const struct {
     { "with", parse_with },
     { "generation", parse_generation },
     { "block", parse_block },
+    { "autoescape", parse_autoescape },
     { "break", parse_break },
     { "continue", parse_continue },
     { "print", parse_print },

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Python's default. */
+enum { PRINTED_DIGITS_MAX = 4300 };
 #include <utf8proc.h>
 
 enum { PRINT_DEPTH_MAX = 300 };
@@ -185,7 +188,13 @@ bool tv_put_repr(struct run *r, struct str *out, const struct tv *v, unsigned de
     case TV_NONE: str_put(out, "None"); return true;
     case TV_BOOL: str_put(out, v->u.b ? "True" : "False"); return true;
     case TV_INT: str_printf(out, "%lld", (long long)v->u.i); return true;
-    case TV_BIG: str_put_n(out, v->u.s->p, v->u.s->n); return true;
+    case TV_BIG:
+        if (v->u.s->n - (v->u.s->p[0] == '-') > PRINTED_DIGITS_MAX)
+            return run_fail(r, "ValueError",
+                            "Exceeds the limit (%d digits) for integer string conversion",
+                            PRINTED_DIGITS_MAX);
+        str_put_n(out, v->u.s->p, v->u.s->n);
+        return true;
     case TV_DOUBLE: put_double(out, v->u.d); return true;
     case TV_STRING:
         if (!run_pay(r, v->u.s->n / 16)) return false;

@@ -83,7 +83,9 @@ bool capture(struct run *r, const struct node_list *body, struct tv *out)
     const bool ok = exec_body(r, body);
     r->out = before;
     if (!ok) str_fini(&text);
-    return ok && tv_string_take(r, &text, out);
+    if (!ok || !tv_string_take(r, &text, out)) return false;
+    out->markup = r->autoescape;
+    return true;
 }
 
 /* A body in a scope of its own. */
@@ -284,14 +286,18 @@ bool call_macro(struct run *r, const struct tmacro *m, const struct targs *args,
 {
     struct scope *before = r->scope;
     bool *used = ARENA_ARRAY(&r->arena, args->n_kw + 1, bool);
+    const bool was = r->autoescape;
     bool ok;
 
     if (!used) return run_no_memory(r);
     if (++r->calls > r->limits.depth_max)
         return run_fail(r, "RecursionError", "loops and macros are nested too deeply");
     if (!(r->scope = scope_new(r, m->scope))) return false;
+    r->autoescape = m->autoescape;
     ok = bind_named(r, m->node, args, used) && bind_rest(r, m, args, used) &&
          capture(r, &m->node->list, out);
+    r->autoescape = was; /* the result is Markup as the caller's place has it */
+    if (ok) out->markup = was;
     r->scope = before;
     r->calls--;
     return ok;
@@ -304,6 +310,7 @@ static bool macro_value(struct run *r, const struct node *n, struct tv *out)
     if (!m) return run_no_memory(r);
     m->node = n;
     m->scope = r->scope;
+    m->autoescape = r->autoescape;
     m->name = arena_strndup(&r->arena, n->text.p, n->text.n);
     if (!m->name) return run_no_memory(r);
     *out = (struct tv){ .type = TV_MACRO, .u.macro = m };
@@ -330,13 +337,25 @@ static bool exec_call_block(struct run *r, const struct node *n)
 
 /* ---- the others ---- */
 
+/* What is not Markup is escaped. */
+bool put_safe(struct run *r, struct str *out, const struct tv *v)
+{
+    struct str text = { .limit = r->limits.memory_max };
+
+    if (v->type == TV_STRING && v->markup) return tv_put_str(r, out, v);
+    const bool ok = tv_put_str(r, &text, v);
+    if (ok) put_escaped(out, str_cstr(&text), text.len);
+    str_fini(&text);
+    return ok;
+}
+
 static bool exec_output(struct run *r, const struct node *n)
 {
     struct tv v;
 
     r->line = n->line;
     if (!eval(r, n->a, &v)) return false;
-    if (!tv_put_str(r, r->out, &v)) return false;
+    if (!(r->autoescape ? put_safe(r, r->out, &v) : tv_put_str(r, r->out, &v))) return false;
     return !r->out->failed || run_fail(r, "limit", "the output is too long");
 }
 
@@ -382,6 +401,23 @@ static bool exec_filter_block(struct run *r, const struct node *n)
            tv_put_str(r, r->out, &v);
 }
 
+static bool exec_autoescape(struct run *r, const struct node *n)
+{
+    struct scope *before = r->scope;
+    const bool was = r->autoescape;
+    struct tv on;
+
+    if (!eval(r, n->a, &on) || !(r->scope = scope_new(r, before))) {
+        r->scope = before;
+        return false;
+    }
+    r->autoescape = tv_truth(&on);
+    const bool ok = exec_body(r, &n->list);
+    r->autoescape = was;
+    r->scope = before;
+    return ok;
+}
+
 static bool exec_with(struct run *r, const struct node *n)
 {
     struct scope *before = r->scope, *inner = scope_new(r, before);
@@ -421,6 +457,7 @@ static bool exec(struct run *r, const struct node *n)
     case N_CALL_BLOCK: return exec_call_block(r, n);
     case N_FILTER_BLOCK: return exec_filter_block(r, n);
     case N_WITH: return exec_with(r, n);
+    case N_AUTOESCAPE: return exec_autoescape(r, n);
     case N_BODY: return exec_body(r, &n->list);
     case N_BREAK: r->flow = FLOW_BREAK; return true;
     case N_CONTINUE: r->flow = FLOW_CONTINUE; return true;

@@ -283,6 +283,8 @@ bool tv_equal(const struct tv *a, const struct tv *b, unsigned depth)
         if (tv_is_integral(a) && tv_is_integral(b)) return tv_as_int(a) == tv_as_int(b);
         return tv_as_double(a) == tv_as_double(b);
     }
+    if ((a->type == TV_BIG && b->type == TV_DOUBLE) || (a->type == TV_DOUBLE && b->type == TV_BIG))
+        return big_to_double(a) == big_to_double(b);
     if (a->type != b->type) return false;
     switch ((enum tv_type)a->type) {
     case TV_UNDEFINED:
@@ -330,6 +332,17 @@ bool tv_order(struct run *r, const struct tv *a, const struct tv *b, const char 
         const double x = tv_as_double(a), y = tv_as_double(b);
         *out = isnan(x) || isnan(y) ? 2 : (x > y) - (x < y);
         return true;
+    }
+    if (a->type == TV_BIG || b->type == TV_BIG) {
+        if (tv_is_whole(a) && tv_is_whole(b)) {
+            *out = big_compare(a, b);
+            return true;
+        }
+        if (a->type == TV_DOUBLE || b->type == TV_DOUBLE) {
+            const double x = big_to_double(a), y = big_to_double(b);
+            *out = isnan(x) || isnan(y) ? 2 : (x > y) - (x < y);
+            return true;
+        }
     }
     if (a->type == TV_STRING && b->type == TV_STRING) {
         *out = order_text(a->u.s, b->u.s);
@@ -499,8 +512,8 @@ bool tv_items(struct run *r, const struct tv *v, struct tv **items, size_t *n)
     case TV_RANGE: return numbers(r, v->u.range, items, n);
     case TV_LOOP: loop_rest(v->u.loop, items, n); return true;
     case TV_ITER:
-        *items = v->u.iter->items.items + v->u.iter->pos;
         *n = v->u.iter->items.n - v->u.iter->pos;
+        *items = *n ? v->u.iter->items.items + v->u.iter->pos : NULL;
         if (!v->u.iter->view) v->u.iter->pos = v->u.iter->items.n;
         return true;
     default: return run_fail(r, "type", "'%s' object is not iterable", tv_type_name(v));

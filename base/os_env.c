@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const char *const os_env_names[] = {
-    "HOME", /* where the user's model store is */
+    "HOME",     /* where the user's model store is */
+    "NO_COLOR", /* set and not empty: no colours on a terminal */
 };
 
 const char *os_env(const char *name)

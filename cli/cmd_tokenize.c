@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cupola tokenize, cupola detokenize: text to ids and back, one text or one JSON object a line. */
 #include "cli/cli.h"
+#include "cli/tokenize_show.h"
 #include "tokenizer/tokenizer.h"
 #include <math.h>
 #include <stdio.h>
@@ -220,19 +221,98 @@ static status detokenize_text(const struct tokenizer *tok, struct err *err)
 
 /* ---- commands ---- */
 
-/* What tells the two commands apart. */
-struct text_command {
-    const char *usage, *summary, *examples, *jsonl_help;
-    line_fn *line;
-    status (*whole)(const struct tokenizer *tok, struct err *err);
+/* Other ways than ids in a line. */
+struct ways {
+    bool jsonl, show;
+    const char *other; /* model to compare with */
 };
 
-static int run_text_command(const struct text_command *c, int argc, char **argv)
+static status diff_text(const struct tokenizer *tok, const char *model, const char *other,
+                        const struct str *text, bool *equal, struct err *err)
+{
+    struct tokenizer *second = NULL;
+
+    TRY(open_tokenizer(other, &second, err));
+    const struct tokenize_side sides[2] = { { model, tok }, { other, second } };
+    const status st = tokenize_diff(sides, text, equal, err);
+    tokenizer_close(second);
+    return st;
+}
+
+/* --show and --diff, one after the other where both are asked for. */
+static status look_at_text(const struct tokenizer *tok, const char *model, const struct ways *w,
+                           bool *equal, struct err *err)
+{
+    struct str text = { 0 };
+    status st = cli_read_stdin(&text, err);
+
+    if (st == ST_OK && w->show) st = tokenize_show(tok, &text, err);
+    if (st == ST_OK && w->other) st = diff_text(tok, model, w->other, &text, equal, err);
+    str_fini(&text);
+    return st;
+}
+
+int cmd_tokenize(int argc, char **argv)
+{
+    struct ways w = { 0 };
+    const struct cli_option options[] = {
+        { "--jsonl", CLI_FLAG, &w.jsonl, NULL,
+          "each line {\"text\",\"add_special\",\"parse_special\"} gives {\"ids\",\"pieces\"}" },
+        { "--show", CLI_FLAG, &w.show, NULL,
+          "pieces with their ids: coloured on a terminal, else a line each" },
+        { "--diff", CLI_STRING, &w.other, "OTHER_MODEL",
+          "where the two cut the text differently; exit code 1 if ids differ" },
+    };
+    const struct cli_syntax syntax = {
+        "tokenize MODEL",
+        "Reads text from standard input and prints its token ids.",
+        "  echo -n 'Hello' | cupola tokenize pocket\n"
+        "  echo -n 'Hello' | cupola tokenize pocket --show\n"
+        "  cupola tokenize pocket --diff OTHER_MODEL < README.md\n"
+        "  echo '{\"text\":\"Hello\",\"add_special\":false}' | cupola tokenize pocket --jsonl\n",
+        options,
+        COUNT(options),
+        1,
+        1
+    };
+    struct cli_args args;
+    struct tokenizer *tok = NULL;
+    struct err err = { 0 };
+    bool equal = true;
+    const int rc = cli_parse(&syntax, argc, argv, &args);
+
+    if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
+    if (w.jsonl && (w.show || w.other))
+        return cli_usage("--jsonl does not go with --show or --diff");
+    status st = open_tokenizer(args.positional[0], &tok, &err);
+    if (st == ST_OK && w.jsonl)
+        st = each_line(tok, tokenize_line, &err);
+    else if (st == ST_OK && (w.show || w.other))
+        st = look_at_text(tok, args.positional[0], &w, &equal, &err);
+    else if (st == ST_OK)
+        st = tokenize_text(tok, &err);
+    tokenizer_close(tok);
+    if (st != ST_OK) return cli_fail(&err);
+    return equal ? CLI_DONE : CLI_FAILED;
+}
+
+int cmd_detokenize(int argc, char **argv)
 {
     bool jsonl = false;
-    const struct cli_option options[] = { { "--jsonl", CLI_FLAG, &jsonl, NULL, c->jsonl_help } };
-    const struct cli_syntax syntax = { c->usage, c->summary, c->examples, options, COUNT(options),
-                                       1,        1 };
+    const struct cli_option options[] = {
+        { "--jsonl", CLI_FLAG, &jsonl, NULL,
+          "each line {\"ids\",\"skip_special\"} gives {\"text\",\"chunks\"}" },
+    };
+    const struct cli_syntax syntax = {
+        "detokenize MODEL",
+        "Reads token ids from standard input and prints their text.",
+        "  echo '1 2 3' | cupola detokenize pocket\n"
+        "  echo '{\"ids\":[1,2,3]}' | cupola detokenize pocket --jsonl\n",
+        options,
+        COUNT(options),
+        1,
+        1
+    };
     struct cli_args args;
     struct tokenizer *tok = NULL;
     struct err err = { 0 };
@@ -240,37 +320,8 @@ static int run_text_command(const struct text_command *c, int argc, char **argv)
 
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
     status st = open_tokenizer(args.positional[0], &tok, &err);
-    if (st == ST_OK) st = jsonl ? each_line(tok, c->line, &err) : c->whole(tok, &err);
+    if (st == ST_OK)
+        st = jsonl ? each_line(tok, detokenize_line, &err) : detokenize_text(tok, &err);
     tokenizer_close(tok);
     return st == ST_OK ? CLI_DONE : cli_fail(&err);
-}
-
-int cmd_tokenize(int argc, char **argv)
-{
-    static const struct text_command command = {
-        "tokenize MODEL",
-        "Reads text from standard input and prints its token ids.",
-        "  echo -n 'Hello' | cupola tokenize pocket\n"
-        "  echo '{\"text\":\"Hello\",\"add_special\":false}' | cupola tokenize pocket --jsonl\n",
-        "each line {\"text\",\"add_special\",\"parse_special\"} gives {\"ids\",\"pieces\"}",
-        tokenize_line,
-        tokenize_text,
-    };
-
-    return run_text_command(&command, argc, argv);
-}
-
-int cmd_detokenize(int argc, char **argv)
-{
-    static const struct text_command command = {
-        "detokenize MODEL",
-        "Reads token ids from standard input and prints their text.",
-        "  echo '1 2 3' | cupola detokenize pocket\n"
-        "  echo '{\"ids\":[1,2,3]}' | cupola detokenize pocket --jsonl\n",
-        "each line {\"ids\",\"skip_special\"} gives {\"text\",\"chunks\"}",
-        detokenize_line,
-        detokenize_text,
-    };
-
-    return run_text_command(&command, argc, argv);
 }

@@ -17,7 +17,7 @@ enum {
     KIND_SPECIAL = 4,
 };
 
-/* The text of id is bytes[ends[id - 1], ends[id]). */
+/* The text of id is bytes[ends[id], ends[id + 1]). */
 struct texts {
     uint32_t *ends;
     uint8_t *kinds;
@@ -202,6 +202,16 @@ static status get_texts(struct decode_table *t, const struct texts **out, struct
     }
     *out = x;
     return st;
+}
+
+status decode_table_put(struct decode_table *table, int32_t id, struct str *out, struct err *err)
+{
+    const struct texts *x;
+
+    TRY(get_texts(table, &x, err));
+    if (id < 0 || (size_t)id >= table->tok->size) return ST_OK;
+    str_put_n(out, x->bytes + x->ends[id], x->ends[id + 1] - x->ends[id]);
+    return out->failed ? FAIL(err, ST_NOMEM, "decode: no memory") : ST_OK;
 }
 
 /* ---- joining ---- */

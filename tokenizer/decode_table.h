@@ -16,3 +16,5 @@ bool decode_table_wants(const struct decode_table *table, size_t n);
 /* As tokenizer_decode. Thread-safe. */
 status decode_table_run(struct decode_table *table, const int32_t *ids, size_t n, bool skip_special,
                         struct str *out, struct err *err);
+/* Appends the text of an id as it stands behind others. Thread-safe. */
+status decode_table_put(struct decode_table *table, int32_t id, struct str *out, struct err *err);

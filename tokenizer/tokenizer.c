@@ -268,6 +268,13 @@ status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t 
     return st;
 }
 
+status tokenizer_piece_bytes(const struct tokenizer *tok, int32_t id, struct str *out,
+                             struct err *err)
+{
+    if (tok->decode_table) return decode_table_put(tok->decode_table, id, out, err);
+    return tokenizer_decode(tok, &id, 1, false, out, err);
+}
+
 /* ---- vocabulary ---- */
 
 size_t tokenizer_vocab_size(const struct tokenizer *tok) { return tok->size; }

@@ -81,6 +81,10 @@ int32_t tokenizer_token_to_id(const struct tokenizer *tok, const char *piece, si
 /* NULL for an id without a piece; else NUL-terminated, lives as long as tok; *n (may be NULL) its
  * bytes. */
 const char *tokenizer_id_to_piece(const struct tokenizer *tok, int32_t id, size_t *n);
+/* Appends the bytes that the id adds in the middle of a decoded text (not always UTF-8: a character
+ * may be spread over ids); nothing for an id without a piece. */
+status tokenizer_piece_bytes(const struct tokenizer *tok, int32_t id, struct str *out,
+                             struct err *err);
 bool tokenizer_is_special(const struct tokenizer *tok, int32_t id);
 /* -1 where the folder names none. */
 int32_t tokenizer_bos_id(const struct tokenizer *tok);

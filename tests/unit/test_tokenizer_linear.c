@@ -170,9 +170,10 @@ static void matches_are_leftmost_and_longest(void **unused)
 {
     (void)unused;
     for (int round = 0; round < 2000; round++) {
-        char store[8][16], text[400];
+        char store[8][16], *text = mem_alloc(60000);
         const char *patterns[8];
-        size_t lens[8], n_patterns = 1 + draw(8), n = draw(400), from = 0;
+        /* now and then over several blocks of the scan */
+        size_t lens[8], n_patterns = 1 + draw(8), n = draw(round % 100 ? 400 : 60000), from = 0;
         const uint32_t letters = 1 + draw(3);
         struct arena a = { 0 };
         struct matcher *m;
@@ -200,6 +201,7 @@ static void matches_are_leftmost_and_longest(void **unused)
         }
         match_scan_fini(&scan);
         arena_fini(&a);
+        mem_free(text);
     }
 }
 

@@ -124,6 +124,31 @@ static void take_genai_ids(struct tokenizer *tok, const struct jvalue *genai)
     }
 }
 
+/* The post-processor of a tokenizer.json decides what stands round a text; the switches beside it
+ * are only told of where they say otherwise. */
+static void compare_switches(const struct tokenizer *tok)
+{
+    static const struct {
+        const char *key;
+        size_t which;
+    } switches[] = { { "add_bos_token", TOK_BOS }, { "add_eos_token", TOK_EOS } };
+
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        const struct jvalue *v = jvalue_get(tok->config, switches[i].key);
+        const bool bos = switches[i].which == TOK_BOS;
+        const int32_t *ids = bos ? tok->post.before : tok->post.after;
+        const size_t n = bos ? tok->post.n_before : tok->post.n_after;
+        const int32_t id = tok->specials[switches[i].which].id;
+        bool there = false;
+
+        for (size_t k = 0; k < n; k++) there |= ids[k] == id;
+        if (v && v->type == JVALUE_BOOL && id >= 0 && v->u.boolean != there)
+            LOG(LOG_WARN,
+                "event=tokenizer_disagreement file=tokenizer_config.json field=%s value=%s used=%s",
+                switches[i].key, v->u.boolean ? "true" : "false", there ? "true" : "false");
+    }
+}
+
 /* Ids of named tokens, and names of tokens that only have an id. */
 void tok_settle_specials(struct tokenizer *tok)
 {
@@ -143,6 +168,7 @@ void tok_settle_specials(struct tokenizer *tok)
                 "event=tokenizer_disagreement file=genai_config.json field=%s id=%d used=%d",
                 special_names[i], said, s->id);
     }
+    compare_switches(tok);
 }
 
 /* ---- added_tokens_decoder ---- */
@@ -304,13 +330,29 @@ status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err)
 
 /* ---- chat templates ---- */
 
-static status put_template(struct tokenizer *tok, const char *name, const char *source, size_t n,
-                           struct err *err)
+/* The first source of a template holds; another text under the same name is told of. */
+static bool has_template(const struct tokenizer *tok, const char *name, const char *source,
+                         size_t n, const char *file)
 {
     for (size_t i = 0; i < tok->n_templates; i++) {
-        const char *there = tok->templates[i].name;
-        if ((!there && !name) || (there && name && str_equal(there, name))) return ST_OK;
+        const struct tok_template *there = &tok->templates[i];
+
+        if ((there->name != NULL) != (name != NULL)) continue;
+        if (name && !str_equal(there->name, name)) continue;
+        if (there->n != n || memcmp(there->source, source, n) != 0)
+            LOG(LOG_WARN,
+                "event=tokenizer_disagreement file=%s field=chat_template name=%.60s bytes=%zu "
+                "used=%s used_bytes=%zu",
+                file, name ? name : "default", n, there->file, there->n);
+        return true;
     }
+    return false;
+}
+
+static status put_template(struct tokenizer *tok, const char *name, const char *source, size_t n,
+                           const char *file, struct err *err)
+{
+    if (has_template(tok, name, source, n, file)) return ST_OK;
     if (tok->n_templates >= 64) return FAIL(err, ST_LIMIT, "chat templates: more than 64");
     void *items = arena_grow(&tok->arena, tok->templates, &tok->templates_cap, tok->n_templates + 1,
                              sizeof *tok->templates);
@@ -319,7 +361,7 @@ static status put_template(struct tokenizer *tok, const char *name, const char *
     if (!items || !copy || (name && !name_copy))
         return FAIL(err, ST_NOMEM, "chat templates: no memory");
     tok->templates = items;
-    tok->templates[tok->n_templates++] = (struct tok_template){ name_copy, copy, n };
+    tok->templates[tok->n_templates++] = (struct tok_template){ name_copy, copy, n, file };
     return ST_OK;
 }
 
@@ -331,7 +373,8 @@ static status template_file(struct tokenizer *tok, const char *dir, const char *
 
     TRY(tok_read_file(dir, file, &text, &n, err));
     if (!text) return ST_OK;
-    const status st = put_template(tok, name, text, n, err);
+    const status st = put_template(tok, name, text, n,
+                                   name ? "additional_chat_templates" : "chat_template.jinja", err);
     mem_free(text);
     return st;
 }
@@ -358,19 +401,20 @@ static status template_folder(struct tokenizer *tok, const char *dir, struct err
 }
 
 /* chat_template: a text, or a list of {name, template}. */
-static status template_value(struct tokenizer *tok, const struct jvalue *v, struct err *err)
+static status template_value(struct tokenizer *tok, const struct jvalue *v, const char *file,
+                             struct err *err)
 {
     if (v && v->type == JVALUE_STRING)
-        return put_template(tok, NULL, v->u.string.text, v->u.string.n, err);
+        return put_template(tok, NULL, v->u.string.text, v->u.string.n, file, err);
     for (size_t i = 0; v && v->type == JVALUE_LIST && i < v->u.list.n; i++) {
         const struct jvalue *name = jvalue_get(v->u.list.items[i], "name");
         const struct jvalue *source = jvalue_get(v->u.list.items[i], "template");
 
         if (!name || name->type != JVALUE_STRING || !source || source->type != JVALUE_STRING)
-            return FAIL(err, ST_FORMAT,
-                        "tokenizer_config.json: chat_template[%zu]: expected name and template", i);
+            return FAIL(err, ST_FORMAT, "%s: chat_template[%zu]: expected name and template", file,
+                        i);
         const char *key = jvalue_is_text(name, "default") ? NULL : name->u.string.text;
-        TRY(put_template(tok, key, source->u.string.text, source->u.string.n, err));
+        TRY(put_template(tok, key, source->u.string.text, source->u.string.n, file, err));
     }
     return ST_OK;
 }
@@ -382,8 +426,9 @@ static status load_templates(struct tokenizer *tok, const char *dir, struct err 
     TRY(template_file(tok, dir, "chat_template.jinja", NULL, err));
     TRY(template_folder(tok, dir, err));
     TRY(read_tree(tok, dir, "chat_template.json", &json, err));
-    TRY(template_value(tok, jvalue_get(json, "chat_template"), err));
-    return template_value(tok, jvalue_get(tok->config, "chat_template"), err);
+    TRY(template_value(tok, jvalue_get(json, "chat_template"), "chat_template.json", err));
+    return template_value(tok, jvalue_get(tok->config, "chat_template"), "tokenizer_config.json",
+                          err);
 }
 
 const char *tokenizer_chat_template(const struct tokenizer *tok, const char *name)

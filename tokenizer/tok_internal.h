@@ -355,6 +355,7 @@ struct tok_template {
     const char *name; /* NULL: the unnamed one */
     const char *source;
     size_t n;
+    const char *file; /* where it comes from */
 };
 
 struct tokenizer {

@@ -61,13 +61,14 @@ enum cpu_rule {
     CPU_DTYPE = 1, /* output 0 has the element type of input 0 */
     CPU_SIZE = 2,  /* … and as many elements */
     CPU_SAME = CPU_DTYPE | CPU_SIZE,
-    CPU_ALIKE = 4, /* all inputs have the element type of input 0 */
-    CPU_BOOL = 8,  /* output 0 is bool */
+    CPU_ALIKE = 4,    /* all inputs have the element type of input 0 */
+    CPU_BOOL = 8,     /* output 0 is bool */
+    CPU_ANY_OUT = 16, /* output 0 may be absent: nobody uses it */
 };
 
 struct cpu_op {
     cpu_op_fn *run; /* NULL: not here */
-    unsigned n_in;  /* the first n_in inputs are there; output 0 always is */
+    unsigned n_in;  /* the first n_in inputs are there; output 0 is, too */
     unsigned rules; /* of enum cpu_rule */
     cpu_prepare_fn *prepare;
     cpu_scratch_fn *scratch;

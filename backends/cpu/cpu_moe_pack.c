@@ -247,8 +247,8 @@ static status shape_layer(const struct cpu_backend *be, const struct source *s,
 {
     const enum dtype dt = s->w->type.dtype;
     /* onnxruntime's CPU has no float kernel for experts of 8 bits in blocks, whatever the level. */
-    const bool a8 = (s->call->attr.moe.accuracy_level == 4 || s->bits == 8) && s->block > 0 &&
-                    !be->strict;
+    const bool a8 =
+        (s->call->attr.moe.accuracy_level == 4 || s->bits == 8) && s->block > 0 && !be->strict;
 
     l->n = s->n;
     l->k = s->k;

@@ -31,6 +31,13 @@ cpu_scratch_fn cpu_linear_scratch;
 cpu_op_fn cpu_moe;
 cpu_prepare_fn cpu_moe_prepare;
 cpu_scratch_fn cpu_moe_scratch;
+/* cpu_elements.c, cpu_topk.c */
+cpu_op_fn cpu_gatherelements, cpu_scatterelements, cpu_tensorscatter, cpu_topk;
+cpu_scratch_fn cpu_topk_scratch;
+/* cpu_linattn.c, cpu_causal_conv.c, cpu_gated.c */
+cpu_op_fn cpu_linattn, cpu_linattngate, cpu_causalconv, cpu_gatedrmsnorm, cpu_gatedadd, cpu_lpnorm;
+cpu_scratch_fn cpu_linattn_scratch, cpu_lines_scratch, cpu_causalconv_scratch,
+    cpu_gatedrmsnorm_scratch;
 /* cpu_norm.c */
 cpu_op_fn cpu_rmsnorm, cpu_layernorm, cpu_skiprmsnorm, cpu_skiplayernorm, cpu_headnorm;
 cpu_scratch_fn cpu_norm_scratch;
@@ -42,7 +49,7 @@ cpu_op_fn cpu_multihead, cpu_packed_attention;
 cpu_prepare_fn cpu_packed_attention_prepare;
 cpu_scratch_fn cpu_multihead_scratch, cpu_packed_attention_scratch;
 /* cpu_rotary.c */
-cpu_op_fn cpu_rotary, cpu_rotary23;
+cpu_op_fn cpu_rotary, cpu_rotary23, cpu_mrotary;
 cpu_scratch_fn cpu_rotary_scratch;
 /* cpu_gqa.c */
 cpu_op_fn cpu_gqa;

@@ -27,10 +27,9 @@ static status rotary_tables(const struct op_call *call, int cos, int sin, int nd
 }
 
 /* Dimension of a head of input 0: [B, N, S, H], or [B, S, N*H] with num_heads. */
-static status rotary_head_dim(const struct op_call *call, int64_t width, int64_t *head_dim,
-                              struct err *err)
+static status rotary_head_dim(const struct op_call *call, const struct attrs_rotary *a,
+                              int64_t width, int64_t *head_dim, struct err *err)
 {
-    const struct attrs_rotary *a = &call->attr.rotary;
     const struct tensor_type *x = &call->in[0].type;
 
     *head_dim = DIM_UNKNOWN;
@@ -55,16 +54,16 @@ static status rotary_head_dim(const struct op_call *call, int64_t width, int64_t
     return ST_OK;
 }
 
-static status rotary_check(struct op_call *call, int64_t width, struct err *err)
+static status rotary_check(struct op_call *call, const struct attrs_rotary *a, int64_t width,
+                           struct err *err)
 {
-    const struct attrs_rotary *a = &call->attr.rotary;
     int64_t head_dim;
 
     TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
     TRY(infer_rank(call, 0, 3, 4, err));
     if (a->is_packed_batching != 0)
         return infer_fail(call, err, ST_UNSUPPORTED, "is_packed_batching");
-    TRY(rotary_head_dim(call, width, &head_dim, err));
+    TRY(rotary_head_dim(call, a, width, &head_dim, err));
     const int64_t want = a->rotary_embedding_dim > 0 ? a->rotary_embedding_dim : head_dim;
     if (want >= 0 && width >= 0 && want != width)
         return infer_fail(call, err, ST_SHAPE,
@@ -122,7 +121,7 @@ status infer_rotary(struct op_call *call, struct err *err)
     TRY(infer_same_dtype(call, 0, 2, err));
     TRY(infer_rank(call, 1, 1, 2, err));
     TRY(positions_shape(call, 1, err));
-    TRY(rotary_check(call, width, err));
+    TRY(rotary_check(call, &call->attr.rotary, width, err));
     if (pos->ndim == 1) {
         TRY(infer_dim_is(call, 1, 0, 1, err));
         if (x->ndim > 0 && x->dim[sequence_axis(x)] > 0) first = x->dim[sequence_axis(x)] - 1;
@@ -141,7 +140,7 @@ status infer_rotary23(struct op_call *call, struct err *err)
 
     TRY(rotary_tables(call, 1, 2, ids ? 2 : 3, &width, err));
     TRY(infer_same_dtype(call, 0, 1, err));
-    TRY(rotary_check(call, width, err));
+    TRY(rotary_check(call, &call->attr.rotary, width, err));
     if (ids) {
         TRY(infer_rank(call, 3, 2, 2, err));
         TRY(positions_shape(call, 3, err));
@@ -150,6 +149,46 @@ status infer_rotary23(struct op_call *call, struct err *err)
     if (x->ndim < 0) return ST_OK;
     TRY(infer_dim_is(call, 1, 0, x->dim[0], err));
     return infer_dim_is(call, 1, 1, x->dim[sequence_axis(x)], err);
+}
+
+/* com.microsoft: x, position_ids [3, B, S], cos, sin; the columns of the tables divided among the
+ * three streams of positions. */
+status infer_mrotary(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    const struct attrs_mrotary *m = &call->attr.mrotary;
+    const struct attrs_rotary a = { .num_heads = m->num_heads,
+                                    .rotary_embedding_dim = m->rotary_embedding_dim,
+                                    .is_packed_batching = m->is_packed_batching };
+    const struct tensor_type *x = &call->in[0].type, *cos = &call->in[2].type;
+    int64_t width, sum = 0;
+
+    if (m->section.n != 3 || m->layout < 0 || m->layout > 1)
+        return infer_fail(call, err, ST_FORMAT,
+                          "mrope_section has %d numbers, mrope_layout %" PRId64, m->section.n,
+                          m->layout);
+    for (int i = 0; i < 3; i++) {
+        if (m->section.v[i] < 0 || m->section.v[i] > INT16_MAX)
+            return infer_fail(call, err, ST_FORMAT, "mrope_section holds %" PRId64,
+                              m->section.v[i]);
+        sum += m->section.v[i];
+    }
+    TRY(rotary_tables(call, 2, 3, 2, &width, err));
+    TRY(infer_same_dtype(call, 0, 2, err));
+    if (width >= 0 && sum != width / 2)
+        return infer_fail(call, err, ST_SHAPE,
+                          "mrope_section adds up to %" PRId64 ", the tables have %" PRId64
+                          " columns",
+                          sum, width / 2);
+    TRY(infer_dtype_is(call, 1, DT_I64, err));
+    TRY(infer_rank(call, 1, 3, 3, err));
+    TRY(infer_dim_is(call, 1, 0, 3, err));
+    if (x->ndim > 0) {
+        TRY(infer_dim_is(call, 1, 1, x->dim[0], err));
+        TRY(infer_dim_is(call, 1, 2, x->dim[sequence_axis(x)], err));
+    }
+    TRY(rotary_check(call, &a, width, err));
+    return cos->ndim == 2 ? positions_check(call, 1, 0, cos->dim[0], err) : ST_OK;
 }
 
 /* ---- GroupQueryAttention ---- */

@@ -128,10 +128,10 @@ static status read_by_use(struct lm_dense *m, int value, struct dense_input *d, 
     const int user = graph_next_user(g, value, -1);
     const struct graph_node *n = user < 0 ? NULL : &g->nodes[user];
 
-    if (n && n->op == OP_NONE && n->in[0] == value) {
+    if (n && n->op == OP_TENSORSCATTER && n->in[0] == value) {
         TRY(read_state(m, value, handed_on(g, value), -1, d, err));
         d->rewinds = true; /* rows past the length do not count */
-    } else if (n && n->op == OP_NONE && n->n_in > 2 && n->in[2] == value) {
+    } else if (n && n->op == OP_TENSORSCATTER && n->n_in > 2 && n->in[2] == value) {
         d->role = IN_PAST_LEN;
     } else if (n && n->op == OP_NONE && n->n_in > 6 && n->in[6] == value) {
         d->role = IN_TOTAL_LEN;

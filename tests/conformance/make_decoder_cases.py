@@ -157,6 +157,112 @@ def experts():
     qmoe("router_weights_raw", own=True, normalize_routing_weights=0)
 
 
+# ---- recurrences ----
+
+def linear_attention():
+    def one(name, b=1, t=5, hq=2, hkv=2, dk=8, dv=12, rule="gated_delta", past=True, per_key=False, one_beta=False, scale=0.0, dtype=np.float32, tol=(2e-5, 2e-5)):
+        k = normal(b, t, hkv * dk, dtype=dtype)
+        ins = [normal(b, t, hq * dk, dtype=dtype), (k.reshape(b, t, hkv, dk) / np.linalg.norm(k.reshape(b, t, hkv, dk), axis=-1, keepdims=True)).reshape(k.shape).astype(dtype),
+               normal(b, t, hkv * dv, dtype=dtype), normal(b, hkv, dk, dv, dtype=dtype) if past else None,
+               (-np.abs(normal(b, t, hkv * dk if per_key else hkv))).astype(dtype) if "gated" in rule else None,
+               sigmoid(normal(b, t, 1 if one_beta else hkv)).astype(dtype) if "delta" in rule else None]
+        while ins[-1] is None:
+            ins.pop()
+        case(THEME, f"LinearAttention_{name}", "LinearAttention", ins, {"q_num_heads": hq, "kv_num_heads": hkv, "update_rule": rule, "scale": scale}, MS, 1, 2, tol=tol)
+    one("plain")
+    one("empty", past=False)
+    one("decode", b=3, t=1)
+    one("long", t=70, dk=16, dv=16, tol=(5e-5, 5e-5))
+    one("gqa", hq=6, hkv=2)
+    one("inverse", hq=2, hkv=6)
+    one("scale", scale=1.0)
+    one("linear", rule="linear")
+    one("gated", rule="gated")
+    one("gated_per_key", rule="gated", per_key=True)
+    one("delta", rule="delta")
+    one("delta_per_key", per_key=True)
+    one("one_beta", one_beta=True)
+    one("odd", dk=5, dv=19, b=2)
+    one("f16", dtype=np.float16, tol=(2e-2, 2e-2))
+    for t in (1, 6):
+        ins = [normal(2, t, 5), normal(5), -np.abs(normal(5)), normal(2, t, 5)]
+        case(THEME, f"LinearAttentionGate_{t}", "LinearAttentionGate", ins, {}, MS, 1, 2)
+    case(THEME, "LinearAttentionGate_decay", "LinearAttentionGate", ins[:3], {}, MS, 1, 1)
+    case(THEME, "LinearAttentionGate_large", "LinearAttentionGate", [np.float32([[[90, -90, 0]]]), normal(3), normal(3)], {}, MS, 1, 1)
+
+
+def convolutions():
+    for name, b, c, l, k, at in (("plain", 1, 6, 9, 4, {}), ("silu", 2, 5, 7, 3, {"activation": "silu"}), ("decode", 2, 6, 1, 4, {"activation": "swish"}),
+                                 ("short", 1, 4, 2, 5, {}), ("one_tap", 1, 4, 3, 1, {}), ("dilated", 1, 3, 11, 3, {"dilation": 2}), ("long", 1, 3, 200, 4, {})):
+        state = (k - 1) * at.get("dilation", 1)
+        for bias in (False, True):
+            for past in (False, True):
+                ins = [normal(b, c, l), normal(c, 1, k), normal(c) if bias else None, normal(b, c, state) if past else None]
+                while ins[-1] is None:
+                    ins.pop()
+                case(THEME, f"CausalConv_{name}_{int(bias)}{int(past)}", "CausalConvWithState", ins, at, MS, 1, 2, tol=(1e-5, 1e-5))
+    case(THEME, "CausalConv_f16", "CausalConvWithState", [normal(1, 4, 6, dtype=np.float16), normal(4, 1, 3, dtype=np.float16)], {}, MS, 1, 2, tol=(1e-2, 1e-2))
+
+
+def gates():
+    case(THEME, "GatedRMSNorm", "GatedRMSNorm", [normal(2, 3, 24), normal(24), normal(2, 3, 24)], {"epsilon": 1e-5}, MS, 1)
+    case(THEME, "GatedRMSNorm_heads", "GatedRMSNorm", [normal(2, 3, 24), normal(8), normal(2, 3, 24)], {"epsilon": 1e-3}, MS, 1)
+    case(THEME, "GatedRMSNorm_sigmoid", "GatedRMSNorm", [normal(4, 24), normal(8), normal(4, 24)], {"epsilon": 1e-5, "activation": "sigmoid"}, MS, 1)
+    case(THEME, "GatedAdd", "GatedAdd", [normal(2, 3, 24), normal(2, 3, 24), normal(2, 3, 1)], {}, MS, 1)
+    case(THEME, "GatedAdd_f16", "GatedAdd", [normal(3, 24, dtype=np.float16), normal(3, 24, dtype=np.float16), normal(3, 1, dtype=np.float16)], {}, MS, 1, tol=(2e-3, 1e-3))
+    for p in (1, 2):
+        case(THEME, f"LpNorm_{p}", "LpNormalization", [normal(3, 4, 5)], {"p": p}, version=22)
+        case(THEME, f"LpNorm_{p}_axis", "LpNormalization", [normal(3, 4, 5)], {"p": p, "axis": 1}, version=22)
+    case(THEME, "LpNorm_f64", "LpNormalization", [rng.standard_normal((3, 4))], {}, version=22, tol=(1e-12, 1e-12))
+    case(THEME, "LpNorm_zero", "LpNormalization", [np.zeros((2, 3), np.float32)], {}, version=22)
+    cos, sin = base.tables(20, 16)
+    pos = rng.integers(0, 20, (3, 2, 5))
+    for layout in (0, 1):
+        for inter in (0, 1):
+            at = {"mrope_section": [4, 2, 2], "mrope_layout": layout, "interleaved": inter}
+            case(THEME, f"MRotary_{layout}{inter}", "MRotaryEmbedding", [normal(2, 5, 3 * 16), pos, cos, sin], {**at, "num_heads": 3}, MS, 1)
+            case(THEME, f"MRotary4d_{layout}{inter}", "MRotaryEmbedding", [normal(2, 3, 5, 16), pos, cos, sin], at, MS, 1)
+    case(THEME, "MRotary_partial", "MRotaryEmbedding", [normal(2, 5, 3 * 24), pos, cos, sin], {"mrope_section": [4, 2, 2], "mrope_layout": 1, "num_heads": 3, "rotary_embedding_dim": 16}, MS, 1)
+
+
+# ---- selection and caches ----
+
+def elements():
+    for name, x in (("f32", normal(3, 9)), ("f16", normal(3, 9, dtype=np.float16)), ("f64", rng.standard_normal((3, 9))), ("i64", rng.integers(-9, 9, (3, 9))), ("i32", rng.integers(-9, 9, (3, 9)).astype(np.int32))):
+        if name == "f16":
+            ref = lambda a, k: (np.take_along_axis(a, np.argsort(-a, 1, kind="stable")[:, :3], 1), np.argsort(-a, 1, kind="stable")[:, :3])
+            case(THEME, f"TopK_{name}", "TopK", [x, np.array([3])], {}, version=24, n_out=2, ref=ref)
+        else:
+            case(THEME, f"TopK_{name}", "TopK", [x, np.array([3])], {}, version=11, n_out=2)
+            case(THEME, f"TopK_{name}_smallest", "TopK", [x, np.array([4])], {"largest": 0}, version=11, n_out=2)
+    case(THEME, "TopK_axis", "TopK", [normal(5, 6, 2), np.array([2])], {"axis": 1}, version=11, n_out=2)
+    case(THEME, "TopK_all", "TopK", [normal(2, 33), np.array([33])], {}, version=11, n_out=2)
+    case(THEME, "TopK_ties", "TopK", [np.float32([[1, 2, 2, 0, 2, 1]]), np.array([4])], {}, version=11, n_out=2)
+    case(THEME, "TopK_many", "TopK", [normal(2, 3000), np.array([40])], {}, version=11, n_out=2)
+    case(THEME, "TopK_none", "TopK", [normal(2, 5), np.array([0])], {}, version=11, n_out=2)
+    x = normal(3, 4, 5)
+    for axis in (0, 1, 2, -1):
+        n = x.shape[axis]
+        index = rng.integers(-n, n, (2, 3, 4))
+        case(THEME, f"GatherElements_{axis}", "GatherElements", [x, index], {"axis": axis}, version=13)
+        index = np.stack([rng.permutation(n)[:2] for _ in range(6)], 0).reshape(2, 3, 2)
+        index = np.moveaxis(index, -1, axis) if axis != 1 else index.transpose(0, 2, 1)
+        index = index[tuple(slice(0, min(a, b)) if d != axis % 3 else slice(None) for d, (a, b) in enumerate(zip(index.shape, x.shape)))]
+        case(THEME, f"ScatterElements_{axis}", "ScatterElements", [x, index, normal(*index.shape)], {"axis": axis}, version=13)
+    case(THEME, "GatherElements_i32", "GatherElements", [rng.integers(0, 9, (4, 4)), rng.integers(0, 4, (4, 2)).astype(np.int32)], {"axis": 1}, version=13)
+    for how in ("add", "mul", "max", "min"):
+        index = np.array([[0, 0, 1], [2, 2, 2]])
+        case(THEME, f"ScatterElements_{how}", "ScatterElements", [normal(3, 3), index, normal(2, 3)], {"axis": 1, "reduction": how}, version=18)
+        case(THEME, f"ScatterElements_{how}_i64", "ScatterElements", [rng.integers(-9, 9, (3, 3)), index, rng.integers(-9, 9, (2, 3))], {"axis": 0, "reduction": how}, version=18)
+    for name, past, update, at, attrs in (("3d", (2, 8, 6), (2, 3, 6), [4, 0], {"axis": 1}), ("4d", (2, 3, 8, 4), (2, 3, 2, 4), [6, 1], {}), ("decode", (3, 8, 6), (3, 1, 6), [7, 0, 3], {"axis": 1}), ("circular", (2, 3, 8, 4), (2, 3, 3, 4), [6, 7], {"mode": "circular"})):
+        case(THEME, f"TensorScatter_{name}", "TensorScatter", [normal(*past), normal(*update), np.array(at)], attrs, version=24)
+    case(THEME, "TensorScatter_start", "TensorScatter", [normal(2, 8, 6), normal(2, 3, 6)], {"axis": 1}, version=24)
+
+
 if __name__ == "__main__":
     experts()
+    linear_attention()
+    convolutions()
+    gates()
+    elements()
     base.write_all()

@@ -92,4 +92,4 @@ void cli_put_line(const struct str *line);
 typedef int cli_command_fn(int argc, char **argv);
 
 cli_command_fn cmd_run, cmd_serve, cmd_tokenize, cmd_detokenize, cmd_template, cmd_logits,
-    cmd_verify, cmd_exec, cmd_graph, cmd_kernels, cmd_bench, cmd_doctor;
+    cmd_embed, cmd_verify, cmd_exec, cmd_graph, cmd_kernels, cmd_bench, cmd_doctor;

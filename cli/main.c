@@ -14,6 +14,7 @@ struct command {
 static const struct command commands[] = {
     { "run", cmd_run, "answer a prompt, or hold a conversation" },
     { "serve", cmd_serve, "serve the OpenAI and Foundry Local APIs over HTTP" },
+    { "embed", cmd_embed, "embeddings of texts" },
     { "tokenize", cmd_tokenize, "text to token ids" },
     { "detokenize", cmd_detokenize, "token ids to text" },
     { "template", cmd_template, "render a chat template" },

@@ -166,6 +166,59 @@ status session_rewind(struct session *s, int64_t length, struct err *err);
  * to 0 and feed everything again. */
 bool session_crosses_rope(const struct session *s, int64_t next_length);
 
+/* ---- embedder: token ids of texts to one vector each ---- */
+
+struct embedder;
+
+struct embedder_info {
+    int64_t width;      /* floats of a vector */
+    int64_t hidden;     /* floats of a token's state; 0: the graph gives whole texts only */
+    int64_t length_max; /* tokens of a text; 0 = not known */
+    int64_t vocab;      /* 0 = not known */
+    unsigned pooling;   /* of enum model_pooling; 0: the graph pools */
+    bool normalize;
+    bool causal; /* a decoder, run through an engine */
+    const struct model_embedding *settings;
+    const char *device, *isa;
+    int n_threads;
+};
+
+/* Opens the folder's graph for embeddings: an encoder (ids and masks to token states or whole
+ * vectors), or a decoder with hidden states as output. The folder is only read during the call.
+ * ST_UNSUPPORTED says what in the graph or in the settings cannot be run. */
+status embedder_open(struct embedder **out, const struct model_folder *folder,
+                     const struct engine_config *cfg, struct err *err);
+/* Vectors from an engine that gives hidden states (engine_info.hidden_only), which must outlive the
+ * embedder. */
+status embedder_of_engine(struct embedder **out, struct engine *e,
+                          const struct model_folder *folder, struct err *err);
+/* Accepts NULL. */
+void embedder_close(struct embedder *e);
+const struct embedder_info *embedder_info(const struct embedder *e);
+/* Instead of the folder's settings. ST_UNSUPPORTED where the graph gives whole texts. */
+status embedder_set_pooling(struct embedder *e, unsigned pooling, bool normalize, struct err *err);
+
+struct embed_text {
+    const int32_t *ids; /* [n], special tokens included */
+    size_t n;
+    size_t n_prompt; /* leading tokens that are a prompt: left out of pooling where the settings
+                        say so */
+};
+struct embed_request {
+    const struct embed_text *texts;
+    size_t n;
+    float *out;                    /* [n, width] */
+    bool (*cancelled)(void *user); /* asked between batches; may be NULL */
+    void *user;
+};
+/* From any thread; runs take turns. A text's vector is the same alone and beside others.
+ * ST_INVALID: a text without tokens, an id outside the vocabulary; ST_LIMIT: longer than
+ * length_max; ST_CANCELLED. */
+status embedder_run(struct embedder *e, const struct embed_request *req, struct err *err);
+/* States of every token of one text, out [n, hidden]. ST_UNSUPPORTED where there are none. */
+status embedder_states(struct embedder *e, const struct embed_text *text, float *out,
+                       struct err *err);
+
 /* ---- dense: any graph on named tensors ---- */
 
 struct dense;

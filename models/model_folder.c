@@ -209,6 +209,33 @@ static status folder_open_dir(struct model_folder *m, const char *path, struct e
     return folder_read_fallbacks(m, err);
 }
 
+/* The folder of a .onnx file in FOLDER/onnx/ is FOLDER, where that has what the file's own folder
+ * lacks. */
+static void folder_step_out(struct model_folder *m)
+{
+    static const char *const marks[] = { "config.json", "tokenizer.json", "genai_config.json",
+                                         "modules.json", "vocab.txt" };
+    const char *slash = strrchr(m->dir, '/');
+    const char *parent = NULL;
+
+    if (!str_equal(slash ? slash + 1 : m->dir, "onnx")) return;
+    if (slash)
+        parent = arena_strndup(&m->arena, slash == m->dir ? "/" : m->dir,
+                               slash == m->dir ? 1 : (size_t)(slash - m->dir));
+    else
+        parent = ".";
+    for (size_t i = 0; parent && i < COUNT(marks); i++) {
+        const char *own = folder_path(m, m->dir, marks[i]);
+        if (!own || os_is_file(own)) return;
+    }
+    for (size_t i = 0; parent && i < COUNT(marks); i++) {
+        const char *path = folder_path(m, parent, marks[i]);
+        if (!path || !os_is_file(path)) continue;
+        m->dir = parent;
+        return;
+    }
+}
+
 /* A .onnx file: its folder's configuration counts where it speaks of this very file or of none. */
 static status folder_open_file(struct model_folder *m, const char *path, struct err *err)
 {
@@ -221,6 +248,7 @@ static status folder_open_file(struct model_folder *m, const char *path, struct 
     m->dir = slash ? arena_strndup(&m->arena, dir_len ? path : "/", dir_len ? dir_len : 1)
                    : arena_strdup(&m->arena, ".");
     if (!m->onnx_path || !m->dir) return FAIL(err, ST_NOMEM, "%s: out of memory", path);
+    folder_step_out(m);
     if (!str_equal(file, "model.onnx") || !model_folder_name(m->dir, name, sizeof name))
         m->name = arena_strndup(&m->arena, file, strlen(file) - strlen(".onnx"));
     else
@@ -251,6 +279,31 @@ status model_folder_open(struct model_folder *out, const char *path, struct err 
         st = FAIL(err, ST_INVALID, "%s: expected a folder or a .onnx file", path);
     if (st != ST_OK) model_folder_fini(out);
     return st;
+}
+
+status model_folder_open_named(struct model_folder *out, const char *path, const char *file,
+                               struct err *err)
+{
+    static const char *const places[] = { "", "onnx/" };
+    struct arena a = { 0 };
+    status st = ST_OK;
+
+    memset(out, 0, sizeof *out);
+    if (!file) return model_folder_open(out, path, err);
+    if (!os_is_dir(path)) return FAIL(err, ST_NOT_FOUND, "%s: no such folder", path);
+    if (!*file || file[0] == '/' || strstr(file, ".."))
+        return FAIL(err, ST_INVALID, "%.80s: expected the name of a file in the folder", file);
+    for (size_t i = 0; i < 2 * COUNT(places); i++) {
+        const char *found =
+            arena_printf(&a, "%s/%s%s%s", path, places[i / 2], file, i % 2 ? ".onnx" : "");
+        if (!found || !os_is_file(found) || !str_ends(found, ".onnx")) continue;
+        st = model_folder_open(out, found, err);
+        arena_fini(&a);
+        return st;
+    }
+    arena_fini(&a);
+    return FAIL(err, ST_NOT_FOUND, "%s: no file \"%.80s\" in the folder or in its onnx/", path,
+                file);
 }
 
 void model_folder_fini(struct model_folder *m)

@@ -45,6 +45,47 @@ struct model_folder {
  * caller's storage; model_folder_fini. */
 status model_folder_open(struct model_folder *out, const char *path, struct err *err);
 void model_folder_fini(struct model_folder *m);
+/* The same with one of the folder's .onnx files named, where it has several: "model_q4.onnx" or
+ * "model_q4", in the folder or in its sub-folder onnx/. `file` NULL: model_folder_open. */
+status model_folder_open_named(struct model_folder *out, const char *path, const char *file,
+                               struct err *err);
+
+/* ---- embeddings: the settings of sentence-transformers ---- */
+
+/* How token states become one vector. Several at once are joined in this order. */
+enum model_pooling {
+    MODEL_POOL_CLS = 1,            /* the first token's */
+    MODEL_POOL_MAX = 2,            /* largest of each column */
+    MODEL_POOL_MEAN = 4,           /* sum / n */
+    MODEL_POOL_MEAN_SQRT_LEN = 8,  /* sum / sqrt(n) */
+    MODEL_POOL_WEIGHTED_MEAN = 16, /* token i counts i + 1 times */
+    MODEL_POOL_LAST = 32,          /* the last token's */
+};
+/* "cls", "max", "mean", "mean_sqrt_len", "weightedmean", "lasttoken"; false for another word. */
+bool model_pooling_parse(const char *name, unsigned *out);
+
+struct model_prompt {
+    const char *name, *text;
+};
+
+struct model_embedding {
+    bool given;         /* modules.json or 1_Pooling/config.json is there */
+    bool encodes;       /* config.json names an architecture that does not generate text */
+    unsigned pooling;   /* of enum model_pooling; 0 = not said */
+    bool normalize;     /* to length 1; true where there is no modules.json */
+    bool pools_prompt;  /* include_prompt: the prompt's tokens take part in pooling */
+    int64_t length_max; /* tokens of a text with its special tokens; 0 = not said */
+    const struct model_prompt *prompts; /* [n_prompts] */
+    size_t n_prompts;
+    const char *default_prompt; /* name, or NULL */
+    const char *extra_module;   /* type of a module that is more than pooling and length, or NULL */
+};
+
+/* Reads the folder's settings; all texts go to `a`. Absent files are no error, broken ones are. */
+status model_embedding_read(const struct model_folder *m, struct arena *a,
+                            struct model_embedding *out, struct err *err);
+/* Text of a prompt by name, NULL if there is none. */
+const char *model_embedding_prompt(const struct model_embedding *e, const char *name);
 
 /* ---- the store: which models are known ---- */
 

@@ -50,6 +50,12 @@ enum { TOK_TEXT_BYTES_MAX = 64 << 20 };
 status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n, unsigned flags,
                         struct token_ids *out, struct err *err);
 
+/* The same with at most `max` ids (0 = no bound): beyond that the text loses its end, but not the
+ * special tokens behind it. *n_whole (may be NULL): the ids there would have been. */
+status tokenizer_encode_within(const struct tokenizer *tok, const char *text, size_t n,
+                               unsigned flags, size_t max, struct token_ids *out, size_t *n_whole,
+                               struct err *err);
+
 /* ---- decoding ---- */
 
 /* Appends the text of ids[0..n) to *out: always valid UTF-8. Ids outside the vocabulary give

@@ -61,6 +61,8 @@ void dense_close(struct dense *d)
     mem_free(d);
 }
 
+const struct graph *dense_graph(const struct dense *d) { return d->graph; }
+
 size_t dense_input_count(const struct dense *d) { return d->graph->n_inputs; }
 
 size_t dense_output_count(const struct dense *d) { return d->graph->n_outputs; }

@@ -5,7 +5,11 @@
 #include "backends/backend.h"
 #include "engine/graph/graph.h"
 
+struct dense;
 struct dense_exec;
+
+/* The graph that dense_open made, after its passes. */
+const struct graph *dense_graph(const struct dense *d);
 
 /* The graph and the backend must outlive it. */
 status dense_exec_create(struct dense_exec **out, const struct graph *g, struct backend *be,

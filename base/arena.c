@@ -11,6 +11,9 @@
 
 enum { ARENA_ALIGN = 16, ARENA_BLOCK_MIN = 4096, ARENA_BLOCK_MAX = 1 << 20 };
 
+/* Blocks of this size and more ask for huge pages: a large table is then a few page faults. */
+enum { ARENA_HUGE = 2 << 20 };
+
 struct arena_block {
     struct arena_block *next;
     size_t size, used; /* of data */
@@ -26,7 +29,10 @@ static void arena_free_blocks(struct arena_block *block)
 {
     while (block) {
         struct arena_block *next = block->next;
-        mem_free(block);
+        if (block->size >= ARENA_HUGE)
+            mem_free_aligned(block);
+        else
+            mem_free(block);
         block = next;
     }
 }
@@ -62,7 +68,8 @@ static struct arena_block *arena_add_block(struct arena *a, size_t size)
     wanted = wanted < ARENA_BLOCK_MAX / 2 ? wanted * 2 : ARENA_BLOCK_MAX;
     if (wanted < size) wanted = size;
     if (!checked_add(wanted, sizeof(struct arena_block), &total)) return NULL;
-    struct arena_block *block = mem_alloc(total);
+    struct arena_block *block =
+        wanted >= ARENA_HUGE ? mem_alloc_aligned(ARENA_ALIGN, total) : mem_alloc(total);
     if (!block) return NULL;
     *block = (struct arena_block){ .next = a->head, .size = wanted };
     a->head = block;

@@ -52,6 +52,7 @@ struct pair {
     size_t a_n, b_n;
     size_t skip; /* bytes at the start of b that the merged piece leaves out */
     uint32_t rank;
+    uint64_t a_key, b_key;
 };
 
 /* The list of merges as it is read. A few wait, so that all the slots they need are fetched at
@@ -146,7 +147,9 @@ static status put_long(struct merge_list *m, const char *a, size_t a_n, const ch
     str_put_n(&m->both, a, a_n);
     str_put_n(&m->both, b, b_n);
     if (m->both.failed) return FAIL(err, ST_NOMEM, "BPE: no memory");
-    const struct pair p = { &m->tok->vocab, str_cstr(&m->both), a_n, b_n, skip, m->rank };
+    struct pair p = { &m->tok->vocab, str_cstr(&m->both), a_n, b_n, skip, m->rank, 0, 0 };
+    p.a_key = vocab_key(p.vocab, p.text, a_n);
+    p.b_key = vocab_key(p.vocab, p.text + a_n, b_n);
     TRY(find_pair(m, &p, &found, err));
     return put_merge(m->tok, found, err);
 }
@@ -161,15 +164,15 @@ static status put_pieces(struct merge_list *m, const char *a, size_t a_n, const 
     const size_t skip = bpe->prefix && b_n >= bpe->prefix_n ? bpe->prefix_n : 0;
 
     if (a_n + b_n > PAIR_BYTES) return put_long(m, a, a_n, b, b_n, skip, err);
-    *p = (struct pair){ &bpe->raw_vocab, bytes, a_n, b_n, 0, m->rank };
+    *p = (struct pair){ &bpe->raw_vocab, bytes, a_n, b_n, 0, m->rank, 0, 0 };
     if (!bpe->raw || !byte_level_unmap_to(bytes, a, a_n, &p->a_n) ||
         !byte_level_unmap_to(bytes + p->a_n, b, b_n, &p->b_n)) {
         memcpy(bytes, a, a_n);
         memcpy(bytes + a_n, b, b_n);
-        *p = (struct pair){ &m->tok->vocab, bytes, a_n, b_n, skip, m->rank };
+        *p = (struct pair){ &m->tok->vocab, bytes, a_n, b_n, skip, m->rank, 0, 0 };
     }
-    vocab_prefetch(p->vocab, bytes, p->a_n);
-    vocab_prefetch(p->vocab, bytes + p->a_n, p->b_n);
+    p->a_key = vocab_key(p->vocab, bytes, p->a_n);
+    p->b_key = vocab_key(p->vocab, bytes + p->a_n, p->b_n);
     return ++m->n_waiting == PAIRS ? flush(m, err) : ST_OK;
 }
 

@@ -118,16 +118,28 @@ static status set_piece(struct vocab *v, const char *text, size_t n, int64_t id,
     return ST_OK;
 }
 
-status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err)
+static status add_keyed(struct vocab *v, const char *text, size_t n, uint64_t key, int64_t id,
+                        struct err *err)
 {
-    TRY(check(n, id, err));
-    if ((v->count + 1) * 2 > v->n_slots) TRY(grow_slots(v, (v->count + 1) * 2, err));
-    const uint64_t key = key_of(v, text, n);
     const size_t at = find_slot(v, text, n, key);
     TRY(set_piece(v, text, n, id, err));
     if (!v->slots[at].id_plus_1) v->count++;
     v->slots[at] = (struct vocab_slot){ key, (uint32_t)n, (uint32_t)id + 1 };
     return ST_OK;
+}
+
+static status make_room(struct vocab *v, size_t more, struct err *err)
+{
+    const size_t n = v->count + more;
+
+    return n * 2 > v->n_slots ? grow_slots(v, v->n_slots ? 2 * n : n, err) : ST_OK;
+}
+
+status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err)
+{
+    TRY(check(n, id, err));
+    TRY(make_room(v, 1, err));
+    return add_keyed(v, text, n, key_of(v, text, n), id, err);
 }
 
 /* Side by side, since an allocation each would cost more than the pieces. */
@@ -174,20 +186,25 @@ static status flush(struct vocab_batch *b, struct err *err)
 
     b->n = 0;
     for (size_t i = 0; i < n; i++)
-        TRY(vocab_add_borrowed(b->vocab, b->items[i].text, b->items[i].n, b->items[i].id, err));
+        TRY(add_keyed(b->vocab, b->items[i].text, b->items[i].n, b->items[i].key, b->items[i].id,
+                      err));
     return ST_OK;
 }
 
 status vocab_batch_add(struct vocab_batch *b, const char *text, size_t n, int64_t id,
                        struct err *err)
 {
-    TRY(check(n, id, err));
-    const char *kept = copy(b->vocab, text, n);
+    struct vocab *v = b->vocab;
 
+    TRY(check(n, id, err));
+    if (b->n == 0) TRY(make_room(v, COUNT(b->items), err)); /* keys hang on the seed */
+    const char *kept = copy(v, text, n);
     if (!kept) return FAIL(err, ST_NOMEM, "vocabulary: no memory");
-    vocab_prefetch(b->vocab, kept, n);
+    const uint64_t key = key_of(v, kept, n);
+    __builtin_prefetch(&v->slots[home_of(v, key, n)], 1);
     b->items[b->n].text = kept;
     b->items[b->n].n = n;
+    b->items[b->n].key = key;
     b->items[b->n++].id = id;
     return b->n == COUNT(b->items) ? flush(b, err) : ST_OK;
 }
@@ -196,24 +213,31 @@ status vocab_batch_finish(struct vocab_batch *b, struct err *err) { return flush
 
 /* ---- finding ---- */
 
-void vocab_prefetch(const struct vocab *v, const char *text, size_t n)
+uint64_t vocab_key(const struct vocab *v, const char *text, size_t n)
 {
-    if (v->n_slots) __builtin_prefetch(&v->slots[home_of(v, key_of(v, text, n), n)]);
+    const uint64_t key = key_of(v, text, n);
+
+    if (v->n_slots) __builtin_prefetch(&v->slots[home_of(v, key, n)]);
+    return key;
 }
 
-static int32_t find(const struct vocab *v, const char *text, size_t n)
+static int32_t find_keyed(const struct vocab *v, const char *text, size_t n, uint64_t key)
 {
-    if (!v->n_slots) return -1;
-    const size_t at = find_slot(v, text, n, key_of(v, text, n));
-    return (int32_t)v->slots[at].id_plus_1 - 1;
+    return v->n_slots ? (int32_t)v->slots[find_slot(v, text, n, key)].id_plus_1 - 1 : -1;
+}
+
+int32_t vocab_find_key(const struct vocab *v, const char *text, size_t n, uint64_t key)
+{
+    char bytes[VOCAB_MAPPED_MAX];
+    size_t bytes_n;
+    const int32_t id = find_keyed(v, text, n, key);
+
+    if (id >= 0 || !v->bytes || n > VOCAB_MAPPED_MAX) return id;
+    if (!byte_level_unmap_to(bytes, text, n, &bytes_n)) return -1;
+    return find_keyed(v->bytes, bytes, bytes_n, key_of(v->bytes, bytes, bytes_n));
 }
 
 int32_t vocab_find(const struct vocab *v, const char *text, size_t n)
 {
-    char bytes[VOCAB_MAPPED_MAX];
-    size_t bytes_n;
-    const int32_t id = find(v, text, n);
-
-    if (id >= 0 || !v->bytes || n > VOCAB_MAPPED_MAX) return id;
-    return byte_level_unmap_to(bytes, text, n, &bytes_n) ? find(v->bytes, bytes, bytes_n) : -1;
+    return vocab_find_key(v, text, n, key_of(v, text, n));
 }

@@ -53,6 +53,7 @@ struct vocab_batch {
     struct {
         const char *text;
         size_t n;
+        uint64_t key;
         int64_t id;
     } items[16];
     size_t n;
@@ -64,8 +65,10 @@ status vocab_batch_finish(struct vocab_batch *b, struct err *err);
 
 /* What id is shown as, without a way from the piece to the id; the bytes are copied. */
 status vocab_show(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
-/* Tells the processor that the piece will soon be looked for. */
-void vocab_prefetch(const struct vocab *v, const char *text, size_t n);
+/* What a piece is looked for by, as long as nothing is added; the processor is told to fetch its
+ * slot. */
+uint64_t vocab_key(const struct vocab *v, const char *text, size_t n);
+int32_t vocab_find_key(const struct vocab *v, const char *text, size_t n, uint64_t key);
 /* -1 if absent. */
 int32_t vocab_find(const struct vocab *v, const char *text, size_t n);
 /* Does id stand for this piece? */

@@ -5,7 +5,8 @@
 #include "tokenizer/tok_internal.h"
 #include <string.h>
 
-enum { ADDED_MAX = 1 << 20 };
+/* A token may be looked for from every byte of a text, so its length is bounded. */
+enum { ADDED_MAX = 1 << 20, ADDED_BYTES_MAX = 1024 };
 
 /* ---- loading ---- */
 
@@ -43,6 +44,9 @@ status added_put(struct tokenizer *tok, const struct added_token *token, struct 
     uint64_t index;
 
     if (token->n == 0) return ST_OK;
+    if (token->n > ADDED_BYTES_MAX)
+        return FAIL(err, ST_LIMIT, "added_tokens: a token of %zu bytes (at most %d)", token->n,
+                    ADDED_BYTES_MAX);
     TRY(reserve_keys(tok, 0, err));
     if (map_get(&added->by_text, token->text, token->n,
                 &index)) { /* the later one's settings hold */

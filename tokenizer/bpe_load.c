@@ -371,11 +371,16 @@ status bpe_load(struct tokenizer *tok, const struct jvalue *settings, const stru
 /* Every piece that is the concatenation of two others is a merge whose rank is its id. */
 status bpe_merges_from_ranks(struct tokenizer *tok, struct err *err)
 {
+    uint64_t work = 0;
+
     TRY(bpe_reserve(tok, tok->vocab.count * 2, err));
     for (size_t id = 0; id < tok->vocab.size; id++) {
         const struct vocab_piece *p = vocab_piece_of(&tok->vocab, (int64_t)id);
 
         if (!p) continue;
+        work += (uint64_t)p->n * p->n;
+        if (work > BPE_PAIRING_MAX)
+            return FAIL(err, ST_LIMIT, "the pieces are too long to look for their parts");
         for (size_t cut = 1; cut < p->n; cut++) {
             const int32_t a = vocab_find(&tok->vocab, p->text, cut);
             if (a < 0) continue;

@@ -6,6 +6,10 @@
 /* Code points with ids at hand; the others are looked up. */
 enum { BPE_CHARS = 1 << 16 };
 
+/* Looking for the parts of all pieces reads the square of each piece's bytes: at most so many. Real
+ * vocabularies need less than a hundredth. */
+enum { BPE_PAIRING_MAX = 1 << 30 };
+
 /* One merge: a pair of ids and what it becomes. */
 struct bpe_merge {
     uint64_t key; /* left << 32 | right, plus one; 0 = empty slot */

@@ -9,6 +9,9 @@
 
 #define UNK_PENALTY 10.0
 
+/* From every character of a text as much may be walked. Real pieces have 100 bytes at most. */
+enum { UNIGRAM_PIECE_MAX = 1024 };
+
 struct unigram {
     struct trie trie;
     double *scores; /* [n] by id */
@@ -65,6 +68,9 @@ status unigram_finish(struct tokenizer *tok, int32_t unk_id, bool byte_fallback,
     u->byte_fallback = byte_fallback;
     for (size_t i = 0; i < tok->vocab.size; i++) {
         const struct vocab_piece *p = vocab_piece_of(&tok->vocab, (int64_t)i);
+        if (p && p->n > UNIGRAM_PIECE_MAX)
+            return FAIL(err, ST_LIMIT, "Unigram: piece %zu has %u bytes (at most %d)", i, p->n,
+                        UNIGRAM_PIECE_MAX);
         if (p && p->n && u->scores[i] > (double)-INFINITY)
             TRY(trie_put(&u->trie, p->text, p->n, (int32_t)i, true, err));
     }

@@ -14,7 +14,8 @@ struct charsmap {
     size_t texts_n;
 };
 
-enum { GRAPHEME_MAX = 6 };
+/* KEY_MAX: a hostile map might lead in circles, so a key's length is bounded. */
+enum { GRAPHEME_MAX = 6, KEY_MAX = 256 };
 
 static uint32_t unit_at(const struct charsmap *m, size_t i)
 {
@@ -49,6 +50,7 @@ size_t charsmap_longest(const struct charsmap *m, const char *key, size_t n, con
 {
     size_t at = unit_offset(unit_at(m, 0)), used = 0;
 
+    if (n > KEY_MAX) n = KEY_MAX;
     for (size_t i = 0; i < n && key[i]; i++) {
         const uint8_t c = (uint8_t)key[i];
 

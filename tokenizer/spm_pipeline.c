@@ -5,7 +5,7 @@
 
 #define METASPACE "\xE2\x96\x81"
 
-enum { METASPACE_N = 3 };
+enum { METASPACE_N = 3, SYMBOL_MAX = 1024 };
 
 /* User-defined symbols, by text to id. */
 struct spm_symbols {
@@ -22,6 +22,9 @@ static status symbols_create(struct arena *a, const struct spm_model *m,
         const struct spm_piece *p = &m->pieces[i];
 
         if (p->type != SPM_USER_DEFINED || p->n == 0) continue;
+        if (p->n > SYMBOL_MAX)
+            return FAIL(err, ST_LIMIT, "pieces[%zu]: a symbol of %zu bytes (at most %d)", i, p->n,
+                        SYMBOL_MAX);
         if (!s) {
             if (!(s = ARENA_NEW(a, struct spm_symbols)))
                 return FAIL(err, ST_NOMEM, "pieces: no memory");

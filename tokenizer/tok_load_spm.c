@@ -271,10 +271,16 @@ static status find_pairs(struct load *l, size_t id, struct candidates *c, struct
 static status load_merges(struct load *l, struct err *err)
 {
     struct candidates c = { 0 };
-    status st = ST_OK;
+    uint64_t work = 0;
     uint32_t rank = 0;
+    status st = ST_OK;
 
-    for (size_t id = 0; st == ST_OK && id < l->m->n_pieces; id++) st = find_pairs(l, id, &c, err);
+    for (size_t id = 0; st == ST_OK && id < l->m->n_pieces; id++) {
+        work += (uint64_t)l->m->pieces[id].n * l->m->pieces[id].n;
+        st = work > BPE_PAIRING_MAX
+                 ? FAIL(err, ST_LIMIT, "pieces: too long to look for their parts")
+                 : find_pairs(l, id, &c, err);
+    }
     if (st == ST_OK) st = bpe_reserve(l->tok, c.n, err);
     if (st == ST_OK && c.n) qsort(c.items, c.n, sizeof *c.items, by_score);
     for (size_t i = 0; st == ST_OK && i < c.n; i++) {

@@ -368,25 +368,39 @@ status bpe_load(struct tokenizer *tok, const struct jvalue *settings, const stru
     return ST_OK;
 }
 
-/* Every piece that is the concatenation of two others is a merge whose rank is its id. */
+/* All ways to write a piece as two. Its parts are all asked for before the first is looked at. */
+static status put_cuts(struct tokenizer *tok, const struct vocab_piece *p, int32_t id,
+                       uint64_t *keys, struct err *err)
+{
+    const struct vocab *v = &tok->vocab;
+
+    for (size_t cut = 1; cut < p->n; cut++) keys[cut] = vocab_key(v, p->text, cut);
+    for (size_t cut = 1; cut < p->n; cut++) {
+        const int32_t left = vocab_find_key(v, p->text, cut, keys[cut]);
+        if (left < 0) continue;
+        const int32_t right = vocab_find(v, p->text + cut, p->n - cut);
+        if (right >= 0) TRY(bpe_put(tok, left, right, (uint32_t)id, id, err));
+    }
+    return ST_OK;
+}
+
+/* Every piece that is the concatenation of two others is a merge whose rank is its id. The work
+ * grows with the square of a piece, so that is bounded; real ones have at most some hundred bytes.
+ */
 status bpe_merges_from_ranks(struct tokenizer *tok, struct err *err)
 {
-    uint64_t work = 0;
+    enum { BYTES_MAX = 1024 };
+    uint64_t keys[BYTES_MAX];
 
     TRY(bpe_reserve(tok, tok->vocab.count * 2, err));
     for (size_t id = 0; id < tok->vocab.size; id++) {
         const struct vocab_piece *p = vocab_piece_of(&tok->vocab, (int64_t)id);
 
         if (!p) continue;
-        work += (uint64_t)p->n * p->n;
-        if (work > BPE_PAIRING_MAX)
-            return FAIL(err, ST_LIMIT, "the pieces are too long to look for their parts");
-        for (size_t cut = 1; cut < p->n; cut++) {
-            const int32_t a = vocab_find(&tok->vocab, p->text, cut);
-            if (a < 0) continue;
-            const int32_t b = vocab_find(&tok->vocab, p->text + cut, p->n - cut);
-            if (b >= 0) TRY(bpe_put(tok, a, b, (uint32_t)id, (int32_t)id, err));
-        }
+        if (p->n > BYTES_MAX)
+            return FAIL(err, ST_LIMIT, "rank %zu: a piece of %u bytes, expected at most %d", id,
+                        p->n, BYTES_MAX);
+        TRY(put_cuts(tok, p, (int32_t)id, keys, err));
     }
     return ST_OK;
 }

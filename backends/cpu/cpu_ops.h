@@ -38,6 +38,9 @@ cpu_scratch_fn cpu_topk_scratch;
 cpu_op_fn cpu_linattn, cpu_linattngate, cpu_causalconv, cpu_gatedrmsnorm, cpu_gatedadd, cpu_lpnorm;
 cpu_scratch_fn cpu_linattn_scratch, cpu_lines_scratch, cpu_causalconv_scratch,
     cpu_gatedrmsnorm_scratch;
+/* cpu_attention23.c */
+cpu_op_fn cpu_attention23;
+cpu_scratch_fn cpu_attention23_scratch;
 /* cpu_norm.c */
 cpu_op_fn cpu_rmsnorm, cpu_layernorm, cpu_skiprmsnorm, cpu_skiplayernorm, cpu_headnorm;
 cpu_scratch_fn cpu_norm_scratch;

@@ -131,6 +131,7 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
                           .scratch = cpu_gatedrmsnorm_scratch },
     [OP_GATEDADD]   = { .run = cpu_gatedadd, .n_in = 3, .rules = CPU_SAME,
                         .scratch = cpu_lines_scratch },
+    [OP_ATTENTION23] = { .run = cpu_attention23, .n_in = 3, .scratch = cpu_attention23_scratch },
     /* recurrences */
     [OP_CAUSALCONV] = { .run = cpu_causalconv, .n_in = 2, .rules = CPU_SAME,
                         .scratch = cpu_causalconv_scratch },

@@ -133,7 +133,7 @@ static status read_by_use(struct lm_dense *m, int value, struct dense_input *d, 
         d->rewinds = true; /* rows past the length do not count */
     } else if (n && n->op == OP_TENSORSCATTER && n->n_in > 2 && n->in[2] == value) {
         d->role = IN_PAST_LEN;
-    } else if (n && n->op == OP_NONE && n->n_in > 6 && n->in[6] == value) {
+    } else if (n && n->op == OP_ATTENTION23 && n->n_in > 6 && n->in[6] == value) {
         d->role = IN_TOTAL_LEN;
     } else if (n && n->op == OP_IF && n->in[0] == value) {
         d->role = IN_HAS_PAST;

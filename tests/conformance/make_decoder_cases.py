@@ -225,6 +225,65 @@ def gates():
     case(THEME, "MRotary_partial", "MRotaryEmbedding", [normal(2, 5, 3 * 24), pos, cos, sin], {"mrope_section": [4, 2, 2], "mrope_layout": 1, "num_heads": 3, "rotary_embedding_dim": 16}, MS, 1)
 
 
+# ---- ai.onnx Attention ----
+
+def attention23():
+    def one(name, b=1, hq=4, hkv=2, s=5, t=None, d=8, dv=None, past=0, rank=4, mask=None, nonpad=None, version=24, n_out=(0,), dtype=np.float32, tol=(2e-5, 2e-5), ref=None, **at):
+        t, dv = t or s, dv or d
+        shape = lambda n, rows, w: (b, n, rows, w) if rank == 4 else (b, rows, n * w)
+        ins = [normal(*shape(hq, s, d), dtype=dtype), normal(*shape(hkv, t, d), dtype=dtype), normal(*shape(hkv, t, dv), dtype=dtype), mask]
+        ins += [normal(b, hkv, past, d, dtype=dtype), normal(b, hkv, past, dv, dtype=dtype)] if past else [None, None]
+        ins += [None if nonpad is None else np.array(nonpad, np.int64)]
+        while ins[-1] is None:
+            ins.pop()
+        if rank == 3:
+            at = {"q_num_heads": hq, "kv_num_heads": hkv, **at}
+        try:
+            case(THEME, f"Attention23_{name}", "Attention", ins, at, version=version, n_out=(0, 1, 2) if past else n_out, tol=tol, ref=ref)
+        except Exception as e:
+            print(f"no reference for Attention23_{name}: {str(e)[:160]}")
+    boolean = lambda *shape: np.where(rng.random(shape) < 0.7, True, False)
+    for rank in (3, 4):
+        one(f"plain_{rank}", rank=rank, b=2)
+        one(f"causal_{rank}", rank=rank, is_causal=1)
+        one(f"past_{rank}", rank=rank, past=7, is_causal=1, b=2)
+        one(f"decode_{rank}", rank=rank, past=300, s=1, is_causal=1)
+        one(f"cross_{rank}", rank=rank, t=9, dv=12)
+        one(f"bool_mask_{rank}", rank=rank, mask=boolean(5, 5))
+    one("v23", version=23, is_causal=1, past=3)
+    one("mha", hq=3, hkv=3, d=5)
+    one("scale", scale=0.3, softcap=1.5)
+    for name, mask in (("2d", normal(5, 8)), ("3d", normal(4, 5, 8)), ("4d", normal(1, 4, 5, 8)), ("4d_one", normal(1, 1, 5, 8)), ("bool_4d", boolean(1, 1, 5, 8)), ("keys", normal(1, 8))):
+        one(f"mask_{name}", past=3, mask=mask, is_causal=int(name == "bool_4d"))
+    one("batch_mask", b=3, mask=boolean(3, 1, 5, 5))
+    one("short_mask", t=9, mask=normal(5, 6))
+    one("causal_float_mask", past=3, mask=normal(5, 8), is_causal=1, softcap=2.0)
+    one("blocks", s=70, t=70, past=230, hq=2, hkv=1, is_causal=1, mask=normal(70, 300))
+    one("nonpad", b=2, s=2, t=9, nonpad=[9, 4])
+    one("nonpad_causal", b=2, s=2, t=9, nonpad=[9, 4], is_causal=1)
+    one("nonpad_3", b=2, s=1, t=9, rank=3, nonpad=[7, 3], is_causal=1)
+    one("present_only", n_out=(0, 1, 2))
+    for mode in (0, 1, 2, 3):
+        one(f"scores_{mode}", n_out=(0, 3), qk_matmul_output_mode=mode, mask=normal(5, 5), softcap=1.5 if mode else 0.0)
+    one("f16", dtype=np.float16, past=3, is_causal=1, tol=(4e-3, 4e-3))
+    one("f16_mask", dtype=np.float16, mask=boolean(5, 5), tol=(4e-3, 4e-3))
+    q, k, v = normal(1, 2, 3, 4), normal(1, 2, 6, 4), normal(1, 2, 6, 4)
+    never = np.ones((3, 6), bool)
+    never[1] = False
+    def windows(q, k, v, mask=None, left=-1, right=-1, causal=0):
+        out = np.zeros(q.shape)
+        for h in range(2):
+            for i in range(3):
+                see = np.array([(not causal or j <= i) and (left < 0 or j >= i - left) and (right < 0 or j <= i + right) and (mask is None or mask[i, j]) for j in range(6)])
+                if see.any():
+                    p = np.exp(k[0, h, see].astype(np.float64) @ q[0, h, i] / 2)
+                    out[0, h, i] = p @ v[0, h, see] / p.sum()
+        return out.astype(np.float32)
+    case(THEME, "Attention23_row_hidden", "Attention", [q, k, v, never], {}, version=24, ref=lambda *a: windows(q, k, v, never))
+    case(THEME, "Attention23_windows", "Attention", [q, k, v], {"left_window_size": 1, "right_window_size": 2}, version=25, ref=lambda *a: windows(q, k, v, None, 1, 2))
+    case(THEME, "Attention23_window_causal", "Attention", [q, k, v], {"left_window_size": 1, "is_causal": 1}, version=25, ref=lambda *a: windows(q, k, v, None, 1, -1, 1))
+
+
 # ---- selection and caches ----
 
 def elements():
@@ -264,5 +323,6 @@ if __name__ == "__main__":
     linear_attention()
     convolutions()
     gates()
+    attention23()
     elements()
     base.write_all()

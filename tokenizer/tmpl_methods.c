@@ -27,12 +27,13 @@ static bool pad(struct run *r, const struct tv *self, const struct targs *args, 
         return run_fail(r, "type", "The fill character must be exactly one character long");
     const int64_t n = (int64_t)text_chars(s->p, s->n), more = width > n ? width - n : 0;
     if (more > 1 << 24) return run_fail(r, "limit", "a padded text is too long");
+    if (!run_pay(r, (uint64_t)more / 16)) return false;
     int64_t left = where > 0 ? more : 0;
     if (where == 0) left = more / 2 + (more & width & 1);
     for (int64_t i = 0; i < left; i++) str_put_n(&text, fill.p, fill.n);
     str_put_n(&text, s->p, s->n);
     for (int64_t i = left; i < more; i++) str_put_n(&text, fill.p, fill.n);
-    if (!run_pay(r, (uint64_t)more / 16) || !tv_string_take(r, &text, out)) return false;
+    if (!tv_string_take(r, &text, out)) return false;
     out->markup = self->markup;
     return true;
 }
@@ -52,6 +53,7 @@ METHOD(m_zfill)
 
     if (!arg_int(r, args, 0, "width", &width)) return false;
     if (width > 1 << 24) return run_fail(r, "limit", "a padded text is too long");
+    if (width > 0 && !run_pay(r, (uint64_t)width / 16)) return false;
     str_put_n(&text, s->p, sign);
     for (int64_t i = (int64_t)text_chars(s->p, s->n); i < width; i++) str_put_char(&text, '0');
     str_put_n(&text, s->p + sign, s->n - sign);

@@ -54,7 +54,7 @@ static status put_token(struct load *l, size_t which, const char *otherwise, str
 
 static status put_head(struct load *l, size_t *skip, struct err *err)
 {
-    char name[16];
+    char name[24];
 
     switch (l->class->layout) {
     case SPM_FAIRSEQ:

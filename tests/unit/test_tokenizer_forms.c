@@ -238,10 +238,44 @@ static void a_model_file_alone_gives_the_same(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* ---- memory ---- */
+
+/* Every allocation of a load and an encode fails once: an error, no crash, no leak. */
+static void memory_may_run_out_while_a_form_loads(void **state)
+{
+    static const char *const folders[] = {
+        "spm-unigram-symbols", "spm-bpe-symbols", "spm-t5", "bpe-clip", "bert-cased", "ranks"
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        char dir[4096];
+        bool done = false;
+
+        snprintf(dir, sizeof dir, "%s/tests/fixtures/forms/%s", CUPOLA_SOURCE_DIR, folders[i]);
+        for (uint64_t n = 1; !done; n++) {
+            struct tokenizer *tok = NULL;
+            struct token_ids ids = { 0 };
+            struct str out = { 0 };
+
+            mem_fail_after(n, 0);
+            done = tokenizer_open(&tok, dir, NULL) == ST_OK &&
+                   tokenizer_encode(tok, "a <tool> b\xFF", 11, 3, &ids, NULL) == ST_OK &&
+                   tokenizer_decode(tok, ids.ids, ids.n, true, &out, NULL) == ST_OK;
+            mem_fail_after(0, 0);
+            token_ids_fini(&ids);
+            str_fini(&out);
+            tokenizer_close(tok);
+            assert_true(n < 100000);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(forms_answer_as_the_reference),
-                                        cmocka_unit_test(a_model_file_alone_gives_the_same) };
+                                        cmocka_unit_test(a_model_file_alone_gives_the_same),
+                                        cmocka_unit_test(memory_may_run_out_while_a_form_loads) };
 
     if (argc > 1) only = argv[1];
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ struct dense_node {
     bool *is_const;                     /* [n_in] */
     struct tensor *in, *out;            /* the call's operands, [n_in], [n_out] */
     struct dense_exec *then_x, *else_x; /* If */
-    struct dense_exec *forced;          /* the branch to take, NULL = as the condition says */
+    bool forced, forced_value;          /* its bools are this */
 };
 
 struct dense_exec {
@@ -208,6 +208,11 @@ static status run_kernel(struct dense_exec *x, int node, struct err *err)
     for (int i = 0; i < n->n_out; i++) d->out[i] = (struct tensor){ .type = { .dtype = DT_NONE } };
     TRY(op_row(n->op)->infer(&call, err));
     TRY(allocate_outputs(x, node, err));
+    if (d->forced && d->out[0].type.dtype == DT_BOOL) {
+        size_t bytes = 0;
+        if (type_bytes(&d->out[0].type, &bytes)) memset(d->out[0].data, d->forced_value, bytes);
+        return ST_OK;
+    }
     return node_run_execute(&d->run, &call, d->is_const, err);
 }
 
@@ -265,8 +270,8 @@ static status run_branch(struct dense_exec *x, int node, struct err *err)
 
     if (cond->type.dtype != DT_BOOL || !type_elements(&cond->type, &count) || count != 1)
         return FAIL(err, ST_SHAPE, "node %s: the condition of If must be one bool", n->name);
-    struct dense_exec *b = x->nodes[node].forced;
-    if (!b) b = *(const uint8_t *)cond->data ? x->nodes[node].then_x : x->nodes[node].else_x;
+    struct dense_exec *b =
+        *(const uint8_t *)cond->data ? x->nodes[node].then_x : x->nodes[node].else_x;
     if ((size_t)n->n_out > b->g->n_outputs)
         return FAIL(err, ST_FORMAT, "node %s: a branch has too few outputs", n->name);
     start_slots(b);
@@ -281,9 +286,10 @@ static status run_branch(struct dense_exec *x, int node, struct err *err)
     return ST_OK;
 }
 
-void dense_exec_force_branch(struct dense_exec *x, int node, bool then_branch)
+void dense_exec_force_bool(struct dense_exec *x, int node, bool value)
 {
-    x->nodes[node].forced = then_branch ? x->nodes[node].then_x : x->nodes[node].else_x;
+    x->nodes[node].forced = true;
+    x->nodes[node].forced_value = value;
 }
 
 static void release_captures(struct dense_exec *x, const struct dense_exec *branch)

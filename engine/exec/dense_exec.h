@@ -21,7 +21,7 @@ void dense_exec_destroy(struct dense_exec *x);
 status dense_exec_run(struct dense_exec *x, const struct tensor *in, struct tensor *out,
                       struct err *err);
 
-/* From now on the If at `node` takes its then-branch when `then_branch`, whatever its condition
- * computes. For switches that depend on the length a sequence will have, not on the length it has
- * in this chunk. */
-void dense_exec_force_branch(struct dense_exec *x, int node, bool then_branch);
+/* From now on the bools that the node at `node` gives are all `value`, whatever it computes. For
+ * switches that depend on the length a sequence will have, not on the length it has in this chunk.
+ */
+void dense_exec_force_bool(struct dense_exec *x, int node, bool value);

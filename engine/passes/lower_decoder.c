@@ -69,11 +69,13 @@ static status classify_inputs(struct lower *lo, const struct model_io_names *io,
 /* Before nodes are dropped: the one threshold that every length switch has. */
 static void find_threshold(struct lower *lo)
 {
+    struct length_inputs in = { -1, -1 };
+
     for (size_t i = 0; i < lo->g->n_inputs; i++) {
         const int value = lo->g->inputs[i];
-        if (lo->low[value].kind == LOW_MASK)
-            lo->long_threshold = length_switch_common(lo->g, value);
+        if (lo->low[value].kind == LOW_MASK) in.mask = value;
     }
+    lo->long_threshold = length_switch_common(lo->g, &in);
 }
 
 /* ---- outputs ---- */

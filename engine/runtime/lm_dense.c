@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A model as its graph is: the generic executor, one sequence at a time, past and present as dense
  * tensors. Slower, never wrong. */
-#include "engine/passes/length_switch.h"
 #include "engine/runtime/lm_dense.h"
 #include <string.h>
 
@@ -270,9 +269,9 @@ static void set_switches(const struct dense_call *c)
     const int64_t end = c->seq->n_past + c->seq->n_tokens;
     const int64_t length = c->seq->rope_len > end ? c->seq->rope_len : end;
 
-    for (size_t i = 0; m->mask >= 0 && i < m->base.graph->n_nodes; i++) {
-        const int64_t t = length_switch_threshold(m->base.graph, (int)i, m->mask);
-        if (t) dense_exec_force_branch(m->exec, (int)i, length > t);
+    for (size_t i = 0; m->base.lm.info.long_threshold && i < m->base.graph->n_nodes; i++) {
+        const int64_t t = length_switch_threshold(m->base.graph, (int)i, &m->lengths);
+        if (t) dense_exec_force_bool(m->exec, (int)i, length > t);
     }
 }
 

@@ -2,6 +2,7 @@
 /* Inside the dense language model: what each input and output of its graph stands for. */
 #pragma once
 #include "engine/exec/dense_exec.h"
+#include "engine/passes/length_switch.h"
 #include "engine/runtime/lm_internal.h"
 
 enum in_role {
@@ -27,13 +28,13 @@ struct dense_input {
 struct lm_dense {
     struct lm_base base; /* first */
     struct dense_exec *exec;
-    struct dense_input *in; /* [n_inputs] */
-    struct tensor *in_t;    /* operands of a run, [n_inputs] */
-    struct tensor *out_t;   /* [n_outputs] */
-    int output;             /* index of logits or hidden states */
-    int mask;               /* value of attention_mask where length switches hang on it, else -1 */
+    struct dense_input *in;       /* [n_inputs] */
+    struct tensor *in_t;          /* operands of a run, [n_inputs] */
+    struct tensor *out_t;         /* [n_outputs] */
+    int output;                   /* index of logits or hidden states */
+    struct length_inputs lengths; /* what length switches hang on */
 };
 
-/* Fills in, in_t, out_t, output, mask and the graph's part of info. ST_UNSUPPORTED naming the
+/* Fills in, in_t, out_t, output, lengths and the graph's part of info. ST_UNSUPPORTED naming the
  * input or output that does not belong to a language model. */
 status lm_dense_read(struct lm_dense *m, const struct model_io_names *io, struct err *err);

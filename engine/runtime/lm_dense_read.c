@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the inputs and outputs of a language model's graph stand for: by the names that
  * genai_config.json gives them, and where it has none, by the operator that reads them. */
-#include "engine/passes/length_switch.h"
 #include "engine/runtime/lm_dense.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,19 +202,19 @@ static status read_output(struct lm_dense *m, const struct model_io_names *io, s
 static void read_switches(struct lm_dense *m)
 {
     const struct graph *g = m->base.graph;
-    int mask = -1, has_past = -1;
+    int has_past = -1;
 
+    m->lengths = (struct length_inputs){ -1, -1 };
     for (size_t i = 0; i < g->n_inputs; i++) {
-        if (m->in[i].role == IN_MASK) mask = g->inputs[i];
+        if (m->in[i].role == IN_MASK) m->lengths.mask = g->inputs[i];
+        if (m->in[i].role == IN_POSITIONS) m->lengths.positions = g->inputs[i];
         if (m->in[i].role == IN_HAS_PAST) has_past = g->inputs[i];
     }
-    m->base.lm.info.long_threshold = mask < 0 ? 0 : length_switch_common(g, mask);
+    m->base.lm.info.long_threshold = length_switch_common(g, &m->lengths);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (g->nodes[i].op == OP_IF && g->nodes[i].in[0] != has_past &&
-            !length_switch_threshold(g, (int)i, mask))
+            !length_switch_decides(g, (int)i, &m->lengths))
             m->base.lm.info.whole_prompt = true;
-    if (!m->base.lm.info.long_threshold) mask = -1;
-    m->mask = mask;
 }
 
 status lm_dense_read(struct lm_dense *m, const struct model_io_names *io, struct err *err)

@@ -318,11 +318,26 @@ static void refuses_bias_of_attention(void **state)
 static void finds_the_length_switch(void **state)
 {
     struct graph *g = parse(HEAD SWITCH GQA TAIL);
-    int mask = graph_find_value(g, "attention_mask");
+    const struct length_inputs in = { graph_find_value(g, "attention_mask"), -1 };
+    const struct length_inputs other = { graph_find_value(g, "input_ids"), -1 };
 
     (void)state;
-    assert_int_equal(length_switch_common(g, mask), 8);
-    assert_int_equal(length_switch_common(g, graph_find_value(g, "input_ids")), 0);
+    assert_int_equal(length_switch_common(g, &in), 8);
+    assert_int_equal(length_switch_common(g, &other), 0);
+    graph_destroy(g);
+}
+
+/* The largest position is the length less one. */
+static void finds_the_switch_on_positions(void **state)
+{
+    struct graph *g = parse("graph g { in p: i64[1,s] const c: i64 = 63\n"
+                            "m = ReduceMax(p) {keepdims: 0} l = Greater(m, c)\n"
+                            "n = Cast(l) {to: 7} y = Add(p, n) out y }");
+    const struct length_inputs in = { -1, graph_find_value(g, "p") }, none = { -1, -1 };
+
+    (void)state;
+    assert_int_equal(length_switch_common(g, &in), 64);
+    assert_int_equal(length_switch_common(g, &none), 0);
     graph_destroy(g);
 }
 
@@ -366,6 +381,7 @@ int main(void)
         cmocka_unit_test(refuses_what_mixes_tokens),
         cmocka_unit_test(refuses_bias_of_attention),
         cmocka_unit_test(finds_the_length_switch),
+        cmocka_unit_test(finds_the_switch_on_positions),
         cmocka_unit_test(unknown_pass_is_named),
     };
 

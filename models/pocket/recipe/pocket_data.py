@@ -199,9 +199,9 @@ def long_chat(words):
 
 def training_chat(words):
     kind = words.rng.random()
-    if kind < 0.14:
+    if kind < 0.18:
         return tool_chat(words, *words.rng.choice([(4, 6), (4, 5), (2, 5)]))
-    if kind < 0.26:
+    if kind < 0.29:
         return recall_chat(words)
     return plain_chat(words)
 

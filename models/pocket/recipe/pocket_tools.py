@@ -188,7 +188,7 @@ class Tool:
     def invent(self):
         """verb_noun with one to three parameters."""
         words, rng = self.words, self.words.rng
-        verb = rng.choice(HELD_VERBS if words.held_out else VERBS)
+        verb = rng.choice(HELD_VERBS) if words.held_out else words.word(3, 7) if rng.random() < 0.4 else rng.choice(VERBS)  # any word may be one: tools are found by their names
         noun = words.noun() if rng.random() < 0.6 else words.word(3, 8)
         self.key = noun
         self.name = rng.choice([f"{verb}_{noun}"] * 4 + [f"{noun}_{verb}", f"{verb}{noun.capitalize()}"])

@@ -2,7 +2,7 @@
 /* Packing for linear_i8. */
 #include <string.h>
 
-#include "base/checked.h"
+#include "base/base.h"
 #include "kernels/kernels.h"
 
 size_t kern_i8_row_bytes(size_t k)

@@ -245,12 +245,23 @@ static bool submit(struct chat *chat, const struct token_ids *ids, struct api_er
     return st == ST_OK || fail_submit(chat, st, &err, e);
 }
 
+/* A model of hidden states only, or none that generates at all. */
+static bool check_model(const struct chat *chat, struct api_error *e)
+{
+    const struct engine *engine = model_engine(chat->model);
+
+    if (engine && !engine_info(engine)->hidden_only) return true;
+    return api_fail(e, FAULT_UNSUPPORTED, "model",
+                    "The model '%.200s' gives embeddings only: use /v1/embeddings.",
+                    chat->req.model);
+}
+
 bool chat_start(struct chat *chat, struct api_error *e)
 {
     struct token_ids ids = { 0 };
 
-    bool ok = make_rules(chat, e) && make_head(chat, e) && check_bias(chat, e) &&
-              make_prompt(chat, &ids, e);
+    bool ok = check_model(chat, e) && make_rules(chat, e) && make_head(chat, e) &&
+              check_bias(chat, e) && make_prompt(chat, &ids, e);
     if (ok && !chat->count_only) ok = submit(chat, &ids, e);
     token_ids_fini(&ids);
     return ok;

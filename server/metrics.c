@@ -183,7 +183,7 @@ static size_t read_stats(struct server *s, struct model_stats *all)
         struct model *model = model_at(s->models, i);
         if (!model_pin_if_ready(model)) continue;
         all[n].id = model_id(model);
-        engine_stats(model_engine(model), &all[n].stats);
+        if (model_engine(model)) engine_stats(model_engine(model), &all[n].stats);
         model_unpin_quietly(model);
         n++;
     }

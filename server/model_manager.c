@@ -16,7 +16,8 @@ struct model {
     /* Set by the manager's thread while LOADING, read by whoever pins a READY model. */
     struct model_folder folder;
     struct tokenizer *tokenizer;
-    struct engine *engine;
+    struct engine *engine;     /* or */
+    struct embedder *embedder; /* both for a decoder that gives hidden states */
     bool calls_tools;
     char fingerprint[24];
 
@@ -71,9 +72,11 @@ static void tell_waiters(struct model_waiter *waiter, const struct err *err)
 
 static void close_model(struct model *model)
 {
+    embedder_close(model->embedder);
     engine_close(model->engine);
     tokenizer_close(model->tokenizer);
     model_folder_fini(&model->folder);
+    model->embedder = NULL;
     model->engine = NULL;
     model->tokenizer = NULL;
     memset(&model->folder, 0, sizeof model->folder);
@@ -81,14 +84,33 @@ static void close_model(struct model *model)
 
 static void make_fingerprint(struct model *model)
 {
-    const struct engine_info *info = engine_info(model->engine);
+    const struct engine_info *info = model->engine ? engine_info(model->engine) : NULL;
+    const struct embedder_info *embed = info ? NULL : embedder_info(model->embedder);
+    const char *device = info ? info->device : embed->device, *isa = info ? info->isa : embed->isa;
     char text[512];
 
     snprintf(text, sizeof text, "%.200s|%llu|%s|%s|%.32s|%.32s", model->entry.id,
-             (unsigned long long)info->weight_bytes, CUPOLA_VERSION, CUPOLA_COMMIT,
-             info->device ? info->device : "", info->isa ? info->isa : "");
+             info ? (unsigned long long)info->weight_bytes : 0ull, CUPOLA_VERSION, CUPOLA_COMMIT,
+             device ? device : "", isa ? isa : "");
     snprintf(model->fingerprint, sizeof model->fingerprint, "fp_%012llx",
              (unsigned long long)(hash_bytes(text, strlen(text), 1) & 0xffffffffffff));
+}
+
+/* A folder with settings for embeddings, or of an architecture that generates nothing, gives
+ * embeddings only. */
+static status open_graph(struct model *model, struct err *err)
+{
+    const struct engine_config *cfg = &model->manager->config;
+    struct arena a = { 0 };
+    struct model_embedding e;
+
+    const status st = model_embedding_read(&model->folder, &a, &e, err);
+    arena_fini(&a);
+    if (st != ST_OK) return st;
+    if (e.given || e.encodes) return embedder_open(&model->embedder, &model->folder, cfg, err);
+    TRY(engine_open(&model->engine, &model->folder, cfg, err));
+    if (!engine_info(model->engine)->hidden_only) return ST_OK;
+    return embedder_of_engine(&model->embedder, model->engine, &model->folder, err);
 }
 
 static status open_model(struct model *model, struct err *err)
@@ -100,7 +122,7 @@ static status open_model(struct model *model, struct err *err)
         return st;
     }
     st = tokenizer_open(&model->tokenizer, model->folder.dir, err);
-    if (st == ST_OK) st = engine_open(&model->engine, &model->folder, &model->manager->config, err);
+    if (st == ST_OK) st = open_graph(model, err);
     if (st != ST_OK) {
         close_model(model);
         return st;
@@ -343,6 +365,8 @@ void model_when_ready(struct model *model, struct model_waiter *waiter)
 }
 
 struct engine *model_engine(const struct model *model) { return model->engine; }
+
+struct embedder *model_embedder(const struct model *model) { return model->embedder; }
 
 struct tokenizer *model_tokenizer(const struct model *model) { return model->tokenizer; }
 

@@ -56,7 +56,10 @@ void model_unpin_quietly(struct model *model);
 
 /* ---- of a pinned model that is ready ---- */
 
+/* NULL: the model gives embeddings only. */
 struct engine *model_engine(const struct model *model);
+/* NULL: the model gives text only. */
+struct embedder *model_embedder(const struct model *model);
 struct tokenizer *model_tokenizer(const struct model *model);
 const struct model_folder *model_folder_of(const struct model *model);
 /* "fp_…": the same for the same files, options and version of this program. */

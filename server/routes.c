@@ -5,6 +5,7 @@
 #include "server/health.h"
 #include "server/metrics.h"
 #include "server/openai_chat.h"
+#include "server/openai_embeddings.h"
 #include "server/openai_models.h"
 #include "server/page.h"
 #include <string.h>
@@ -19,6 +20,7 @@ static const struct route routes[] = {
     /* method path                                           handler                body   flags */
     { "POST", "/v1/chat/completions",                        openai_chat,              0, J },
     { "POST", "/v1/chat/completions/tokenizer/encode/count", openai_chat_count,        0, J },
+    { "POST", "/v1/embeddings",                              openai_embeddings,        0, J },
     { "GET",  "/v1/models",                                  openai_models_list,       0, 0 },
     { "GET",  "/v1/models/{name}",                           openai_models_get,        0, 0 },
     { "GET",  "/openai/status",                              foundry_status,           0, D },

@@ -17,7 +17,7 @@ struct engine_config {
     const char *precision; /* NULL or "strict" */
     int n_threads;         /* 0 = one per CPU */
     bool dense;            /* run the graph as it is, through the generic executor */
-    const char *kv_dtype;  /* "f32" (default), "f16", "bf16" */
+    const char *kv_dtype;  /* "f32", "f16", "bf16"; NULL = as the file's caches */
     int64_t kv_tokens_max; /* tokens the KV cache holds, all sequences together; 0 = chosen from
                               memory and context length */
     int64_t context_max;   /* cap of a sequence's length; 0 = the model's context_length */

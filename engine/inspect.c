@@ -39,7 +39,7 @@ static status transform(const struct graph *imported, const struct model_io_name
 
     TRY(backend_find("cpu")->open(&ctx.backend, &bc, err));
     st = passes_run(imported, lower ? NULL : after, &ctx, lower ? &passed : out, err);
-    if (st == ST_OK && lower) st = lower_decoder(passed, io, out, &info, err);
+    if (st == ST_OK && lower) st = lower_decoder(passed, io, &ctx, out, &info, err);
     if (st == ST_UNSUPPORTED && str_equal(after, "all")) {
         *out = passed;
         passed = NULL;

@@ -57,6 +57,9 @@ cpu_scratch_fn cpu_rotary_scratch;
 /* cpu_gqa.c */
 cpu_op_fn cpu_gqa;
 cpu_scratch_fn cpu_gqa_scratch;
+/* cpu_seqrotary.c */
+cpu_op_fn cpu_seqrotary;
+cpu_scratch_fn cpu_seqrotary_scratch;
 /* cpu_seqattn.c */
 cpu_op_fn cpu_seqattn;
 cpu_scratch_fn cpu_seqattn_scratch;

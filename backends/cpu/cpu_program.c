@@ -143,7 +143,7 @@ static status add_step(struct program *p, const struct seg_node *node, struct er
     TRY(check_call(&s->call, err));
     s->run = cpu_ops[op].run;
     if (op == OP_SEQATTN) p->uses_kv = true;
-    if (op == OP_SEQATTN || op == OP_SELECTROWS) p->uses_step = true;
+    if (op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_SELECTROWS) p->uses_step = true;
     p->n_steps++; /* from here on discard knows what the step owns */
     return prepare_step(p, s, node, err);
 }

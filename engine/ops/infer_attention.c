@@ -547,6 +547,31 @@ static status seq_tables(const struct op_call *call, int cos, int sin, int64_t *
                       *width, call->attr.seqattn.head_dim);
 }
 
+/* x [tokens, heads * head_dim] and one or two pairs of tables [positions, width / 2]. */
+status infer_seqrotary(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    const struct attrs_seqrotary *a = &call->attr.seqrotary;
+    const struct tensor_type *x = &call->in[0].type;
+    int64_t width, width_long = DIM_UNKNOWN;
+
+    TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
+    TRY(infer_rank(call, 0, 2, 2, err));
+    if (a->head_dim <= 0 || a->head_dim > INT16_MAX ||
+        (x->ndim == 2 && x->dim[1] >= 0 && x->dim[1] % a->head_dim != 0))
+        return infer_fail(call, err, ST_SHAPE, "head_dim is %" PRId64, a->head_dim);
+    TRY(rotary_tables(call, 1, 2, 2, &width, err));
+    if (infer_has_in(call, 3) != infer_has_in(call, 4))
+        return infer_fail(call, err, ST_FORMAT, "cos and sin go together");
+    if (infer_has_in(call, 3)) TRY(rotary_tables(call, 3, 4, 2, &width_long, err));
+    if (width == 0 || width > a->head_dim || (width_long >= 0 && width != width_long))
+        return infer_fail(call, err, ST_SHAPE,
+                          "tables for %" PRId64 " dimensions, heads have %" PRId64, width,
+                          a->head_dim);
+    call->out[0].type = *x;
+    return ST_OK;
+}
+
 status infer_seqattn(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));

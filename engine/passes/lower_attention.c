@@ -44,9 +44,13 @@ static status check_inputs(const struct lower *lo, const struct graph_node *n,
                     "node %s: seqlens_k and total_sequence_length do not come from "
                     "attention_mask",
                     n->name);
-    if (match_in(n, GQA_POSITIONS) >= 0 || match_in(n, GQA_BIAS) >= 0)
+    if (match_in(n, GQA_BIAS) >= 0 ||
+        (match_in(n, GQA_POSITIONS) >= 0 &&
+         (lower_kind_of(lo, match_in(n, GQA_POSITIONS)) != LOW_POSITIONS ||
+          lo->low[n->in[GQA_POSITIONS]].offset != 0)))
         return FAIL(err, ST_UNSUPPORTED,
-                    "node %s: position_ids and attention_bias inputs are not paged", n->name);
+                    "node %s: attention_bias, or positions other than position_ids, are not paged",
+                    n->name);
     if (match_in(n, GQA_K_SCALE) >= 0 || match_in(n, GQA_V_SCALE) >= 0 || at->kv_cache_bit_width)
         return FAIL(err, ST_UNSUPPORTED, "node %s: a quantised KV cache is not paged", n->name);
     if (!optional_const(lo, match_in(n, GQA_SINK)) ||
@@ -78,14 +82,20 @@ static status head_dim(const struct lower *lo, const struct graph_node *n,
     return ST_OK;
 }
 
-static status add_layer(struct lower *lo, const struct attrs_gqa *at, int64_t dim, struct err *err)
+status lower_add_layer(struct lower *lo, int64_t heads, int64_t dim, enum dtype dtype,
+                       struct err *err)
 {
     struct lower_info *info = lo->info;
+    const bool half = dtype == DT_F16 || dtype == DT_BF16;
 
     info->kv = arena_grow(graph_arena(lo->g), info->kv, &lo->cap_kv, (size_t)info->n_layers + 1,
                           sizeof *info->kv);
     if (!info->kv) return FAIL(err, ST_NOMEM, "out of memory");
-    info->kv[info->n_layers++] = (struct lower_kv){ (int)at->kv_num_heads, (int)dim };
+    if (info->n_layers == 0)
+        info->kv_dtype = half ? dtype : DT_F32;
+    else if (info->kv_dtype != dtype)
+        info->kv_dtype = DT_F32;
+    info->kv[info->n_layers++] = (struct lower_kv){ (int)heads, (int)dim };
     return ST_OK;
 }
 
@@ -146,7 +156,7 @@ status lower_gqa(struct lower *lo, int node, struct err *err)
                                   attr_float("qk_norm_epsilon", a->qk_norm_epsilon),
                                   attr_int("long_threshold",
                                            in[SA_COS_LONG] >= 0 ? lo->long_threshold : 0) };
-    TRY(add_layer(lo, a, dim, err));
+    TRY(lower_add_layer(lo, a->kv_num_heads, dim, lo->g->values[n.in[GQA_PAST_K]].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, SA_INPUTS, n.out, 1, attrs,
                        (int)COUNT(attrs)) < 0)

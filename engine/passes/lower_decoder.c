@@ -40,6 +40,8 @@ static status classify_input(struct lower *lo, const struct model_io_names *io, 
         lo->info->takes_embeds = true;
     } else if (str_equal(name, io->attention_mask)) {
         low->kind = LOW_MASK;
+    } else if (str_equal(name, io->position_ids)) {
+        low->kind = LOW_POSITIONS;
     } else if (key >= 0 || val >= 0) {
         *low = (struct low_value){ .kind = LOW_PAST,
                                    .layer = key >= 0 ? key : val,
@@ -74,6 +76,7 @@ static void find_threshold(struct lower *lo)
     for (size_t i = 0; i < lo->g->n_inputs; i++) {
         const int value = lo->g->inputs[i];
         if (lo->low[value].kind == LOW_MASK) in.mask = value;
+        if (lo->low[value].kind == LOW_POSITIONS) in.positions = value;
     }
     lo->long_threshold = length_switch_common(lo->g, &in);
 }
@@ -207,7 +210,7 @@ static status infer_anew(struct lower *lo, struct err *err)
     return graph_infer(g, err);
 }
 
-/* Every computed value must be rows of fp32 with a known width. */
+/* Every computed value must be rows of known width. */
 static status check_types(const struct lower *lo, struct err *err)
 {
     for (size_t i = 0; i < lo->g->n_nodes; i++) {
@@ -216,9 +219,6 @@ static status check_types(const struct lower *lo, struct err *err)
             if (n->out[k] < 0 || graph_uses(lo->g, n->out[k]) == 0) continue;
             const struct tensor_type *t = &lo->g->values[n->out[k]].type;
             size_t width = 0;
-            if (t->dtype != DT_F32)
-                return FAIL(err, ST_UNSUPPORTED, "node %s: %s activations are not paged", n->name,
-                            dtype_name(t->dtype));
             if (t->ndim < 2 || (t->dim[0] != DIM_TOKENS && t->dim[0] != DIM_ROWS) ||
                 !type_span(t, 1, t->ndim, &width))
                 return FAIL(err, ST_UNSUPPORTED, "node %s: its output is not rows of known width",
@@ -232,8 +232,8 @@ static status fill_info(struct lower *lo, struct err *err)
 {
     const struct tensor_type *t = &lo->g->values[lo->g->outputs[0]].type;
 
-    if (t->ndim != 2 || t->dim[0] != DIM_ROWS)
-        return FAIL(err, ST_UNSUPPORTED, "output is not [rows, width]");
+    if (t->ndim != 2 || t->dim[0] != DIM_ROWS || t->dtype != DT_F32)
+        return FAIL(err, ST_UNSUPPORTED, "output is not f32 [rows, width]");
     lo->info->output = lo->g->outputs[0];
     lo->info->long_threshold = lo->long_threshold;
     if (lo->info->takes_embeds) lo->info->hidden = lo->g->values[lo->info->input].type.dim[1];
@@ -256,16 +256,20 @@ static status lower_graph(struct lower *lo, const struct model_io_names *io, str
     TRY(choose_output(lo, io, err));
     TRY(pass_dead_code(lo->g, NULL, err));
     TRY(graph_compact(lo->g, err));
+    TRY(lower_widen(lo->g, err));
     TRY(insert_select_rows(lo, err));
     TRY(infer_anew(lo, err));
     TRY(check_types(lo, err));
     return fill_info(lo, err);
 }
 
-status lower_decoder(const struct graph *g, const struct model_io_names *io, struct graph **out,
-                     struct lower_info *info, struct err *err)
+status lower_decoder(const struct graph *g, const struct model_io_names *io,
+                     const struct pass_context *ctx, struct graph **out, struct lower_info *info,
+                     struct err *err)
 {
-    struct lower lo = { .info = info, .n_low = g->n_values };
+    struct lower lo = {
+        .info = info, .n_low = g->n_values, .imported = g, .io = io, .backend = ctx->backend
+    };
     struct arena scratch = { 0 };
     status st;
 

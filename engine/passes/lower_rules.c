@@ -27,13 +27,6 @@ static void mark(struct lower *lo, int value, enum low_kind kind, int rank)
     lo->low[value].rank = rank;
 }
 
-static status drop_as(struct lower *lo, int node, enum low_kind kind)
-{
-    mark(lo, lo->g->nodes[node].out[0], kind, 0);
-    graph_remove_node(lo->g, node);
-    return ST_OK;
-}
-
 /* The node again with other attributes or inputs, same outputs. */
 static status rebuild(struct lower *lo, int node, const int *in, int n_in, const struct attr *attrs,
                       int n_attrs, struct err *err)
@@ -52,7 +45,9 @@ static void mark_outputs(struct lower *lo, const struct graph_node *n, int like,
 {
     for (int i = 0; i < n->n_out; i++) {
         mark(lo, n->out[i], LOW_ROWS, rank);
-        if (n->out[i] >= 0) lo->low[n->out[i]].fold = lo->low[like].fold;
+        if (n->out[i] < 0) continue;
+        lo->low[n->out[i]].fold = lo->low[like].fold;
+        lo->low[n->out[i]].flat = lo->low[like].flat;
     }
 }
 
@@ -100,13 +95,46 @@ static enum low_kind mask_result(const struct lower *lo, const struct graph_node
 
 static bool is_mask_kind(enum low_kind k) { return k >= LOW_MASK && k <= LOW_TOTAL; }
 
-static status lower_mask(struct lower *lo, int node, struct err *err)
+/* Known from the lengths alone: nothing of the tokens themselves. */
+static bool is_length_kind(enum low_kind k)
+{
+    return is_mask_kind(k) || lower_is_position(k) || k == LOW_DERIVED;
+}
+
+/* A node of mask, positions, shapes and constants. */
+static bool is_length_node(const struct lower *lo, const struct graph_node *n)
+{
+    bool any = false;
+
+    if (n->op == OP_SHAPE || n->op == OP_SIZE) {
+        const enum low_kind x = lower_kind_of(lo, match_in(n, 0));
+        return x == LOW_IDS || x == LOW_ROWS || is_length_kind(x);
+    }
+    if (n->op == OP_IF) return false;
+    for (int i = 0; i < n->n_in; i++) {
+        const enum low_kind k = lower_kind_of(lo, n->in[i]);
+        if (n->in[i] < 0 || k == LOW_CONST) continue;
+        if (!is_length_kind(k)) return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Never computed in the lowered form: what it is for is in the step's table. */
+static status lower_lengths(struct lower *lo, int node)
 {
     const struct graph_node *n = &lo->g->nodes[node];
-    const enum low_kind kind = mask_result(lo, n, lower_kind_of(lo, n->in[0]));
+    const enum low_kind first = lower_kind_of(lo, match_in(n, 0));
+    struct low_value result = { 0 };
 
-    if (kind == LOW_NONE) return refuse(n, "not a known use of attention_mask", err);
-    return drop_as(lo, node, kind);
+    if (is_mask_kind(first)) result.kind = mask_result(lo, n, first);
+    if (result.kind == LOW_NONE && n->n_in > 0 && n->in[0] >= 0 && first != LOW_CONST)
+        (void)lower_position_result(lo, n, &result);
+    if (result.kind == LOW_NONE) result.kind = LOW_DERIVED;
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0) lo->low[n->out[i]] = result;
+    graph_remove_node(lo->g, node);
+    return ST_OK;
 }
 
 /* ---- If on the total length: two rotary tables ---- */
@@ -181,7 +209,8 @@ static status lower_broadcast(struct lower *lo, int node, struct err *err)
         if (kind == LOW_CONST)
             in[i] = strip_leading_ones(lo, n.in[i], rank - 2);
         else if (kind != LOW_ROWS || rank_of(lo, n.in[i]) != rank ||
-                 lo->low[n.in[i]].fold != lo->low[widest].fold)
+                 lo->low[n.in[i]].fold != lo->low[widest].fold ||
+                 lo->low[n.in[i]].flat != lo->low[widest].flat)
             in[i] = -1;
         if (in[i] < 0) return refuse(&n, "operands mix batch, sequence and other dimensions", err);
         changed = changed || in[i] != n.in[i];
@@ -200,7 +229,8 @@ static status lower_rowwise(struct lower *lo, int node, struct err *err)
         const enum low_kind kind = lower_kind_of(lo, n->in[i]);
         if (n->in[i] < 0 || (i > 0 && kind == LOW_CONST)) continue;
         if (kind != LOW_ROWS || rank_of(lo, n->in[i]) != rank_of(lo, n->in[0]) ||
-            lo->low[n->in[i]].fold != lo->low[n->in[0]].fold)
+            lo->low[n->in[i]].fold != lo->low[n->in[0]].fold ||
+            lo->low[n->in[i]].flat != lo->low[n->in[0]].flat)
             return refuse(n, "an operand is not rows of tokens", err);
     }
     mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
@@ -215,7 +245,8 @@ static status lower_last_axis(struct lower *lo, int node, int64_t axis, struct e
     int n_attrs = 0;
 
     TRY(lower_rowwise(lo, node, err));
-    if (!is_last_axis(axis, rank_of(lo, n.in[0])) || n.n_attrs >= LOWER_OPERANDS)
+    if (!is_last_axis(axis, rank_of(lo, n.in[0]) - lo->low[n.in[0]].flat) ||
+        n.n_attrs >= LOWER_OPERANDS)
         return refuse(&n, "its axis is not the last", err);
     for (int i = 0; i < n.n_attrs; i++)
         if (!str_equal(n.attrs[i].name, "axis")) attrs[n_attrs++] = n.attrs[i];
@@ -226,7 +257,8 @@ static status lower_last_axis(struct lower *lo, int node, int64_t axis, struct e
 static status lower_slice(struct lower *lo, int node, struct err *err)
 {
     const struct graph_node n = lo->g->nodes[node];
-    const int rank = lower_kind_of(lo, n.in[0]) == LOW_ROWS ? rank_of(lo, n.in[0]) : 0;
+    const int rank =
+        lower_kind_of(lo, n.in[0]) == LOW_ROWS ? rank_of(lo, n.in[0]) - lo->low[n.in[0]].flat : 0;
     static const int64_t minus_one = -1, one = 1;
     const struct tensor_type t = type_make(DT_I64, 1, &one);
     int64_t axis = 0;
@@ -236,7 +268,7 @@ static status lower_slice(struct lower *lo, int node, struct err *err)
     int in[5] = { n.in[0], n.in[1], n.in[2], graph_add_constant(lo->g, NULL, &t, &minus_one, true),
                   match_in(&n, 4) };
     if (in[3] < 0) return FAIL(err, ST_NOMEM, "out of memory");
-    mark_outputs(lo, &n, n.in[0], rank);
+    mark_outputs(lo, &n, n.in[0], rank_of(lo, n.in[0]));
     return rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err);
 }
 
@@ -334,13 +366,19 @@ static status lower_reshape(struct lower *lo, int node, struct err *err)
     const struct tensor_type *x = &lo->g->values[n.in[0]].type;
     int64_t spec[IR_DIMS_MAX] = { 0 }, shape[IR_DIMS_MAX + 1] = { 0 },
             *dims = shape + 1; /* dimension 0 is copied: tokens */
-    const int count = read_ints(lo->g, match_in(&n, 1), spec);
+    int count = read_ints(lo->g, match_in(&n, 1), spec);
+    const bool flat = count >= 2 && count < IR_DIMS_MAX && spec[0] == -1; /* batch * sequence */
     size_t elements = 0;
 
     if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || x->ndim < 2 ||
         !type_span(x, 2, x->ndim, &elements) ||
         !checked_mul(elements, (size_t)lo->low[n.in[0]].fold, &elements))
         return refuse(&n, "its input is not rows of known width", err);
+    if (flat) { /* as if it were [0, 0, …] */
+        memmove(spec + 2, spec + 1, (size_t)(count - 1) * sizeof *spec);
+        spec[0] = spec[1] = 0;
+        count++;
+    }
     int n_dims = token_shape(spec, count, elements, dims);
     if (!n_dims) return refuse(&n, "it mixes tokens, or its shape is not a constant", err);
     const int64_t fold = spec[1] == -1 ? dims[0] : 1;
@@ -349,7 +387,8 @@ static status lower_reshape(struct lower *lo, int node, struct err *err)
     const struct tensor_type t = type_make(DT_I64, 1, &(int64_t){ n_dims + 1 });
     const int in[2] = { n.in[0], graph_add_constant(lo->g, NULL, &t, shape, true) };
     if (in[1] < 0) return FAIL(err, ST_NOMEM, "out of memory");
-    lo->low[n.out[0]] = (struct low_value){ .kind = LOW_ROWS, .rank = count, .fold = fold };
+    lo->low[n.out[0]] =
+        (struct low_value){ .kind = LOW_ROWS, .rank = count, .fold = fold, .flat = flat };
     return rebuild(lo, node, in, 2, NULL, 0, err);
 }
 
@@ -366,8 +405,57 @@ static status lower_by_axis(struct lower *lo, int node, struct err *err)
         return lower_last_axis(lo, node,
                                at.softmax.has_axis || n->version >= 13 ? at.softmax.axis : 1, err);
     case OP_RMSNORM: return lower_last_axis(lo, node, at.rmsnorm.axis, err);
+    case OP_LPNORM: return lower_last_axis(lo, node, at.lpnorm.axis, err);
+    case OP_TOPK: return lower_last_axis(lo, node, at.topk.axis, err);
+    case OP_GATHERELEMENTS: return lower_last_axis(lo, node, at.axis.axis, err);
+    case OP_SCATTERELEMENTS: return lower_last_axis(lo, node, at.scatter.axis, err);
     default: return lower_last_axis(lo, node, at.layernorm.axis, err);
     }
+}
+
+/* A reduction of each row: over the last axis, which stays as 1. */
+static status lower_reduce(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    static const int64_t minus_one = -1, one = 1;
+    const struct tensor_type t = type_make(DT_I64, 1, &one);
+    const struct attr keep = attr_int("keepdims", 1);
+    union op_attrs at;
+    int64_t axis = 0;
+
+    TRY(op_attrs_read(n.op, n.attrs, n.n_attrs, &at, err));
+    if (at.reduce.axes.n == 1)
+        axis = at.reduce.axes.v[0];
+    else if (at.reduce.axes.n != 0 || !one_int(lo->g, match_in(&n, 1), &axis))
+        return refuse(&n, "its axes are not one constant", err);
+    if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || !at.reduce.keepdims ||
+        !is_last_axis(axis, rank_of(lo, n.in[0]) - lo->low[n.in[0]].flat))
+        return refuse(&n, "it is not over the last axis of rows of tokens", err);
+    const int in[2] = { n.in[0], graph_add_constant(lo->g, NULL, &t, &minus_one, true) };
+    if (in[1] < 0) return FAIL(err, ST_NOMEM, "out of memory");
+    mark_outputs(lo, &n, n.in[0], rank_of(lo, n.in[0]));
+    graph_remove_node(lo->g, node);
+    if (graph_add_node(lo->g, n.op, 18, n.name, in, 2, n.out, 1, &keep, 1) < 0)
+        return FAIL(err, ST_NOMEM, "out of memory");
+    return ST_OK;
+}
+
+/* Tokens go through their experts one by one; the router's logits are flat. */
+static status lower_experts(struct lower *lo, int node, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+
+    for (int i = 0; i < n->n_in; i++) {
+        const enum low_kind kind = lower_kind_of(lo, n->in[i]);
+        const bool rows = i < 2 || i == 14; /* input, router, router_weights */
+
+        if (n->in[i] < 0) continue;
+        if (rows ? kind != LOW_ROWS || lo->low[n->in[i]].rank != 3 || lo->low[n->in[i]].fold != 1
+                 : kind != LOW_CONST)
+            return refuse(n, "an operand is not rows of tokens, or no constant", err);
+    }
+    mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
+    return ST_OK;
 }
 
 status lower_node(struct lower *lo, int node, struct err *err)
@@ -375,9 +463,16 @@ status lower_node(struct lower *lo, int node, struct err *err)
     const struct graph_node *n = &lo->g->nodes[node];
     const enum low_kind first = lower_kind_of(lo, match_in(n, 0));
 
-    if (is_mask_kind(first)) return lower_mask(lo, node, err);
+    if (lower_table_gather(lo, node)) return ST_OK;
+    if (is_length_node(lo, n)) return lower_lengths(lo, node);
     switch (n->op) {
     case OP_GQA: return lower_gqa(lo, node, err);
+    case OP_ATTENTION23: return lower_attention23(lo, node, err);
+    case OP_ROTARY:
+    case OP_ROTARY23:
+    case OP_MROTARY: return lower_rotary(lo, node, err);
+    case OP_MOE:
+    case OP_QMOE: return lower_experts(lo, node, err);
     case OP_IF: return lower_if(lo, node, err);
     case OP_CAST:
         if (first == LOW_IDS) return lower_ids_cast(lo, node);
@@ -391,20 +486,31 @@ status lower_node(struct lower *lo, int node, struct err *err)
     case OP_CONCAT:
     case OP_SOFTMAX:
     case OP_RMSNORM:
+    case OP_LPNORM:
+    case OP_TOPK:
+    case OP_GATHERELEMENTS:
+    case OP_SCATTERELEMENTS:
     case OP_LAYERNORM: return lower_by_axis(lo, node, err);
     case OP_SKIPRMSNORM:
     case OP_SKIPLAYERNORM:
     case OP_LINEAR:
+    case OP_LINATTNGATE:
+    case OP_GATEDRMSNORM:
+    case OP_GATEDADD:
     case OP_GATEDACT:
     case OP_CLIP: return lower_rowwise(lo, node, err);
+    case OP_REDUCESUM:
+    case OP_REDUCEMEAN:
+    case OP_REDUCEMAX:
+    case OP_REDUCEMIN: return lower_reduce(lo, node, err);
     case OP_TRILU:
     case OP_CUMSUM: return refuse(n, "it mixes tokens", err);
     default: break;
     }
     if (op_row(n->op)->infer == op_row(OP_SIGMOID)->infer || n->op == OP_FASTGELU ||
         n->op == OP_BIASGELU || n->op == OP_ADD || n->op == OP_SUB || n->op == OP_MUL ||
-        n->op == OP_DIV || n->op == OP_POW || n->op == OP_MIN || n->op == OP_MAX ||
-        n->op == OP_WHERE)
+        op_row(n->op)->infer == op_row(OP_EQUAL)->infer || n->op == OP_DIV || n->op == OP_POW ||
+        n->op == OP_MIN || n->op == OP_MAX || n->op == OP_WHERE)
         return lower_broadcast(lo, node, err);
     return refuse(n, "no rule for rows of tokens", err);
 }

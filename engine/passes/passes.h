@@ -41,6 +41,7 @@ struct lower_kv {
 struct lower_info {
     int n_layers;           /* KV layers, numbered densely in graph order */
     struct lower_kv *kv;    /* [n_layers], in the lowered graph's arena */
+    enum dtype kv_dtype;    /* of the file's caches: f32, f16 or bf16 */
     int64_t long_threshold; /* 0: one rotary table */
     int64_t hidden;         /* width of embeds input or hidden_states output; 0 if neither */
     int64_t vocab;          /* width of logits; 0 if there are none */
@@ -55,5 +56,6 @@ struct lower_info {
  * on the rows asked for. `g` has been through the passes. ST_UNSUPPORTED with
  * the node and the reason when the graph is not of this kind: it then runs
  * through the generic executor. */
-status lower_decoder(const struct graph *g, const struct model_io_names *io, struct graph **out,
-                     struct lower_info *info, struct err *err);
+status lower_decoder(const struct graph *g, const struct model_io_names *io,
+                     const struct pass_context *ctx, struct graph **out, struct lower_info *info,
+                     struct err *err);

@@ -31,9 +31,10 @@ struct engine_config engine_config_complete(const struct engine_config *cfg)
 
 /* ---- KV cache: how large ---- */
 
-static status kv_dtype_of(const struct engine_config *cfg, enum dtype *out, struct err *err)
+static status kv_dtype_of(const struct engine_config *cfg, enum dtype file, enum dtype *out,
+                          struct err *err)
 {
-    *out = cfg->kv_dtype ? dtype_parse(cfg->kv_dtype) : DT_F32;
+    *out = cfg->kv_dtype ? dtype_parse(cfg->kv_dtype) : file;
     if (*out == DT_F32 || *out == DT_F16 || *out == DT_BF16) return ST_OK;
     return FAIL(err, ST_INVALID, "kv_dtype: expected f32, f16 or bf16, got %s", cfg->kv_dtype);
 }
@@ -63,7 +64,7 @@ static status engine_create_kv(struct engine *e, struct err *err)
                                    .prefix_cache = e->cfg.prefix_cache };
     size_t page_bytes;
 
-    TRY(kv_dtype_of(&e->cfg, &cfg.dtype, err));
+    TRY(kv_dtype_of(&e->cfg, info->kv_dtype, &cfg.dtype, err));
     if (!kv_page_bytes(cfg.shapes, cfg.n_layers, cfg.dtype, &page_bytes))
         return FAIL(err, ST_SHAPE, "KV cache: the layers do not make a page");
     const int64_t pages = (kv_tokens_wanted(e, page_bytes) + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;

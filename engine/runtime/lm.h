@@ -24,6 +24,7 @@ struct lm_info {
                                tables */
     int n_kv_layers;
     const struct lm_kv_shape *kv_shapes; /* [n_kv_layers] */
+    enum dtype kv_dtype;                 /* of the file's caches */
     uint64_t weight_bytes, bytes_per_token, ops_per_token, ops_per_row;
     const char *device, *isa;
     int n_threads;

@@ -70,7 +70,8 @@ static status make_lm(struct lm **out, const struct model_folder *folder,
     struct lower_info info;
     struct err why = { 0 };
     status st = cfg->dense ? FAIL(&why, ST_UNSUPPORTED, "the dense form was asked for")
-                           : lower_decoder(graph, &folder->io, &lowered, &info, &why);
+                           : lower_decoder(graph, &folder->io, &(struct pass_context){ be },
+                                           &lowered, &info, &why);
 
     if (st == ST_OK) {
         graph_destroy(graph);

@@ -87,6 +87,7 @@ static status fill_info(struct lm_paged *p, const struct lower_info *in, const s
                               .long_threshold = in->long_threshold,
                               .n_kv_layers = in->n_layers,
                               .kv_shapes = kv,
+                              .kv_dtype = in->kv_dtype,
                               .tokens_max = b->tokens_max,
                               .rows_max = b->tokens_max,
                               .seqs_max = b->seqs_max };

@@ -223,7 +223,7 @@ static char *lowered(const char *text, struct lower_info *info, status *st)
     struct str out = { 0 };
 
     assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
-    *st = lower_decoder(passed, &names, &low, info, &err);
+    *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
     if (*st == ST_OK)
         assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
     else
@@ -330,7 +330,7 @@ static void finds_the_length_switch(void **state)
 /* The largest position is the length less one. */
 static void finds_the_switch_on_positions(void **state)
 {
-    struct graph *g = parse("graph g { in p: i64[1,s] const c: i64 = 63\n"
+    struct graph *g = parse("graph g { in p: i64[1,s] const c: i64[] = {63}\n"
                             "m = ReduceMax(p) {keepdims: 0} l = Greater(m, c)\n"
                             "n = Cast(l) {to: 7} y = Add(p, n) out y }");
     const struct length_inputs in = { -1, graph_find_value(g, "p") }, none = { -1, -1 };

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* lower_decoder on what other exporters write: masks by computation, positions and their tables,
+ * half floats, experts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/passes/mask_probe.h"
+#include "engine/passes/passes.h"
+
+static struct backend *be;
+
+static int open_backend(void **state)
+{
+    const struct backend_config cfg = { .n_threads = 1 };
+
+    (void)state;
+    return backend_find("cpu")->open(&be, &cfg, NULL) == ST_OK ? 0 : -1;
+}
+
+static int close_backend(void **state)
+{
+    (void)state;
+    be->ops->close(be);
+    return 0;
+}
+
+static const struct model_io_names names = {
+    .input_ids = "input_ids",
+    .inputs_embeds = "inputs_embeds",
+    .attention_mask = "attention_mask",
+    .position_ids = "position_ids",
+    .past_key = "past_key_values.%d.key",
+    .past_value = "past_key_values.%d.value",
+    .present_key = "present.%d.key",
+    .present_value = "present.%d.value",
+    .logits = "logits",
+    .hidden_states = "hidden_states",
+};
+
+static struct graph *parse(const char *text)
+{
+    struct graph *g = NULL;
+    struct err err = { 0 };
+
+    if (graph_parse(text, strlen(text), &g, &err) != ST_OK) print_error("%s\n", err.text);
+    assert_non_null(g);
+    return g;
+}
+
+/* The lowered form printed, or the reason of refusal. */
+static char *lowered(const char *text, struct lower_info *info, status *st)
+{
+    const struct pass_context ctx = { .backend = be };
+    const struct graph_print_options opt = { .constant_elements_max = 4 };
+    struct graph *g = parse(text), *passed = NULL, *low = NULL;
+    struct err err = { 0 };
+    struct str out = { 0 };
+
+    assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
+    *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
+    if (*st == ST_OK)
+        assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
+    else
+        str_put(&out, err.text);
+    graph_destroy(g);
+    graph_destroy(passed);
+    graph_destroy(low);
+    return str_take(&out);
+}
+
+/* A decoder of one layer: embedding, q, k, v, ai.onnx Attention, head. The mask is `m`. */
+#define HEAD(F)                                                                                    \
+    "graph g { opset 24, com.microsoft 1, cupola 1\n"                                              \
+    "in input_ids: i64[B,S] in attention_mask: i64[B,T] in position_ids: i64[B,S]\n"               \
+    "in past_key_values.0.key: " F "[B,1,P,4] in past_key_values.0.value: " F "[B,1,P,4]\n"        \
+    "const emb: " F "[10,8] = fill(0.5) const wq: " F "[8,8] = fill(0.1)\n"                        \
+    "const wk: " F "[8,4] = fill(0.1) const head: " F "[8,10] = fill(1)\n"                         \
+    "const one: i64[1] = {1} const ten: i64[] = {10} const ax1: i64[1] = {1}\n"                    \
+    "const ax2: i64[1] = {2} const i0: i64[] = {0} const top: i64[1] = {9}\n"                      \
+    "x = Gather(emb, input_ids) q = MatMul(x, wq) k = MatMul(x, wk) v = MatMul(x, wk)\n"
+/* keys [1, 1, 1, T] and queries [1, 1, S, 1] counted from 0, from attention_mask alone */
+#define COUNTS                                                                                     \
+    "c = CumSum(attention_mask, ax1) s = Shape(input_ids) {start: 1} t = Shape(attention_mask) "   \
+    "{start: 1}\n"                                                                                 \
+    "d = Sub(t, s) e = Slice(c, d, t, ax1) key = Unsqueeze(c, ax1) query = Unsqueeze(e, ax2)\n"
+#define ATTEND(Q, K, ATTRS)                                                                        \
+    "a, present.0.key, present.0.value = Attention(" Q ", " K                                      \
+    ", v, m, past_key_values.0.key, past_key_values.0.value) "                                     \
+    "{q_num_heads: 2, kv_num_heads: 1" ATTRS "}\n"
+#define TAIL "y = Add(a, x) logits = MatMul(y, head) out logits, present.0.key, present.0.value }"
+
+static void finds_a_causal_mask(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got =
+        lowered(HEAD("f32") COUNTS
+                "g = GreaterOrEqual(query, key) m = Unsqueeze(g, ax1)\n" ATTEND("q", "k", "") TAIL,
+                &info, &st);
+
+    (void)state;
+    assert_non_null(strstr(got, "SeqAttention"));
+    assert_non_null(strstr(got, "window: -1"));
+    assert_int_equal(st, ST_OK);
+    assert_int_equal(info.n_layers, 1);
+    mem_free(got);
+}
+
+static void finds_the_window_of_a_mask(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(HEAD("f32") COUNTS
+                        "g = GreaterOrEqual(query, key) w = Sub(query, key) l = Less(w, ten)\n"
+                        "h = And(g, l) m = Unsqueeze(h, ax1)\n" ATTEND("q", "k", "") TAIL,
+                        &info, &st);
+
+    (void)state;
+    assert_non_null(strstr(got, "window: 10"));
+    assert_int_equal(st, ST_OK);
+    mem_free(got);
+}
+
+static void refuses_a_mask_that_weighs(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(HEAD("f32") COUNTS
+                        "w = Sub(key, query) f = Cast(w) {to: 1}\n"
+                        "m = Unsqueeze(f, ax1)\n" ATTEND("q", "k", ", is_causal: 1") TAIL,
+                        &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_UNSUPPORTED);
+    assert_non_null(strstr(got, "adds to the scores"));
+    mem_free(got);
+}
+
+static void refuses_attention_that_sees_the_future(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(HEAD("f32") "b = Cast(attention_mask) {to: 9} u = Unsqueeze(b, ax1)\n"
+                                    "m = Unsqueeze(u, ax1)\n" ATTEND("q", "k", "") TAIL,
+                        &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_UNSUPPORTED);
+    assert_non_null(strstr(got, "not causal"));
+    mem_free(got);
+}
+
+#define OPEN_MASK "b = Cast(attention_mask) {to: 9} u = Unsqueeze(b, ax1) m = Unsqueeze(u, ax1)\n"
+
+static void offset_tables_become_two(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(
+        HEAD("f32") OPEN_MASK
+        "const cos: f32[24,2] = fill(1) const sin: f32[24,2] = fill(0) const lim: i64[] = {7}\n"
+        "const off: i64[] = {8}\n"
+        "lp = ReduceMax(position_ids) {keepdims: 0} lg = Greater(lp, lim) li = Cast(lg) {to: 7}\n"
+        "lo = Mul(li, off) pos = Add(position_ids, lo)\n"
+        "rq = com.microsoft.RotaryEmbedding(q, pos, cos, sin)\n"
+        "cr = Gather(cos, pos) sr = Gather(sin, pos)\n"
+        "rk = RotaryEmbedding(k, cr, sr) {num_heads: 1}\n" ATTEND("rq", "rk", ", is_causal: 1")
+            TAIL,
+        &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_OK);
+    assert_int_equal(info.long_threshold, 8);
+    assert_non_null(strstr(got, "SeqRotary"));
+    assert_non_null(strstr(got, "f32[8,2]"));
+    assert_non_null(strstr(got, "f32[16,2]"));
+    assert_non_null(strstr(got, "long_threshold: 8"));
+    mem_free(got);
+}
+
+static void halves_are_widened(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(HEAD("f16") OPEN_MASK ATTEND("q", "k", ", is_causal: 1") TAIL, &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_OK);
+    assert_int_equal(info.kv_dtype, DT_F16);
+    const char *embedding = strstr(got, "f16[tokens");
+    assert_non_null(embedding); /* as it leaves its table; nothing else is computed in halves */
+    assert_null(strstr(embedding + 1, "f16[tokens"));
+    assert_non_null(strstr(got, "wq: f16[8,8]")); /* weights stay */
+    mem_free(got);
+}
+
+static void experts_take_flat_routers(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got =
+        lowered(HEAD("f32") OPEN_MASK ATTEND(
+                    "q", "k", ", is_causal: 1") "const wr: f32[8,3] = fill(1) const f1: f32[3,4,8] "
+                                                "= fill(1) const f2: f32[3,8,4] = "
+                                                "fill(1) const rs: i64[2] = {-1, 3}\n"
+                                                "r = MatMul(a, wr) rf = Reshape(r, rs) e = "
+                                                "com.microsoft.MoE(a, rf, f1, _, f2) {k: 2}\n"
+                                                "y = Add(e, x) logits = MatMul(y, head) out "
+                                                "logits, present.0.key, present.0.value }",
+                &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_OK);
+    assert_non_null(strstr(got, "MoE"));
+    mem_free(got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_a_causal_mask),
+        cmocka_unit_test(finds_the_window_of_a_mask),
+        cmocka_unit_test(refuses_a_mask_that_weighs),
+        cmocka_unit_test(refuses_attention_that_sees_the_future),
+        cmocka_unit_test(offset_tables_become_two),
+        cmocka_unit_test(halves_are_widened),
+        cmocka_unit_test(experts_take_flat_routers),
+    };
+
+    return cmocka_run_group_tests(tests, open_backend, close_backend);
+}

@@ -39,8 +39,8 @@ status model_find_onnx(const char *dir, char **name, struct err *err)
     if (found == 0)
         st = FAIL(err, ST_NOT_FOUND, "%s: no .onnx file", dir);
     else if (found > 1)
-        st = FAIL(err, ST_INVALID, "%s: %zu .onnx files and none is model.onnx: name one", dir,
-                  found);
+        st = FAIL(err, ST_INVALID, "%s: %zu .onnx files (%s, …) and none is model.onnx: name one",
+                  dir, found, names[at]);
     else if (!(*name = mem_strdup(names[at])))
         st = FAIL(err, ST_NOMEM, "%s: out of memory", dir);
     os_free_list(names, n);

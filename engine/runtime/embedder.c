@@ -128,7 +128,8 @@ status embedder_open(struct embedder **out, const struct model_folder *folder,
     if (st == ST_OK)
         st = decoder ? open_decoder(e, folder, cfg, hidden, err) : finish_encoder(e, cfg, err);
     if (st != ST_OK) {
-        err_prefix(err, "%s", folder->onnx_path);
+        if (err && !str_starts(err->text, folder->onnx_path))
+            err_prefix(err, "%s", folder->onnx_path);
         embedder_close(e);
         return st;
     }

@@ -17,6 +17,7 @@ struct product {
     enum dtype dt;
     size_t m, n, k;
     bool trans_a, trans_b;
+    float alpha;
 };
 
 static bool blas_sized(const struct product *p)
@@ -51,8 +52,8 @@ static void gemm_f32(const struct product *p, size_t row, size_t rows, const flo
     const float *from = p->trans_a ? a + row : a + row * p->k;
 
     cblas_sgemm(CblasRowMajor, p->trans_a ? CblasTrans : CblasNoTrans,
-                p->trans_b ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, 1.0f, from,
-                (int)(p->trans_a ? p->m : p->k), b, (int)(p->trans_b ? p->k : p->n), 0.0f,
+                p->trans_b ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, p->alpha,
+                from, (int)(p->trans_a ? p->m : p->k), b, (int)(p->trans_b ? p->k : p->n), 0.0f,
                 c + row * p->n, (int)p->n);
 }
 
@@ -62,9 +63,9 @@ static void gemm_f64(const struct product *p, size_t row, size_t rows, const dou
     const double *from = p->trans_a ? a + row : a + row * p->k;
 
     cblas_dgemm(CblasRowMajor, p->trans_a ? CblasTrans : CblasNoTrans,
-                p->trans_b ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, 1.0, from,
-                (int)(p->trans_a ? p->m : p->k), b, (int)(p->trans_b ? p->k : p->n), 0.0,
-                c + row * p->n, (int)p->n);
+                p->trans_b ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k,
+                (double)p->alpha, from, (int)(p->trans_a ? p->m : p->k), b,
+                (int)(p->trans_b ? p->k : p->n), 0.0, c + row * p->n, (int)p->n);
 }
 
 /* Rows of a product of one pair of matrices at element offsets into the tensors. Half floats are
@@ -133,17 +134,27 @@ static bool batch_dims(struct matmul *mm, const struct tensor_type *a, const str
     return true;
 }
 
-static bool matmul_of(const struct tensor_type *a, const struct tensor_type *b, struct matmul *mm)
+/* MatMul, or FusedMatMul of floats with its transpositions and factor. */
+static bool matmul_of(const struct op_call *call, const struct tensor_type *a,
+                      const struct tensor_type *b, struct matmul *mm)
 {
+    const bool fused = call->op == OP_FUSEDMATMUL;
+
     memset(mm, 0, sizeof *mm);
     if (a->ndim < 1 || b->ndim < 1 || a->dtype != b->dtype) return false;
-    const int64_t kb = b->dim[b->ndim > 1 ? b->ndim - 2 : 0];
-
+    if (fused && cpu_class_of(a->dtype) != CPU_F32 && cpu_class_of(a->dtype) != CPU_F64)
+        return false;
     mm->p.dt = a->dtype;
-    mm->p.m = a->ndim > 1 ? (size_t)a->dim[a->ndim - 2] : 1;
-    mm->p.k = (size_t)a->dim[a->ndim - 1];
-    mm->p.n = b->ndim > 1 ? (size_t)b->dim[b->ndim - 1] : 1;
-    return a->dim[a->ndim - 1] == kb && blas_sized(&mm->p) && batch_dims(mm, a, b);
+    mm->p.trans_a = fused && call->attr.fusedmatmul.trans_a && a->ndim > 1;
+    mm->p.trans_b = fused && call->attr.fusedmatmul.trans_b && b->ndim > 1;
+    mm->p.alpha = fused ? call->attr.fusedmatmul.alpha : 1.0f;
+    const int ka = mm->p.trans_a ? a->ndim - 2 : a->ndim - 1;
+    const int kb = b->ndim == 1 || mm->p.trans_b ? b->ndim - 1 : b->ndim - 2;
+
+    mm->p.m = a->ndim > 1 ? (size_t)a->dim[2 * a->ndim - 3 - ka] : 1;
+    mm->p.k = (size_t)a->dim[ka];
+    mm->p.n = b->ndim > 1 ? (size_t)b->dim[2 * b->ndim - 3 - kb] : 1;
+    return a->dim[ka] == b->dim[kb] && blas_sized(&mm->p) && batch_dims(mm, a, b);
 }
 
 void cpu_matmul(const struct cpu_task *t)
@@ -158,8 +169,8 @@ void cpu_matmul(const struct cpu_task *t)
         cpu_linear(t);
         return;
     }
-    if (!matmul_of(&a->type, &b->type, &mm) || cpu_elements(out) != mm.n_batch * mm.p.m * mm.p.n ||
-        out->type.dtype != mm.p.dt) {
+    if (!matmul_of(t->call, &a->type, &b->type, &mm) ||
+        cpu_elements(out) != mm.n_batch * mm.p.m * mm.p.n || out->type.dtype != mm.p.dt) {
         cpu_fail(t, ST_SHAPE, "matrices do not fit each other");
         return;
     }
@@ -198,7 +209,7 @@ status cpu_matmul_scratch(const struct op_call *call, const struct prepared *p,
     struct matmul mm;
 
     if (p) return cpu_linear_scratch(call, p, b, out, err);
-    if (!matmul_of(&call->in[0].type, &call->in[1].type, &mm))
+    if (!matmul_of(call, &call->in[0].type, &call->in[1].type, &mm))
         return FAIL(err, ST_SHAPE, "%s: matrices do not fit each other", call->node);
     return product_scratch(call, &mm.p, out, err);
 }
@@ -208,6 +219,10 @@ status cpu_matmul_prepare(struct cpu_backend *be, const struct op_call *call, st
 {
     const struct tensor *b = cpu_call_in(call, 1);
 
+    if (call->op == OP_FUSEDMATMUL &&
+        (call->attr.fusedmatmul.trans_a || call->attr.fusedmatmul.trans_b ||
+         call->attr.fusedmatmul.alpha != 1.0f))
+        return ST_OK;
     if (!b || !b->data || b->type.ndim != 2 || !cpu_is_float(b->type.dtype) ||
         call->in[0].type.ndim < 2 || b->type.dim[0] < 1 || b->type.dim[1] < 1)
         return ST_OK;
@@ -229,6 +244,7 @@ static bool gemm_of(const struct op_call *call, const struct tensor_type *a,
 
     if (a->ndim != 2 || b->ndim != 2 || a->dtype != b->dtype) return false;
     *p = (struct product){ .dt = a->dtype,
+                           .alpha = 1.0f,
                            .m = (size_t)a->dim[at->trans_a ? 1 : 0],
                            .k = (size_t)a->dim[at->trans_a ? 0 : 1],
                            .n = (size_t)b->dim[at->trans_b ? 0 : 1],

@@ -86,6 +86,8 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     /* matrix products and quantisation */
     [OP_MATMUL]     = { .run = cpu_matmul, .n_in = 2, .rules = CPU_DTYPE,
                         .prepare = cpu_matmul_prepare, .scratch = cpu_matmul_scratch },
+    [OP_FUSEDMATMUL] = { .run = cpu_matmul, .n_in = 2, .rules = CPU_DTYPE,
+                         .prepare = cpu_matmul_prepare, .scratch = cpu_matmul_scratch },
     [OP_GEMM]       = { .run = cpu_gemm, .n_in = 2, .rules = CPU_DTYPE,
                         .prepare = cpu_gemm_prepare, .scratch = cpu_gemm_scratch },
     [OP_DEQUANTIZELINEAR] = { .run = cpu_dequant, .n_in = 2 },

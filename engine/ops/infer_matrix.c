@@ -50,6 +50,34 @@ status infer_matmul(struct op_call *call, struct err *err)
     return ST_OK;
 }
 
+static void swap_last(struct tensor_type *t)
+{
+    const int64_t dim = t->ndim > 1 ? t->dim[t->ndim - 1] : 0;
+
+    if (t->ndim < 2) return;
+    t->dim[t->ndim - 1] = t->dim[t->ndim - 2];
+    t->dim[t->ndim - 2] = dim;
+}
+
+/* MatMul of the transposed operands; vectors are not transposed. */
+status infer_fusedmatmul(struct op_call *call, struct err *err)
+{
+    const struct attrs_fusedmatmul *at = &call->attr.fusedmatmul;
+    struct tensor in[2];
+    struct op_call plain = *call;
+
+    TRY(infer_begin(call, err));
+    TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
+    if (at->trans_batch_a || at->trans_batch_b)
+        return infer_fail(call, err, ST_UNSUPPORTED, "transBatchA, transBatchB");
+    in[0] = call->in[0];
+    in[1] = call->in[1];
+    if (at->trans_a) swap_last(&in[0].type);
+    if (at->trans_b) swap_last(&in[1].type);
+    plain.in = in;
+    return infer_matmul(&plain, err);
+}
+
 status infer_gemm(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));

@@ -76,6 +76,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_REDUCESUM] = { 1, 2, 1, 1 },  [OP_REDUCEMEAN] = { 1, 2, 1, 1 }, [OP_REDUCEMAX] = { 1, 2, 1, 1 },
     [OP_REDUCEMIN] = { 1, 2, 1, 1 },  [OP_ARGMAX] = { 1, 1, 1, 1 },
     [OP_MATMUL] = { 2, 2, 1, 1 },     [OP_GEMM] = { 2, 3, 1, 1 },       [OP_DEQUANTIZELINEAR] = { 2, 3, 1, 1 },
+    [OP_FUSEDMATMUL] = { 2, 2, 1, 1 },
     [OP_DYNQUANT] = { 1, 1, 3, 3 },   [OP_MATMULINTEGER] = { 2, 4, 1, 1 },
     [OP_MATMULINTTOFLOAT] = { 4, 7, 1, 1 }, [OP_DYNQUANTMATMUL] = { 3, 5, 1, 1 },
     [OP_MATMULNBITS] = { 3, 6, 1, 1 },

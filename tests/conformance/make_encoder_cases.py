@@ -60,6 +60,17 @@ def products():
         case(f"DynamicQuantizeMatMul_{tag}_each", "DynamicQuantizeMatMul", as_const([x, b, sbs, zbs], (1, 3)), tol=(2e-4, 1e-5))
 
 
+def fused_products():
+    for ta in (0, 1):
+        for tb in (0, 1):
+            for lead in ((), (2, 3), (4,)):
+                a, b = normal(*lead, *((7, 5) if ta else (5, 7))), normal(*lead, *((9, 7) if tb else (7, 9)))
+                case(f"FusedMatMul_{ta}{tb}_{len(lead)}", "FusedMatMul", [a, b], {"transA": ta, "transB": tb, "alpha": 0.25}, tol=(1e-5, 1e-5))
+    case("FusedMatMul_f64", "FusedMatMul", [rng.standard_normal((3, 70, 5)), rng.standard_normal((3, 70, 8))], {"transA": 1, "alpha": 2.0}, tol=(1e-10, 1e-10))
+    case("FusedMatMul_const", "FusedMatMul", [normal(2, 5, 7), Const(normal(7, 20))], tol=(1e-5, 1e-5))
+    case("FusedMatMul_const_alpha", "FusedMatMul", [normal(2, 5, 7), Const(normal(20, 7))], {"transB": 1, "alpha": 0.5}, tol=(1e-5, 1e-5))
+
+
 def embed_norm():
     words, positions, segments, gamma, beta = normal(30, 24), normal(12, 24), normal(2, 24), normal(24), normal(24)
     ids, seg = rng.integers(0, 30, (2, 5)).astype(np.int32), rng.integers(0, 2, (2, 5)).astype(np.int32)
@@ -144,6 +155,6 @@ def multi_head():
     case("MHA_f16", "MultiHeadAttention", half, {"num_heads": 2}, tol=(2e-3, 2e-3), ref=exact)
 
 
-for make in (dynamic, products, embed_norm, attention, multi_head):
+for make in (dynamic, products, embed_norm, attention, multi_head, fused_products):
     make()
 m.write_all()

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cupola verify: a model folder against its golden.json - logits of prefill rows in several
  * chunkings, and the argmax of every decode step. */
-#include "cli/cli.h"
 #include "cli/timeline.h"
+#include "cli/verify.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-struct golden {
-    cJSON *json;
-    char *f32; /* golden.f32 */
-    size_t f32_bytes;
-    double tolerance, tolerance_rms, token_gap;
-};
-
-struct verdict {
-    double max_diff, max_rms;
-    size_t tokens_equal, tokens_compared;
-    bool failed;
-};
 
 /* ---- golden.json ---- */
 
@@ -50,16 +37,18 @@ static status golden_open(struct golden *g, const char *dir, struct err *err)
     return st;
 }
 
-/* An {offset, shape} array: its floats, rows and columns. */
-static status golden_array(const struct golden *g, const cJSON *ref, const float **data,
-                           size_t *rows, size_t *cols, struct err *err)
+status golden_array(const struct golden *g, const cJSON *ref, const float **data, size_t *rows,
+                    size_t *cols, struct err *err)
 {
     int64_t offset = -1;
     const cJSON *shape = json_get(ref, "shape");
     size_t bytes = 0;
 
     TRY(json_get_i64(ref, "offset", 0, INT64_MAX / 2, &offset, err));
-    const cJSON *r = cJSON_GetArrayItem(shape, 0), *c = cJSON_GetArrayItem(shape, 1);
+    const cJSON one = { .type = cJSON_Number, .valuedouble = 1 };
+    const bool vector = cJSON_GetArraySize(shape) == 1;
+    const cJSON *r = vector ? &one : cJSON_GetArrayItem(shape, 0);
+    const cJSON *c = cJSON_GetArrayItem(shape, vector ? 0 : 1);
     if (offset < 0 || offset % 4 || !cJSON_IsNumber(r) || !cJSON_IsNumber(c) ||
         r->valuedouble < 0 || c->valuedouble < 1 || r->valuedouble > 1e9 || c->valuedouble > 1e9)
         return FAIL(err, ST_FORMAT,
@@ -73,8 +62,7 @@ static status golden_array(const struct golden *g, const cJSON *ref, const float
     return ST_OK;
 }
 
-/* A list of integers; *out is the caller's. */
-static status int_list(const cJSON *obj, const char *key, int32_t **out, size_t *n, struct err *err)
+status golden_ints(const cJSON *obj, const char *key, int32_t **out, size_t *n, struct err *err)
 {
     const cJSON *list = json_get(obj, key), *item;
 
@@ -93,8 +81,8 @@ static status int_list(const cJSON *obj, const char *key, int32_t **out, size_t 
 
 /* ---- comparing ---- */
 
-static void compare_row(const struct golden *g, const float *got, const float *want, size_t n,
-                        struct verdict *v)
+void verdict_row(const struct golden *g, const float *got, const float *want, size_t n,
+                 struct verdict *v)
 {
     double sum = 0, worst = 0;
 
@@ -135,10 +123,10 @@ static status prompt_read(const struct golden *g, const cJSON *json, size_t widt
     size_t rows = 0, cols = 0;
 
     p->json = json;
-    TRY(int_list(json, "ids", &p->ids, &p->n_ids, err));
-    TRY(int_list(json, "rows", &p->rows, &p->n_rows, err));
-    TRY(int_list(json, "tokens", &p->tokens, &p->n_tokens, err));
-    TRY(int_list(json, "decode_steps", &p->decode_steps, &p->n_decode, err));
+    TRY(golden_ints(json, "ids", &p->ids, &p->n_ids, err));
+    TRY(golden_ints(json, "rows", &p->rows, &p->n_rows, err));
+    TRY(golden_ints(json, "tokens", &p->tokens, &p->n_tokens, err));
+    TRY(golden_ints(json, "decode_steps", &p->decode_steps, &p->n_decode, err));
     TRY(golden_array(g, json_get(json, "logits"), &p->logits, &rows, &cols, err));
     if (rows != p->n_rows || cols != width)
         return FAIL(err, ST_FORMAT,
@@ -177,7 +165,7 @@ static status prefill(struct timeline *t, const struct golden *g, struct prompt 
                           p->out + first * t->width, err));
     }
     for (size_t r = 0; r < p->n_rows; r++)
-        compare_row(g, p->out + r * t->width, p->logits + r * t->width, t->width, v);
+        verdict_row(g, p->out + r * t->width, p->logits + r * t->width, t->width, v);
     return ST_OK;
 }
 
@@ -211,7 +199,7 @@ static status decode(struct timeline *t, const struct golden *g, const struct pr
         if (i) TRY(timeline_decode(t, p->tokens[i - 1], row, err));
         compare_token(g, p, i, timeline_argmax(row, t->width, NULL), v);
         if (d < p->n_decode && p->decode_steps[d] == (int32_t)i)
-            compare_row(g, row, p->decode_logits + d++ * t->width, t->width, v);
+            verdict_row(g, row, p->decode_logits + d++ * t->width, t->width, v);
     }
     return ST_OK;
 }
@@ -278,6 +266,10 @@ static status verify_folder(const char *dir, const struct cli_common *common, st
 
     cfg.progress = common->progress ? cfg.progress : NULL;
     TRY(golden_open(g, dir, err));
+    if (golden_is_encoder(g)) {
+        *lowered = true; /* there is no lowered form to ask for */
+        return verify_encoder(dir, g, &cfg, v, err);
+    }
     TRY(cli_open_engine(dir, &cfg, &folder, &e, err));
     *lowered = engine_info(e)->lowered;
     const status st = verify_engine(e, g, v, err);

@@ -14,6 +14,7 @@ function(cupola_dep name module package)
     endif()
     add_library(dep_${name} INTERFACE)
     target_link_libraries(dep_${name} INTERFACE PkgConfig::dep_${name})
+    set(CUPOLA_MODULE_dep_${name} ${module} PARENT_SCOPE) # its name in cupola.pc
 endfunction()
 
 cupola_dep(cjson libcjson libcjson-dev)

@@ -166,6 +166,24 @@ status session_rewind(struct session *s, int64_t length, struct err *err);
  * to 0 and feed everything again. */
 bool session_crosses_rope(const struct session *s, int64_t next_length);
 
+/* ---- token sampler: the sampler chain on rows of the caller's ---- */
+
+/* Settings, generator, and the tokens seen so far. The same seed draws what choice 0 of a
+ * generation draws from the same rows. One thread at a time. */
+struct token_sampler;
+
+/* For rows of `vocab` logits; the settings are copied. ST_INVALID names what is out of range. */
+status token_sampler_create(struct token_sampler **out, int64_t vocab, const struct sampling *s,
+                            struct err *err);
+/* Accepts NULL. */
+void token_sampler_destroy(struct token_sampler *t);
+/* Ids of a prompt, for the repetition penalty. */
+status token_sampler_see(struct token_sampler *t, const int32_t *ids, size_t n, struct err *err);
+/* Chooses from logits [vocab] and counts the choice. logprob as in gen_event. ST_INTERNAL: no logit
+ * is a number. */
+status token_sampler_pick(struct token_sampler *t, const float *logits, int32_t *id, float *logprob,
+                          struct err *err);
+
 /* ---- embedder: token ids of texts to one vector each ---- */
 
 struct embedder;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The include table of ARCHITECTURE.md, enforced: a folder includes the public headers (and the .def lists)
-# of the folders in its row and nothing else of them. tests/ and bench/ may include anything.
+# of the folders in its row and nothing else of them. tests/ and bench/ may include anything. api/cupola.h, which is
+# installed, and api/examples/, which are compiled against the installed library, include nothing of ours by path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,6 +52,10 @@ FNR == 1 {
 /^[ \t]*#[ \t]*include[ \t]*"/ {
     split($0, quoted, "\"")
     path = quoted[2]
+    if (FILENAME == "api/cupola.h" || FILENAME ~ /^api\/examples\//) {
+        complain("\"" path "\": only what is installed may be included here")
+        next
+    }
     if (!(from in uses) || path == "cupola_version.h") next
     if (path !~ /\//) {
         complain("\"" path "\": write the path from the repository root")

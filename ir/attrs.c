@@ -120,7 +120,8 @@ static status reader_finish(const struct attr_reader *r, enum op_kind kind)
     for (int i = 0; i < r->n; i++) {
         const struct attr *a = &r->attrs[i];
         if ((r->seen >> i & 1) || a->name[0] == '_' || !strcmp(a->name, "doc_string")) continue;
-        if (kind == OP_IF && a->type == ATTR_GRAPH) continue;
+        if (a->type == ATTR_GRAPH && (kind == OP_IF || kind == OP_LOOP || kind == OP_SCAN))
+            continue;
         return FAIL(r->err, ST_UNSUPPORTED, "%s: attribute '%s' is not known, or given twice",
                     r->op, a->name);
     }

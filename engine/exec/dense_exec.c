@@ -1,34 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/exec/dense_exec.h"
-#include "engine/exec/node_run.h"
+#include "engine/exec/dense_internal.h"
 #include <string.h>
-
-enum { DENSE_ALIGN = 64, DENSE_DEPTH_MAX = 16 };
-
-/* A value while a run lasts. */
-struct slot {
-    struct tensor tensor; /* data NULL: not computed yet */
-    int uses;             /* still to come; the block is freed at 0 */
-    bool owned;           /* the executor allocated it */
-};
-
-struct dense_node {
-    struct node_run run;
-    union op_attrs attr;
-    bool *is_const;                     /* [n_in] */
-    struct tensor *in, *out;            /* the call's operands, [n_in], [n_out] */
-    struct dense_exec *then_x, *else_x; /* If */
-    bool forced, forced_value;          /* its bools are this */
-};
-
-struct dense_exec {
-    const struct graph *g;
-    struct backend *be;
-    struct arena arena;
-    struct slot *slots;       /* [n_values] */
-    struct dense_node *nodes; /* [n_nodes] */
-    int *uses;                /* [n_values] static counts */
-};
 
 /* ---- life ---- */
 
@@ -44,6 +16,15 @@ static status init_branches(struct dense_exec *x, int node, int depth, struct er
     if (!t || !e) return FAIL(err, ST_FORMAT, "node %s: If lacks a branch", n->name);
     TRY(create(&x->nodes[node].then_x, t, x->be, depth + 1, err));
     return create(&x->nodes[node].else_x, e, x->be, depth + 1, err);
+}
+
+static status init_body(struct dense_exec *x, int node, int depth, struct err *err)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+    const struct graph *body = graph_node_branch(n, "body");
+
+    if (!body) return FAIL(err, ST_FORMAT, "node %s: %s lacks a body", n->name, op_name(n->op));
+    return create(&x->nodes[node].then_x, body, x->be, depth + 1, err);
 }
 
 static status init_node(struct dense_exec *x, int node, int depth, struct err *err)
@@ -62,6 +43,7 @@ static status init_node(struct dense_exec *x, int node, int depth, struct err *e
         x->uses[n->in[i]]++;
     }
     if (n->op == OP_IF) return init_branches(x, node, depth, err);
+    if (n->op == OP_LOOP || n->op == OP_SCAN) TRY(init_body(x, node, depth, err));
     const status st = op_attrs_read(n->op, n->attrs, n->n_attrs, &d->attr, err);
     if (st != ST_OK) err_prefix(err, "node %s", n->name);
     return st;
@@ -119,7 +101,7 @@ status dense_exec_create(struct dense_exec **out, const struct graph *g, struct 
     return create(out, g, be, 0, err);
 }
 
-static void slot_free(struct slot *s)
+void dense_slot_free(struct slot *s)
 {
     if (s->owned) mem_free_aligned(s->tensor.data);
     *s = (struct slot){ 0 };
@@ -127,7 +109,7 @@ static void slot_free(struct slot *s)
 
 static void free_slots(struct dense_exec *x)
 {
-    for (size_t i = 0; x->slots && i < x->g->n_values; i++) slot_free(&x->slots[i]);
+    for (size_t i = 0; x->slots && i < x->g->n_values; i++) dense_slot_free(&x->slots[i]);
 }
 
 void dense_exec_destroy(struct dense_exec *x)
@@ -147,7 +129,7 @@ void dense_exec_destroy(struct dense_exec *x)
 
 static void release_use(struct dense_exec *x, int value)
 {
-    if (value >= 0 && --x->slots[value].uses == 0) slot_free(&x->slots[value]);
+    if (value >= 0 && --x->slots[value].uses == 0) dense_slot_free(&x->slots[value]);
 }
 
 static status gather_inputs(struct dense_exec *x, int node, struct err *err)
@@ -216,8 +198,6 @@ static status run_kernel(struct dense_exec *x, int node, struct err *err)
     return node_run_execute(&d->run, &call, d->is_const, err);
 }
 
-static status run_nodes(struct dense_exec *x, struct err *err);
-
 static void start_slots(struct dense_exec *x)
 {
     free_slots(x);
@@ -236,30 +216,39 @@ static bool outlives_run(const struct graph *g, int value)
     return g->values[value].data || (captured >= 0 && g->outer && outlives_run(g->outer, captured));
 }
 
-/* A branch's result becomes value `to`: moved when the branch made it and needs it no more,
- * borrowed when it is a constant, else copied (what the branch captured may go before its If's
- * result does). */
-static status take_branch_output(struct dense_exec *x, int to, struct dense_exec *b, int value,
-                                 struct err *err)
+status dense_take(struct dense_exec *b, int value, struct slot *out, struct err *err)
 {
     struct slot *from = &b->slots[value];
     size_t bytes = 0;
 
     if (!from->tensor.data)
         return FAIL(err, ST_FORMAT, "branch output '%s' has no value", b->g->values[value].name);
-    x->slots[to] = (struct slot){ from->tensor, x->uses[to], true };
+    *out = (struct slot){ .tensor = from->tensor, .owned = true };
     if (from->owned && from->uses == 1) {
         from->owned = false;
     } else if (outlives_run(b->g, value)) {
-        x->slots[to].owned = false;
+        out->owned = false;
     } else {
-        x->slots[to].tensor.data = type_bytes(&from->tensor.type, &bytes)
-                                       ? mem_alloc_aligned(DENSE_ALIGN, bytes ? bytes : 1)
-                                       : NULL;
-        if (!x->slots[to].tensor.data) return FAIL(err, ST_NOMEM, "out of memory");
-        memcpy(x->slots[to].tensor.data, from->tensor.data, bytes);
+        out->tensor.data = type_bytes(&from->tensor.type, &bytes)
+                               ? mem_alloc_aligned(DENSE_ALIGN, bytes ? bytes : 1)
+                               : NULL;
+        if (!out->tensor.data) {
+            *out = (struct slot){ 0 };
+            return FAIL(err, ST_NOMEM, "out of memory");
+        }
+        memcpy(out->tensor.data, from->tensor.data, bytes);
     }
+    from->uses--;
     return ST_OK;
+}
+
+void dense_start_inner(struct dense_exec *x, struct dense_exec *b)
+{
+    start_slots(b);
+    for (size_t i = 0; i < b->g->n_values; i++)
+        if (b->g->values[i].captured >= 0)
+            b->slots[i] =
+                (struct slot){ x->slots[b->g->values[i].captured].tensor, b->uses[i], false };
 }
 
 static status run_branch(struct dense_exec *x, int node, struct err *err)
@@ -274,15 +263,14 @@ static status run_branch(struct dense_exec *x, int node, struct err *err)
         *(const uint8_t *)cond->data ? x->nodes[node].then_x : x->nodes[node].else_x;
     if ((size_t)n->n_out > b->g->n_outputs)
         return FAIL(err, ST_FORMAT, "node %s: a branch has too few outputs", n->name);
-    start_slots(b);
-    for (size_t i = 0; i < b->g->n_values; i++)
-        if (b->g->values[i].captured >= 0)
-            b->slots[i] =
-                (struct slot){ x->slots[b->g->values[i].captured].tensor, b->uses[i], false };
-    TRY(run_nodes(b, err));
-    for (int i = 0; i < n->n_out; i++)
-        if (n->out[i] >= 0 && x->uses[n->out[i]] > 0)
-            TRY(take_branch_output(x, n->out[i], b, b->g->outputs[i], err));
+    dense_start_inner(x, b);
+    TRY(dense_run_nodes(b, err));
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0 || x->uses[n->out[i]] == 0) continue;
+        struct slot *to = &x->slots[n->out[i]];
+        TRY(dense_take(b, b->g->outputs[i], to, err));
+        to->uses = x->uses[n->out[i]];
+    }
     return ST_OK;
 }
 
@@ -298,13 +286,16 @@ static void release_captures(struct dense_exec *x, const struct dense_exec *bran
         release_use(x, branch->g->values[i].captured);
 }
 
-static status run_nodes(struct dense_exec *x, struct err *err)
+status dense_run_nodes(struct dense_exec *x, struct err *err)
 {
     for (size_t i = 0; i < x->g->n_nodes; i++) {
         const struct graph_node *n = &x->g->nodes[i];
 
         TRY(gather_inputs(x, (int)i, err));
-        const status st = n->op == OP_IF ? run_branch(x, (int)i, err) : run_kernel(x, (int)i, err);
+        const status st = n->op == OP_IF     ? run_branch(x, (int)i, err)
+                          : n->op == OP_LOOP ? dense_run_loop(x, (int)i, err)
+                          : n->op == OP_SCAN ? dense_run_scan(x, (int)i, err)
+                                             : run_kernel(x, (int)i, err);
         if (st != ST_OK) {
             err_prefix(err, "node %s", n->name);
             return st;
@@ -339,7 +330,7 @@ status dense_exec_run(struct dense_exec *x, const struct tensor *in, struct tens
         TRY(check_input(x->g, i, &in[i], err));
         x->slots[value] = (struct slot){ in[i], x->uses[value], false };
     }
-    TRY(run_nodes(x, err));
+    TRY(dense_run_nodes(x, err));
     for (size_t i = 0; i < x->g->n_outputs; i++) {
         out[i] = x->slots[x->g->outputs[i]].tensor;
         if (!out[i].data)

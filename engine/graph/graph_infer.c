@@ -134,6 +134,90 @@ static status infer_if(struct graph *g, const struct graph_node *n, struct op_ca
     return ST_OK;
 }
 
+/* ---- bodies of Loop and Scan ---- */
+
+/* An input of a body that declares nothing: of this type, its shape open. */
+static void body_input(struct graph *body, size_t i, enum dtype dt, int ndim)
+{
+    struct graph_value *v = &body->values[body->inputs[i]];
+
+    if (v->type.dtype != DT_NONE) return;
+    v->type = (struct tensor_type){ .dtype = dt, .ndim = ndim };
+}
+
+/* Output i of the node is carried from turn to turn: its shape may change. */
+static status carried_type(const struct graph_node *n, struct op_call *call, int i, enum dtype had,
+                           const struct tensor_type *gives, struct err *err)
+{
+    if (had != gives->dtype)
+        return FAIL(err, ST_SHAPE, "node '%s' (%s): state %d is %s, the body gives %s", n->name,
+                    op_name(n->op), i, dtype_name(had), dtype_name(gives->dtype));
+    if (i < n->n_out) call->out[i].type = (struct tensor_type){ .dtype = had, .ndim = -1 };
+    return ST_OK;
+}
+
+/* What the body gives in one turn, along a new axis. */
+static struct tensor_type stacked_type(const struct tensor_type *piece, int64_t axis)
+{
+    struct tensor_type t = { .dtype = piece->dtype, .ndim = -1 };
+
+    if (piece->ndim < 0 || piece->ndim >= IR_DIMS_MAX) return t;
+    t.ndim = piece->ndim + 1;
+    if (axis < 0) axis += t.ndim;
+    for (int d = 0, k = 0; d < t.ndim; d++) t.dim[d] = d == axis ? DIM_UNKNOWN : piece->dim[k++];
+    return t;
+}
+
+/* Loop: body (turn, condition, states …) -> condition, states …, pieces …. */
+static status infer_loop_body(struct graph *g, const struct graph_node *n, struct op_call *call,
+                              int depth, struct err *err)
+{
+    struct graph *body = graph_node_branch(n, "body");
+    const int states = n->n_in - 2;
+
+    if (!body || body->n_inputs != (size_t)n->n_in || body->n_outputs < 1 + (size_t)states ||
+        (size_t)n->n_out > body->n_outputs - 1)
+        return FAIL(err, ST_FORMAT,
+                    "node '%s' (Loop): the body is missing, or its inputs and outputs do not fit",
+                    n->name);
+    body_input(body, 0, DT_I64, 0);
+    body_input(body, 1, DT_BOOL, 0);
+    for (int i = 0; i < states; i++)
+        body_input(body, 2 + (size_t)i, call->in[2 + i].type.dtype, -1);
+    TRY(infer_inner(g, n, body, depth, err));
+    for (int i = 0; i < states; i++)
+        TRY(carried_type(n, call, i, call->in[2 + i].type.dtype,
+                         &body->values[body->outputs[1 + i]].type, err));
+    for (int i = states; i < n->n_out; i++)
+        call->out[i].type = stacked_type(&body->values[body->outputs[1 + i]].type, 0);
+    return ST_OK;
+}
+
+/* Scan: body (states …, slices …) -> states …, pieces …. */
+static status infer_scan_body(struct graph *g, const struct graph_node *n, struct op_call *call,
+                              int depth, struct err *err)
+{
+    const struct attrs_scan *a = &call->attr.scan;
+    struct graph *body = graph_node_branch(n, "body");
+    const int states = n->n_in - (int)a->num_scan_inputs;
+
+    if (!body || body->n_inputs != (size_t)n->n_in || body->n_outputs < (size_t)states ||
+        (size_t)n->n_out > body->n_outputs)
+        return FAIL(err, ST_FORMAT,
+                    "node '%s' (Scan): the body is missing, or its inputs and outputs do not fit",
+                    n->name);
+    for (int i = 0; i < n->n_in; i++) body_input(body, (size_t)i, call->in[i].type.dtype, -1);
+    TRY(infer_inner(g, n, body, depth, err));
+    for (int i = 0; i < states; i++)
+        TRY(carried_type(n, call, i, call->in[i].type.dtype, &body->values[body->outputs[i]].type,
+                         err));
+    for (int i = states; i < n->n_out; i++)
+        call->out[i].type =
+            stacked_type(&body->values[body->outputs[i]].type,
+                         i - states < a->out_axes.n ? a->out_axes.v[i - states] : 0);
+    return ST_OK;
+}
+
 /* ---- the walk ---- */
 
 static status infer_node(struct graph *g, int node, struct arena *scratch, int depth,
@@ -153,6 +237,8 @@ static status infer_node(struct graph *g, int node, struct arena *scratch, int d
     TRY(graph_node_call(g, node, scratch, &call, err));
     TRY(row->infer(&call, err));
     if (n->op == OP_IF) TRY(infer_if(g, n, &call, depth, err));
+    if (n->op == OP_LOOP) TRY(infer_loop_body(g, n, &call, depth, err));
+    if (n->op == OP_SCAN) TRY(infer_scan_body(g, n, &call, depth, err));
     for (int i = 0; i < n->n_out; i++) {
         if (n->out[i] >= 0) TRY(store_type(g, n, n->out[i], &call.out[i].type, err));
     }

@@ -191,3 +191,38 @@ status infer_branch(struct op_call *call, struct err *err)
         return infer_fail(call, err, ST_SHAPE, "the condition has %zu elements, expected 1", n);
     return ST_OK;
 }
+
+/* Trip count and condition; what the body gives is the graph's to say. */
+status infer_loop(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    size_t n;
+
+    if (call->n_in < 2)
+        return infer_fail(call, err, ST_FORMAT, "%d inputs, expected at least 2", call->n_in);
+    if (infer_has_in(call, 0)) TRY(infer_dtype_is(call, 0, DT_I64, err));
+    if (infer_has_in(call, 1)) TRY(infer_dtype_is(call, 1, DT_BOOL, err));
+    for (int i = 0; i < 2; i++)
+        if (infer_has_in(call, i) && type_elements(&call->in[i].type, &n) && n != 1)
+            return infer_fail(call, err, ST_SHAPE, "input %d has %zu elements, expected 1", i, n);
+    for (int i = 2; i < call->n_in; i++)
+        if (!infer_has_in(call, i))
+            return infer_fail(call, err, ST_FORMAT, "input %d is required", i);
+    return ST_OK;
+}
+
+status infer_scan(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    const int64_t m = call->attr.scan.num_scan_inputs;
+
+    if (m < 1 || m > call->n_in)
+        return infer_fail(call, err, ST_FORMAT, "num_scan_inputs is %" PRId64 " of %d inputs", m,
+                          call->n_in);
+    for (int i = 0; i < call->n_in; i++)
+        if (!infer_has_in(call, i))
+            return infer_fail(call, err, ST_FORMAT, "input %d is required", i);
+    for (int i = call->n_in - (int)m; i < call->n_in; i++)
+        TRY(infer_rank(call, i, 1, IR_DIMS_MAX, err));
+    return ST_OK;
+}

@@ -123,7 +123,7 @@ status pass_cse(struct graph *g, const struct pass_context *ctx, struct err *err
         const struct graph_node *n = &g->nodes[i];
         uint64_t other = 0;
 
-        if (n->op == OP_NONE || n->op == OP_IF) continue;
+        if (n->op == OP_NONE || n->op == OP_IF || n->op == OP_LOOP || n->op == OP_SCAN) continue;
         keys[i] = hash_bytes(n->in, (size_t)n->n_in * sizeof *n->in, (uint64_t)n->op);
         if (map_get(&seen, &keys[i], sizeof keys[i], &other) && nodes_equal(&g->nodes[other], n) &&
             keeps_outputs(&g->nodes[other], n) && outputs_private(g, n)) {

@@ -18,8 +18,9 @@ static bool op_is_view(enum op_kind op)
 
 static bool op_folds(enum op_kind op)
 {
-    return op != OP_NONE && op != OP_IF && op != OP_DEQUANTIZELINEAR && op != OP_GATHERQ &&
-           op != OP_MATMULNBITS && op != OP_GQA && op < OP_LINEAR;
+    return op != OP_NONE && op != OP_IF && op != OP_LOOP && op != OP_SCAN &&
+           op != OP_DEQUANTIZELINEAR && op != OP_GATHERQ && op != OP_MATMULNBITS && op != OP_GQA &&
+           op < OP_LINEAR;
 }
 
 static bool inputs_constant(const struct graph *g, const struct graph_node *n)

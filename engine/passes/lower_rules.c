@@ -110,7 +110,7 @@ static bool is_length_node(const struct lower *lo, const struct graph_node *n)
         const enum low_kind x = lower_kind_of(lo, match_in(n, 0));
         return x == LOW_IDS || x == LOW_ROWS || is_length_kind(x);
     }
-    if (n->op == OP_IF) return false;
+    if (n->op == OP_IF || n->op == OP_LOOP || n->op == OP_SCAN) return false;
     for (int i = 0; i < n->n_in; i++) {
         const enum low_kind k = lower_kind_of(lo, n->in[i]);
         if (n->in[i] < 0 || k == LOW_CONST) continue;

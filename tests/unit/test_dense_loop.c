@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Loop and Scan in the generic executor. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/exec/dense_exec.h"
+
+struct fixture {
+    struct backend *be;
+    struct graph *g;
+    struct dense_exec *x;
+    struct tensor out[4];
+    struct err err;
+};
+
+static status run(struct fixture *f, const char *text, const struct tensor *in)
+{
+    const struct backend_config cfg = { .n_threads = 1 };
+
+    *f = (struct fixture){ 0 };
+    assert_int_equal(backend_find("cpu")->open(&f->be, &cfg, &f->err), ST_OK);
+    status st = graph_parse(text, strlen(text), &f->g, &f->err);
+    if (st == ST_OK) st = graph_infer(f->g, &f->err);
+    if (st == ST_OK) st = dense_exec_create(&f->x, f->g, f->be, &f->err);
+    if (st == ST_OK) st = dense_exec_run(f->x, in, f->out, &f->err);
+    return st;
+}
+
+static void finish(struct fixture *f)
+{
+    dense_exec_destroy(f->x);
+    graph_destroy(f->g);
+    f->be->ops->close(f->be);
+}
+
+static void expect(const struct fixture *f, int i, int ndim, const int64_t *dim, const float *want)
+{
+    size_t n = 0;
+
+    if (f->err.code != ST_OK) print_error("%s\n", f->err.text);
+    assert_int_equal(f->out[i].type.ndim, ndim);
+    for (int d = 0; d < ndim; d++) assert_int_equal(f->out[i].type.dim[d], dim[d]);
+    assert_true(type_elements(&f->out[i].type, &n));
+    assert_memory_equal(f->out[i].data, want, n * sizeof *want);
+}
+
+/* s = s + step; stops when s[0] > 6; pieces are s after each turn. `step` is captured. */
+#define SUM                                                                                        \
+    "graph g { opset 21\n"                                                                         \
+    "in most: i64[] in go: bool[] in s: f32[2] const step: f32[2] = {2, 1} const lim: f32[] = "    \
+    "{6} const at: i64[1] = {0}\n"                                                                 \
+    "end, all = Loop(most, go, s) {body: graph b { in i: i64[] in c: bool[] in v: f32[2]\n"        \
+    "capture step capture lim capture at\n"                                                        \
+    "w = Add(v, step) f = Gather(w, at) q = Squeeze(f) n = LessOrEqual(q, lim)\n"                  \
+    "o = Identity(w) out n, w, o }}\n"                                                             \
+    "out end, all }"
+
+static void loop_stops_by_its_condition(void **state)
+{
+    int64_t most = 100;
+    bool go = true;
+    float s[2] = { 1, 10 };
+    const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
+                                 { type_make(DT_BOOL, 0, NULL), &go },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f, SUM, in), ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 7, 13 });
+    expect(&f, 1, 2, (int64_t[]){ 3, 2 }, (float[]){ 3, 11, 5, 12, 7, 13 });
+    finish(&f);
+}
+
+static void loop_stops_by_its_count(void **state)
+{
+    int64_t most = 2;
+    bool go = true;
+    float s[2] = { 1, 10 };
+    const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
+                                 { type_make(DT_BOOL, 0, NULL), &go },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f, SUM, in), ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 5, 12 });
+    assert_int_equal(f.out[1].type.dim[0], 2);
+    finish(&f);
+}
+
+static void loop_of_no_turns_gives_its_inputs(void **state)
+{
+    int64_t most = 5;
+    bool go = false;
+    float s[2] = { 1, 10 };
+    const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
+                                 { type_make(DT_BOOL, 0, NULL), &go },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f, SUM, in), ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, s);
+    assert_int_equal(f.out[1].type.ndim, 2);
+    assert_int_equal(f.out[1].type.dim[0], 0);
+    finish(&f);
+}
+
+static void loop_without_end_is_stopped(void **state)
+{
+    int64_t most = INT64_MAX;
+    bool go = true;
+    const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
+                                 { type_make(DT_BOOL, 0, NULL), &go } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f,
+                         "graph g { opset 21 in most: i64[] in go: bool[]\n"
+                         "p = Loop(most, go) {body: graph b { in i: i64[] in c: bool[]\n"
+                         "out c, i }} out p }",
+                         in),
+                     ST_LIMIT);
+    assert_non_null(strstr(f.err.text, "turns"));
+    finish(&f);
+}
+
+/* Along axis 1, backwards; the running sum is stacked along axis 1, backwards too. */
+static void scan_runs_backwards_over_any_axis(void **state)
+{
+    float s[2] = { 0, 0 }, x[6] = { 1, 2, 3, 10, 20, 30 };
+    const struct tensor in[] = { { type_make(DT_F32, 1, (int64_t[]){ 2 }), s },
+                                 { type_make(DT_F32, 2, (int64_t[]){ 2, 3 }), x } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(
+        run(&f,
+            "graph g { opset 21 in s: f32[2] in x: f32[2,3]\n"
+            "end, all = Scan(s, x) {num_scan_inputs: 1, scan_input_axes: [1], "
+            "scan_input_directions: [1], scan_output_axes: [1], scan_output_directions: [1],\n"
+            "body: graph b { in v: f32[2] in p: f32[2] w = Add(v, p) o = Identity(w) out w, o }}\n"
+            "out end, all }",
+            in),
+        ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 6, 60 });
+    expect(&f, 1, 2, (int64_t[]){ 2, 3 }, (float[]){ 6, 5, 3, 60, 50, 30 });
+    finish(&f);
+}
+
+static void a_body_that_does_not_fit_is_refused(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f,
+                         "graph g { opset 21 in most: i64[] in go: bool[] in s: f32[2]\n"
+                         "e = Loop(most, go, s) {body: graph b { in i: i64[] in c: bool[]\n"
+                         "out c, i }} out e }",
+                         NULL),
+                     ST_FORMAT);
+    assert_non_null(strstr(f.err.text, "body"));
+    finish(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loop_stops_by_its_condition),
+        cmocka_unit_test(loop_stops_by_its_count),
+        cmocka_unit_test(loop_of_no_turns_gives_its_inputs),
+        cmocka_unit_test(loop_without_end_is_stopped),
+        cmocka_unit_test(scan_runs_backwards_over_any_axis),
+        cmocka_unit_test(a_body_that_does_not_fit_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The stock `openai` package: chats, streams, stops early, fails as its users expect. Run by test_openai.sh."""
 import asyncio
+import base64
 import concurrent.futures
 import json
+import struct
 import unittest
 
 import openai
 
-from service import Service
+from service import ROOT, Service
 
 QUESTIONS = ["Hello!", "What is 3 + 4?", "What is 12 - 5?", "What is Cupola?", "Who made you?", "Spell cat.",
              "Reverse: a b c", "Sort: 3, 1, 2", "What is 100 + 23?", "How many letters are in dog?", "Hi there",
@@ -125,6 +127,78 @@ class OpenAI(unittest.TestCase):
         with self.assertRaises(openai.BadRequestError) as e:
             self.ask("word " * 5000)
         self.assertEqual(e.exception.code, "context_length_exceeded")
+
+
+class Embeddings(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service(model=str(ROOT / "models/minilm"))
+        cls.client = openai.OpenAI(base_url=cls.service.url + "/v1", api_key="unused", max_retries=0)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        assert cls.service.stop() == 0, cls.service.errors()
+
+    def embed(self, given, **members):
+        return self.client.embeddings.create(model="minilm", input=given, **members)
+
+    def test_texts(self):
+        r = self.embed(["How do I reset my password?", "I forgot my login.", "Two cups of flour and an egg."])
+        password, login, flour = (d.embedding for d in r.data)  # the package asks for base64 and decodes it
+        self.assertEqual([d.index for d in r.data], [0, 1, 2])
+        self.assertEqual(len(password), 384)
+        self.assertAlmostEqual(dot(password, password), 1, 5)
+        self.assertGreater(dot(password, login), dot(password, flour) + 0.3)
+        self.assertEqual(r.usage.prompt_tokens, r.usage.total_tokens)
+        self.assertGreater(r.usage.prompt_tokens, 15)
+
+    def test_float_and_base64_are_the_same(self):
+        numbers = self.embed("Bees dance.", encoding_format="float").data[0].embedding
+        text = self.client.embeddings.with_raw_response.create(model="minilm", input="Bees dance.", encoding_format="base64")
+        raw = json.loads(text.http_response.text)["data"][0]["embedding"]
+        self.assertEqual(list(struct.unpack("<384f", base64.b64decode(raw))), self.singles(numbers))
+        self.assertEqual(self.singles(self.embed("Bees dance.").data[0].embedding), self.singles(numbers))
+
+    @staticmethod
+    def singles(numbers):
+        return list(struct.unpack(f"<{len(numbers)}f", struct.pack(f"<{len(numbers)}f", *numbers)))
+
+    def test_token_ids(self):
+        text = self.embed("hello world").data[0].embedding
+        ids = [101, 7592, 2088, 102]
+        self.assertEqual(self.embed(ids).data[0].embedding, text)
+        self.assertEqual([d.embedding for d in self.embed([ids, ids]).data], [text, text])
+        self.assertEqual(self.embed(ids).usage.prompt_tokens, 4)
+
+    def test_dimensions(self):
+        whole, cut = self.embed("hello").data[0].embedding, self.embed("hello", dimensions=32).data[0].embedding
+        self.assertEqual(len(cut), 32)
+        self.assertAlmostEqual(dot(cut, cut), 1, 5)
+        self.assertAlmostEqual(dot(cut, whole[:32]), dot(whole[:32], whole[:32]) ** 0.5, 5)
+
+    def test_together_as_alone(self):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda q: self.embed(q).data[0].embedding, QUESTIONS))
+        at_once = [d.embedding for d in self.embed(QUESTIONS).data]
+        self.assertEqual(together, at_once)
+
+    def test_wrong_requests(self):
+        for given, members, param in [("", {}, "input"), ([], {}, "input"), (["a", ""], {}, "input"), ([1, 10**6], {}, "input"),
+                                      ("word " * 600, {}, "input"), (["a"] * 2049, {}, "input"), ("a", {"dimensions": 385}, "dimensions"),
+                                      ("a", {"dimensions": 0}, "dimensions"), ("a", {"encoding_format": "hex"}, "encoding_format")]:
+            with self.subTest(param=param, members=members), self.assertRaises(openai.BadRequestError) as e:
+                self.embed(given, **members)
+            self.assertEqual((e.exception.param, e.exception.type), (param, "invalid_request_error"))
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.client.chat.completions.create(model="minilm", messages=[{"role": "user", "content": "x"}])
+        self.assertEqual(e.exception.param, "model")
+        with self.assertRaises(openai.NotFoundError):
+            self.client.embeddings.create(model="none", input="a")
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@
 
 struct quant_weight {
     const uint8_t *codes, *zero_points; /* zero_points NULL: all `zero` */
-    const float *scales;
+    const char *scales;
+    enum dtype scale_type; /* f32, f16, bf16: kept */
     int64_t k, n, block, blocks;
     unsigned bits;
     unsigned offset; /* added to a stored code to make it unsigned */
@@ -49,11 +50,14 @@ static void pack_codes(const struct quant_weight *w, uint8_t *out)
         }
 }
 
-static void pack_scales(const struct quant_weight *w, float *out)
+static void pack_scales(const struct quant_weight *w, char *out)
 {
+    const size_t size = dtype_bits(w->scale_type) / 8;
+
     for (int64_t n = 0; n < w->n; n++)
         for (int64_t b = 0; b < w->blocks; b++)
-            out[n * w->blocks + b] = w->scales[at(w, w->blocks, b, n)];
+            memcpy(out + (size_t)(n * w->blocks + b) * size,
+                   w->scales + at(w, w->blocks, b, n) * size, size);
 }
 
 static void pack_zero_points(const struct quant_weight *w, size_t row_bytes, uint8_t *out)
@@ -79,8 +83,10 @@ static int add_u8(struct graph *g, int ndim, const int64_t *dim, uint8_t **data)
 static bool replace_matmul(struct graph *g, int matmul, const struct quant_weight *w)
 {
     const int64_t blob = w->block * w->bits / 8, zp_bytes = (w->blocks * w->bits + 7) / 8;
-    const struct tensor_type scales_type = type_make(DT_F32, 2, (int64_t[]){ w->n, w->blocks });
-    float *scales = ARENA_ARRAY(graph_arena(g), (size_t)(w->n * w->blocks), float);
+    const struct tensor_type scales_type =
+        type_make(w->scale_type, 2, (int64_t[]){ w->n, w->blocks });
+    char *scales =
+        arena_alloc(graph_arena(g), (size_t)(w->n * w->blocks) * dtype_bits(w->scale_type) / 8);
     uint8_t *codes = NULL, *zeros = NULL;
     const int b = add_u8(g, 3, (int64_t[]){ w->n, w->blocks, blob }, &codes),
               z = add_u8(g, 2, (int64_t[]){ w->n, zp_bytes }, &zeros);
@@ -120,9 +126,11 @@ static bool read_dequant(const struct graph *g, const struct graph_node *dq, str
         return false;
     const struct tensor_type *qt = &g->values[q].type, *st = &g->values[s].type;
     const int64_t axis = a.dequant.axis < 0 ? a.dequant.axis + 2 : a.dequant.axis;
-    if (qt->ndim != 2 || st->ndim != 2 || st->dtype != DT_F32 || !read_storage(qt->dtype, w) ||
+    if (qt->ndim != 2 || st->ndim != 2 || !read_storage(qt->dtype, w) ||
+        (st->dtype != DT_F32 && st->dtype != DT_F16 && st->dtype != DT_BF16) ||
         !block_fits(a.dequant.block_size))
         return false;
+    w->scale_type = st->dtype;
     if (axis != (w->n_major ? 1 : 0)) return false;
     w->k = qt->dim[axis];
     w->n = qt->dim[1 - axis];

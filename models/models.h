@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* models/: model folders on disk - what lies in one, its genai_config, and the store of known
- * models. Public header. models/pocket/ is the bundled chat model and its recipe, models/minilm/ the
- * bundled embedding model. */
+ * models. Public header. models/pocket/ is the bundled chat model and its recipe, models/minilm/
+ * the bundled embedding model. */
 #pragma once
 #include "base/base.h"
 

@@ -223,7 +223,8 @@ struct cupola_model_info {
     uint64_t weight_bytes;    /* in memory */
     uint64_t kv_token_bytes;  /* cache that a token of a session adds */
     const char *slow_because; /* NULL, or why the graph runs in its slow, generic form */
-    const char *backend, *isa;
+    const char *backend;      /* "cpu" */
+    const char *isa;          /* CPU features that its kernels use, "-" for none */
     int32_t threads;
     int32_t gives_hidden;     /* 1: rows are hidden states (see embedders), not logits */
     int32_t takes_embeddings; /* 1: sessions are fed embeddings, not token ids */
@@ -356,7 +357,7 @@ struct cupola_embedder_info {
     int64_t length_max; /* tokens of a text; longer texts lose their end; 0 = not known */
     int32_t normalized; /* 1: vectors have length 1 */
     int32_t threads;
-    const char *backend, *isa; /* live as long as the embedder */
+    const char *backend, *isa; /* as in cupola_model_info; live as long as the embedder */
 };
 
 /* Fills the first info->size bytes. */

@@ -47,7 +47,7 @@ function(cupola_test_libraries name out)
         endif()
     endforeach()
     if(name MATCHES "^api_")
-        set(${out} cupola_shared PARENT_SCOPE)
+        set(${out} cupola_shared Threads::Threads m PARENT_SCOPE)
     endif()
 endfunction()
 

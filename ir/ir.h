@@ -188,6 +188,39 @@ union op_attrs {
 #undef ATTRS_END
 };
 
+/* ---- windows: what inference and backends must agree on ---- */
+
+enum { IR_SPACE_MAX = IR_DIMS_MAX - 2 };
+
+/* A window that slides over the n spatial dimensions of an input: tap k of the window of output
+ * position o stands on o * stride + k * dilation - pad. A dimension < 0 is not known. */
+struct ir_window {
+    int n;
+    int64_t in[IR_SPACE_MAX], out[IR_SPACE_MAX], kernel[IR_SPACE_MAX];
+    int64_t stride[IR_SPACE_MAX], dilation[IR_SPACE_MAX];
+    int64_t pad[IR_SPACE_MAX], pad_end[IR_SPACE_MAX]; /* before, after */
+};
+/* n, in and kernel (0: from the attributes) are given; fills in the rest. False when lists have
+ * wrong lengths, values are out of range, or a window is larger than the padded input. */
+bool ir_window_fill(struct ir_window *w, const struct attrs_window *a);
+/* The same for a transposed convolution: tap k of input position i stands on output
+ * i * stride + k * dilation - pad. */
+bool ir_window_transposed(struct ir_window *w, const struct attrs_window *a);
+
+/* ---- Resize: which sizes and scales its inputs ask for ---- */
+
+struct ir_resize {
+    int n;
+    int64_t in[IR_DIMS_MAX], out[IR_DIMS_MAX];
+    double scale[IR_DIMS_MAX];
+    int roi[IR_DIMS_MAX]; /* place of the axis in the lists of roi; -1: not resized */
+    int n_axes;
+};
+/* Of x, resized by `scales` (floats) or to `sizes` (i64): one of them is given, with values. False
+ * when they do not fit x and the attributes. */
+bool ir_resize_plan(struct ir_resize *r, const struct tensor_type *x, const struct tensor *scales,
+                    const struct tensor *sizes, const struct attrs_resize *a);
+
 /* ---- operators ---- */
 
 enum op_kind {

@@ -137,7 +137,8 @@ static bool type_supported(enum op_kind op, enum dtype dt)
     if (dt == DT_NONE) return true;
     if (cpu_class_of(dt) == CPU_NONE) return false;
     if (dtype_bits(dt) >= 8) return true;
-    return op == OP_CAST || op == OP_CASTLIKE || op == OP_DEQUANTIZELINEAR || op == OP_GATHERQ ||
+    return op == OP_CAST || op == OP_CASTLIKE || op == OP_DEQUANTIZELINEAR ||
+           op == OP_QUANTIZELINEAR || op == OP_GATHERQ ||
            cpu_ops[op].run == cpu_ops[OP_RESHAPE].run || op == OP_CONSTANT;
 }
 

@@ -156,6 +156,22 @@ static void to_bool(union cpu_chunk *x, enum cpu_class from, size_t n)
     }
 }
 
+/* Floats of a byte or less: saturation and rounding are the node's. */
+static void store_cast(const struct cpu_task *t, size_t at, const union cpu_chunk *x, size_t n)
+{
+    const struct attrs_cast *a = &t->call->attr.cast;
+    const struct tensor *out = cpu_out(t, 0);
+    enum mini_kind kind;
+
+    if (cpu_mini_kind(out->type.dtype, &kind))
+        cpu_store_mini(out->data, out->type.dtype, at, x->f32, n, a->saturate != 0,
+                       strcmp(a->round_mode, "down") == 0 ? MINI_DOWN
+                       : strcmp(a->round_mode, "up") == 0 ? MINI_UP
+                                                          : MINI_NEAREST);
+    else
+        cpu_store(out->data, out->type.dtype, at, x, n);
+}
+
 /* Cast and CastLike: the output's type says it all. */
 void cpu_cast(const struct cpu_task *t)
 {
@@ -176,6 +192,6 @@ void cpu_cast(const struct cpu_task *t)
             to_bool(&x, cpu_class_of(from), n);
         else
             cpu_convert(&x, cpu_class_of(from), cpu_class_of(to), n);
-        cpu_store(out->data, to, i, &x, n);
+        store_cast(t, i, &x, n);
     }
 }

@@ -105,6 +105,16 @@ static void reduce_one(const struct tensor *out, size_t at, const struct tensor 
     cpu_store(out->data, dt, at, &a, 1);
 }
 
+bool cpu_reduce_into(const struct tensor *out, size_t at, const struct tensor *updates, size_t i,
+                     const char *reduction)
+{
+    const enum reduction how = reduction_of(reduction);
+
+    if (how == RED_UNKNOWN || how == RED_NONE) return false;
+    reduce_one(out, at, updates, i, how);
+    return true;
+}
+
 /* Updates may meet at one element, so one worker writes them in order. */
 void cpu_scatterelements(const struct cpu_task *t)
 {

@@ -9,7 +9,13 @@ enum cpu_class cpu_class_of(enum dtype dt)
     switch (dt) {
     case DT_F32:
     case DT_F16:
-    case DT_BF16: return CPU_F32;
+    case DT_BF16:
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F4E2M1:
+    case DT_F8E8M0: return CPU_F32;
     case DT_F64: return CPU_F64;
     case DT_U64: return CPU_U64;
     case DT_U8:
@@ -21,9 +27,53 @@ enum cpu_class cpu_class_of(enum dtype dt)
     case DT_U32:
     case DT_BOOL:
     case DT_U4:
-    case DT_I4: return CPU_I64;
+    case DT_I4:
+    case DT_U2:
+    case DT_I2: return CPU_I64;
     default: return CPU_NONE;
     }
+}
+
+/* ---- elements of less than a byte, and floats of a byte or less ---- */
+
+static unsigned code_at(const void *base, enum dtype dt, int64_t i)
+{
+    const unsigned bits = dtype_bits(dt), per_byte = 8 / bits;
+    const unsigned byte = ((const uint8_t *)base)[(uint64_t)i / per_byte];
+
+    return byte >> (uint64_t)i % per_byte * bits & ((1u << bits) - 1);
+}
+
+static void code_put(void *base, enum dtype dt, size_t i, unsigned code)
+{
+    const unsigned bits = dtype_bits(dt), per_byte = 8 / bits;
+    const unsigned shift = (unsigned)(i % per_byte) * bits, mask = (1u << bits) - 1;
+    uint8_t *byte = (uint8_t *)base + i / per_byte;
+
+    *byte = (uint8_t)((*byte & ~(mask << shift)) | (code & mask) << shift);
+}
+
+bool cpu_mini_kind(enum dtype dt, enum mini_kind *kind)
+{
+    switch (dt) {
+    case DT_F8E4M3FN: *kind = MINI_E4M3FN; return true;
+    case DT_F8E4M3FNUZ: *kind = MINI_E4M3FNUZ; return true;
+    case DT_F8E5M2: *kind = MINI_E5M2; return true;
+    case DT_F8E5M2FNUZ: *kind = MINI_E5M2FNUZ; return true;
+    case DT_F4E2M1: *kind = MINI_E2M1; return true;
+    case DT_F8E8M0: *kind = MINI_E8M0; return true;
+    default: return false;
+    }
+}
+
+void cpu_store_mini(void *base, enum dtype dt, size_t off, const float *in, size_t n, bool saturate,
+                    enum mini_round round)
+{
+    enum mini_kind kind;
+
+    if (!cpu_mini_kind(dt, &kind)) return;
+    for (size_t i = 0; i < n; i++)
+        code_put(base, dt, off + i, mini_from_f32(kind, in[i], saturate, round));
 }
 
 /* ---- load ---- */
@@ -35,16 +85,22 @@ enum cpu_class cpu_class_of(enum dtype dt)
         for (size_t i = 0; i < n; i++, p_ += step) (o)[i] = *p_;                                   \
     } while (0)
 
-static int64_t nibble_at(const void *base, int64_t i, bool is_signed)
+static int64_t small_int_at(const void *base, enum dtype dt, int64_t i)
 {
-    const int64_t q = ((const uint8_t *)base)[i / 2] >> (i % 2 ? 4 : 0) & 15;
+    const int64_t q = code_at(base, dt, i);
+    const int64_t half = (int64_t)1 << (dtype_bits(dt) - 1);
 
-    return is_signed && q > 7 ? q - 16 : q;
+    return (dt == DT_I4 || dt == DT_I2) && q >= half ? q - 2 * half : q;
 }
 
 static void load_f32(float *o, const void *base, enum dtype dt, int64_t off, int64_t step, size_t n)
 {
-    if (step == 1) {
+    enum mini_kind kind;
+
+    if (cpu_mini_kind(dt, &kind)) {
+        for (size_t i = 0; i < n; i++)
+            o[i] = mini_to_f32(kind, (uint8_t)code_at(base, dt, off + (int64_t)i * step));
+    } else if (step == 1) {
         cpu_to_f32(o, base, dt, (size_t)off, n);
     } else if (dt == DT_F32) {
         EACH(o, float);
@@ -71,7 +127,7 @@ static void load_i64(int64_t *o, const void *base, enum dtype dt, int64_t off, i
         for (size_t i = 0; i < n; i++) o[i] = o[i] != 0;
         break;
     default:
-        for (size_t i = 0; i < n; i++) o[i] = nibble_at(base, off + (int64_t)i * step, dt == DT_I4);
+        for (size_t i = 0; i < n; i++) o[i] = small_int_at(base, dt, off + (int64_t)i * step);
         break;
     }
 }
@@ -96,15 +152,6 @@ void cpu_load(union cpu_chunk *out, const void *base, enum dtype dt, int64_t off
         for (size_t i = 0; i < n; i++) p_[i] = (TYPE)in[i];                                        \
     } while (0)
 
-static void store_nibbles(uint8_t *base, size_t off, const int64_t *in, size_t n)
-{
-    for (size_t i = off; i < off + n; i++) {
-        const unsigned q = (unsigned)in[i - off] & 15u, shift = i % 2 ? 4 : 0;
-
-        base[i / 2] = (uint8_t)((base[i / 2] & ~(15u << shift)) | q << shift);
-    }
-}
-
 static void store_i64(void *base, enum dtype dt, size_t off, const int64_t *in, size_t n)
 {
     switch (dt) {
@@ -118,14 +165,19 @@ static void store_i64(void *base, enum dtype dt, size_t off, const int64_t *in, 
     case DT_BOOL:
         for (size_t i = 0; i < n; i++) ((uint8_t *)base)[off + i] = in[i] != 0;
         break;
-    default: store_nibbles(base, off, in, n); break;
+    default:
+        for (size_t i = 0; i < n; i++) code_put(base, dt, off + i, (unsigned)in[i]);
+        break;
     }
 }
 
 void cpu_store(void *base, enum dtype dt, size_t off, const union cpu_chunk *in, size_t n)
 {
     switch (cpu_class_of(dt)) {
-    case CPU_F32: cpu_from_f32(base, dt, off, in->f32, n); break;
+    case CPU_F32:
+        cpu_from_f32(base, dt, off, in->f32, n);
+        cpu_store_mini(base, dt, off, in->f32, n, true, MINI_UP);
+        break;
     case CPU_F64: memcpy((double *)base + off, in->f64, n * sizeof(double)); break;
     case CPU_U64: memcpy((uint64_t *)base + off, in->u64, n * sizeof(uint64_t)); break;
     case CPU_I64: store_i64(base, dt, off, in->i64, n); break;
@@ -190,4 +242,29 @@ void cpu_convert(union cpu_chunk *x, enum cpu_class from, enum cpu_class to, siz
         if (from == CPU_U64 && to == CPU_F64) x->f64[i] = (double)x->u64[i];
         /* i64 <-> u64: the same bits */
     }
+}
+
+/* ---- one element ---- */
+
+double cpu_get(const struct tensor *x, size_t i)
+{
+    union cpu_chunk c;
+
+    if (x->type.dtype == DT_F32) return (double)((const float *)x->data)[i];
+    cpu_load(&c, x->data, x->type.dtype, (int64_t)i, 1, 1);
+    cpu_convert(&c, cpu_class_of(x->type.dtype), CPU_F64, 1);
+    return c.f64[0];
+}
+
+void cpu_put(const struct tensor *x, size_t i, double v)
+{
+    union cpu_chunk c;
+
+    if (x->type.dtype == DT_F32) {
+        ((float *)x->data)[i] = (float)v;
+        return;
+    }
+    c.f64[0] = v;
+    cpu_convert(&c, CPU_F64, cpu_class_of(x->type.dtype), 1);
+    cpu_store(x->data, x->type.dtype, i, &c, 1);
 }

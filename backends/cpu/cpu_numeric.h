@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Element types by the way they are computed: f16 and bf16 in f32, integers and bool in i64. */
+/* Element types by the way they are computed: floats of 16 bits and less in f32, integers and bool in i64. */
 #pragma once
 #include "backends/cpu/cpu.h"
+#include "base/mini_float.h"
 
 enum cpu_class { CPU_NONE, CPU_F32, CPU_F64, CPU_I64, CPU_U64 };
 
@@ -15,7 +16,7 @@ union cpu_chunk {
     uint64_t u64[CPU_CHUNK];
 };
 
-/* CPU_NONE for what the cpu does not compute with (strings, complex, 8-bit floats, …). */
+/* CPU_NONE for what the cpu does not compute with (strings, complex). */
 enum cpu_class cpu_class_of(enum dtype dt);
 
 /* Elements off, off + step, … of a tensor of type dt, in its class. n <= CPU_CHUNK. */
@@ -25,3 +26,15 @@ void cpu_load(union cpu_chunk *out, const void *base, enum dtype dt, int64_t off
 void cpu_store(void *base, enum dtype dt, size_t off, const union cpu_chunk *in, size_t n);
 /* From one class to another: floats to integers truncate, and saturate at the ends. */
 void cpu_convert(union cpu_chunk *x, enum cpu_class from, enum cpu_class to, size_t n);
+
+/* The form of an f8 or f4 type; false for others. */
+bool cpu_mini_kind(enum dtype dt, enum mini_kind *kind);
+/* As cpu_store for an f8 or f4 type (others: nothing), where saturation and rounding are given;
+ * cpu_store saturates. */
+void cpu_store_mini(void *base, enum dtype dt, size_t off, const float *in, size_t n, bool saturate,
+                    enum mini_round round);
+
+/* One element of any numeric type as f64, for operators that need no speed. cpu_put converts as
+ * cpu_convert and cpu_store do. */
+double cpu_get(const struct tensor *x, size_t i);
+void cpu_put(const struct tensor *x, size_t i, double v);

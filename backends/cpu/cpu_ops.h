@@ -8,13 +8,13 @@ cpu_op_fn cpu_unary, cpu_clip, cpu_biasact, cpu_arith, cpu_pow, cpu_variadic, cp
 /* cpu_compare.c */
 cpu_op_fn cpu_compare, cpu_logic, cpu_where, cpu_test, cpu_cast;
 /* cpu_shape.c */
-cpu_op_fn cpu_copy, cpu_constant, cpu_fill, cpu_shape, cpu_size_op, cpu_range, cpu_selectrows;
+cpu_op_fn cpu_copy, cpu_dropout, cpu_constant, cpu_fill, cpu_shape, cpu_size_op, cpu_range, cpu_selectrows;
 /* cpu_move.c */
 cpu_op_fn cpu_transpose, cpu_concat, cpu_split, cpu_slice, cpu_expand, cpu_tile, cpu_trilu;
 /* cpu_reduce.c */
 cpu_op_fn cpu_reduce, cpu_argmax, cpu_softmax, cpu_cumsum;
 /* cpu_gather.c */
-cpu_op_fn cpu_gather, cpu_gatherq, cpu_dequant;
+cpu_op_fn cpu_gather, cpu_gatherq;
 /* cpu_matmul.c */
 cpu_op_fn cpu_matmul, cpu_gemm;
 cpu_prepare_fn cpu_matmul_prepare, cpu_gemm_prepare;
@@ -23,6 +23,20 @@ cpu_scratch_fn cpu_matmul_scratch, cpu_gemm_scratch;
 cpu_op_fn cpu_dynquant, cpu_int_matmul;
 cpu_prepare_fn cpu_int_matmul_prepare;
 cpu_scratch_fn cpu_dynquant_scratch, cpu_int_matmul_scratch;
+/* cpu_activation.c */
+cpu_op_fn cpu_activation, cpu_bits, cpu_slope, cpu_sum;
+/* cpu_select.c */
+cpu_op_fn cpu_gathernd, cpu_scatternd, cpu_onehot, cpu_compress, cpu_nonzero, cpu_reversesequence;
+/* cpu_pad.c */
+cpu_op_fn cpu_pad, cpu_centercroppad, cpu_depthspace, cpu_eyelike;
+/* cpu_conv.c, cpu_pool.c */
+cpu_op_fn cpu_conv, cpu_deformconv, cpu_col2im, cpu_pool, cpu_maxunpool;
+/* cpu_resize.c, cpu_vision.c */
+cpu_op_fn cpu_resize, cpu_gridsample, cpu_affinegrid, cpu_roialign;
+/* cpu_moments.c, cpu_loss.c */
+cpu_op_fn cpu_batchnorm, cpu_groupnorm, cpu_lrn, cpu_loss;
+/* cpu_quantize.c */
+cpu_op_fn cpu_dequant, cpu_quantizelinear, cpu_qlinearmatmul;
 /* cpu_linear.c, cpu_linear_pack.c */
 cpu_op_fn cpu_linear;
 cpu_prepare_fn cpu_linear_prepare;
@@ -63,3 +77,8 @@ cpu_scratch_fn cpu_seqrotary_scratch;
 /* cpu_seqattn.c */
 cpu_op_fn cpu_seqattn;
 cpu_scratch_fn cpu_seqattn_scratch;
+
+/* out[at] = reduction ("add", "mul", "max", "min") of what is there and updates[i]; false for any
+ * other. */
+bool cpu_reduce_into(const struct tensor *out, size_t at, const struct tensor *updates, size_t i,
+                     const char *reduction);

@@ -57,13 +57,62 @@ static void split_axes(const struct tensor *in, unsigned mask, struct split_spac
 struct acc {
     double f;
     int64_t i;
+    double max; /* ReduceLogSumExp: f is relative to its exponential */
 };
 
-static struct acc acc_start(enum op_kind op, enum cpu_class cls)
+/* Roots and logarithms of integers go through f64, too. */
+static bool in_floats(enum op_kind op)
 {
-    if (op == OP_REDUCEMAX) return (struct acc){ -INFINITY, cls == CPU_U64 ? 0 : INT64_MIN };
-    if (op == OP_REDUCEMIN) return (struct acc){ INFINITY, cls == CPU_U64 ? -1 : INT64_MAX };
-    return (struct acc){ 0, 0 };
+    return op == OP_REDUCEL2 || op == OP_REDUCELOGSUM || op == OP_REDUCELOGSUMEXP;
+}
+
+/* The lowest (or highest) number of an integer type of up to 64 bits, signed, or below 64 bits. */
+static int64_t int_end(enum dtype dt, bool high)
+{
+    const unsigned bits = dtype_bits(dt);
+    const bool sign = dt == DT_I8 || dt == DT_I16 || dt == DT_I32 || dt == DT_I64;
+
+    if (sign) return high ? (int64_t)(UINT64_MAX >> (65 - bits)) : INT64_MIN >> (64 - bits);
+    return high ? ((int64_t)1 << bits) - 1 : 0;
+}
+
+static struct acc acc_start(enum op_kind op, enum cpu_class cls, enum dtype dt)
+{
+    if (op == OP_REDUCEPROD) return (struct acc){ 1, 1, 0 };
+    if (op == OP_REDUCELOGSUMEXP) return (struct acc){ 0, 0, -INFINITY };
+    if (dt == DT_BOOL) return (struct acc){ 0, op == OP_REDUCEMIN, 0 };
+    if (dtype_is_int(dt) && cls == CPU_I64 && (op == OP_REDUCEMAX || op == OP_REDUCEMIN))
+        return (struct acc){ 0, int_end(dt, op == OP_REDUCEMIN), 0 };
+    if (op == OP_REDUCEMAX) return (struct acc){ -INFINITY, 0, 0 };
+    if (op == OP_REDUCEMIN) return (struct acc){ INFINITY, -1, 0 };
+    return (struct acc){ 0, 0, 0 };
+}
+
+/* What sums add up. */
+static double addend(enum op_kind op, double x)
+{
+    if (op == OP_REDUCEL1) return fabs(x);
+    return op == OP_REDUCEL2 || op == OP_REDUCESUMSQUARE ? x * x : x;
+}
+
+static void acc_exp(struct acc *a, double x)
+{
+    if (x > a->max) {
+        a->f *= exp(a->max - x);
+        a->max = x;
+    }
+    a->f += x == a->max ? 1 : exp(x - a->max);
+}
+
+static double acc_float(enum op_kind op, const struct acc *a, size_t count)
+{
+    switch (op) {
+    case OP_REDUCEMEAN: return a->f / (double)count;
+    case OP_REDUCEL2: return sqrt(a->f);
+    case OP_REDUCELOGSUM: return log(a->f);
+    case OP_REDUCELOGSUMEXP: return a->max + log(a->f);
+    default: return a->f;
+    }
 }
 
 static void acc_floats(enum op_kind op, struct acc *a, const double *x, size_t n)
@@ -73,8 +122,12 @@ static void acc_floats(enum op_kind op, struct acc *a, const double *x, size_t n
             a->f = x[i] > a->f || x[i] != x[i] ? x[i] : a->f;
         else if (op == OP_REDUCEMIN)
             a->f = x[i] < a->f || x[i] != x[i] ? x[i] : a->f;
+        else if (op == OP_REDUCEPROD)
+            a->f *= x[i];
+        else if (op == OP_REDUCELOGSUMEXP)
+            acc_exp(a, x[i]);
         else
-            a->f += x[i];
+            a->f += addend(op, x[i]);
     }
 }
 
@@ -87,6 +140,12 @@ static void acc_ints(enum op_kind op, struct acc *a, const int64_t *x, size_t n,
             a->i = less ? a->i : x[i];
         else if (op == OP_REDUCEMIN)
             a->i = less ? x[i] : a->i;
+        else if (op == OP_REDUCEPROD)
+            a->i = (int64_t)((uint64_t)a->i * (uint64_t)x[i]);
+        else if (op == OP_REDUCEL1 && !is_unsigned && x[i] < 0)
+            a->i = (int64_t)((uint64_t)a->i - (uint64_t)x[i]);
+        else if (op == OP_REDUCESUMSQUARE)
+            a->i = (int64_t)((uint64_t)a->i + (uint64_t)x[i] * (uint64_t)x[i]);
         else
             a->i = (int64_t)((uint64_t)a->i + (uint64_t)x[i]);
     }
@@ -98,7 +157,10 @@ static void acc_store(enum op_kind op, const struct acc *a, enum cpu_class cls, 
     union cpu_chunk x;
 
     if (cls == CPU_F32 || cls == CPU_F64) {
-        x.f64[0] = op == OP_REDUCEMEAN ? a->f / (double)count : a->f;
+        x.f64[0] = acc_float(op, a, count);
+        cpu_convert(&x, CPU_F64, cls, 1);
+    } else if (in_floats(op)) {
+        x.f64[0] = acc_float(op, a, count);
         cpu_convert(&x, CPU_F64, cls, 1);
     } else {
         x.i64[0] = a->i;
@@ -112,8 +174,8 @@ static struct acc reduce_one(const struct cpu_task *t, const struct split_space 
 {
     const struct tensor *in = cpu_in(t, 0);
     const enum cpu_class cls = cpu_class_of(in->type.dtype);
-    const bool is_float = cls == CPU_F32 || cls == CPU_F64;
-    struct acc a = acc_start(t->call->op, cls);
+    const bool is_float = cls == CPU_F32 || cls == CPU_F64 || in_floats(t->call->op);
+    struct acc a = acc_start(t->call->op, cls, in->type.dtype);
     struct cpu_walk w;
     struct cpu_piece p;
     union cpu_chunk x;
@@ -206,6 +268,7 @@ void cpu_argmax(const struct cpu_task *t)
             cpu_load(&x, in->data, in->type.dtype, line_start(&l, i) + (int64_t)(j * l.inner), 1,
                      1);
             cpu_convert(&x, cls, CPU_F64, 1);
+            if (t->call->op == OP_ARGMIN) x.f64[0] = -x.f64[0];
             if (j > 0 && (a->select_last ? x.f64[0] < best : x.f64[0] <= best)) continue;
             best = x.f64[0];
             at = (int64_t)j;
@@ -218,7 +281,7 @@ void cpu_argmax(const struct cpu_task *t)
 
 /* One line in f64: strided, or of another type than f32. */
 static void softmax_line(const struct tensor *in, const struct tensor *out, int64_t start, size_t n,
-                         size_t step)
+                         size_t step, bool is_log)
 {
     const enum cpu_class cls = cpu_class_of(in->type.dtype);
     double max = -INFINITY, sum = 0;
@@ -234,16 +297,30 @@ static void softmax_line(const struct tensor *in, const struct tensor *out, int6
                 if (x.f64[0] > max) max = x.f64[0];
                 continue;
             }
-            x.f64[0] = max == -INFINITY ? 0 : exp(x.f64[0] - max);
+            const double shifted = x.f64[0] - max;
+
+            x.f64[0] = max == -INFINITY ? 0 : exp(shifted);
             if (pass == 1) {
                 sum += x.f64[0];
                 continue;
             }
-            x.f64[0] = sum > 0 ? x.f64[0] / sum : x.f64[0];
+            x.f64[0] = is_log ? shifted - log(sum) : sum > 0 ? x.f64[0] / sum : x.f64[0];
             cpu_convert(&x, CPU_F64, cls, 1);
             cpu_store(out->data, out->type.dtype, (size_t)at, &x, 1);
         }
     }
+}
+
+/* One for the first of the largest, zero for all others. */
+static void hardmax_line(const struct tensor *in, const struct tensor *out, int64_t start, size_t n,
+                         size_t step)
+{
+    size_t best = 0;
+
+    for (size_t j = 1; j < n; j++)
+        if (cpu_get(in, (size_t)start + j * step) > cpu_get(in, (size_t)start + best * step))
+            best = j;
+    for (size_t j = 0; j < n; j++) cpu_put(out, (size_t)start + j * step, j == best);
 }
 
 /* Since opset 13 along one axis; before, over all dimensions from the axis on. */
@@ -269,16 +346,20 @@ void cpu_softmax(const struct cpu_task *t)
     }
     const struct cpu_share s = cpu_share(t, l.outer * l.inner, 1);
     if (l.dim == 0 || s.begin == s.end) return;
-    if (l.inner == 1 && in->type.dtype == DT_F32) {
+    if (l.inner == 1 && in->type.dtype == DT_F32 && t->call->op == OP_SOFTMAX) {
         kern.softmax_f32((float *)out->data + s.begin * l.dim,
                          (const float *)in->data + s.begin * l.dim, s.end - s.begin, l.dim);
         return;
     }
-    for (size_t i = s.begin; i < s.end; i++)
-        softmax_line(in, out, line_start(&l, i), l.dim, l.inner);
+    for (size_t i = s.begin; i < s.end; i++) {
+        if (t->call->op == OP_HARDMAX)
+            hardmax_line(in, out, line_start(&l, i), l.dim, l.inner);
+        else
+            softmax_line(in, out, line_start(&l, i), l.dim, l.inner, t->call->op == OP_LOGSOFTMAX);
+    }
 }
 
-/* ---- running sums ---- */
+/* ---- running sums and products ---- */
 
 static void cumsum_line(const struct cpu_task *t, int64_t start, size_t n, size_t step)
 {
@@ -286,7 +367,8 @@ static void cumsum_line(const struct cpu_task *t, int64_t start, size_t n, size_
     const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
     const enum cpu_class cls = cpu_class_of(in->type.dtype);
     const bool is_float = cls == CPU_F32 || cls == CPU_F64;
-    struct acc sum = { 0, 0 };
+    const bool product = t->call->op == OP_CUMPROD;
+    struct acc sum = { product, product, 0 };
 
     for (size_t k = 0; k < n; k++) {
         const size_t at = (size_t)start + (a->reverse ? n - 1 - k : k) * step;
@@ -296,9 +378,9 @@ static void cumsum_line(const struct cpu_task *t, int64_t start, size_t n, size_
         cpu_load(&x, in->data, in->type.dtype, (int64_t)at, 1, 1);
         if (is_float) cpu_convert(&x, cls, CPU_F64, 1);
         if (is_float)
-            sum.f += x.f64[0];
+            sum.f = product ? sum.f * x.f64[0] : sum.f + x.f64[0];
         else
-            sum.i = (int64_t)((uint64_t)sum.i + x.u64[0]);
+            sum.i = (int64_t)(product ? (uint64_t)sum.i * x.u64[0] : (uint64_t)sum.i + x.u64[0]);
         const struct acc *from = a->exclusive ? &before : &sum;
         if (is_float)
             y.f64[0] = from->f;

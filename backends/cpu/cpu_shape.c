@@ -26,6 +26,22 @@ void cpu_copy(const struct cpu_task *t)
         memcpy((char *)out->data + s.begin, (const char *)in->data + s.begin, s.end - s.begin);
 }
 
+/* Everything passes; the mask is true. training_mode would draw numbers: refused. */
+void cpu_dropout(const struct cpu_task *t)
+{
+    const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0), *mask = cpu_out(t, 1);
+    const struct tensor *ratio = cpu_in(t, 1), *training = cpu_in(t, 2);
+
+    if (t->worker != 0) return;
+    if (training && *(const uint8_t *)training->data &&
+        (ratio ? cpu_get(ratio, 0) : (double)t->call->attr.dropout.ratio) != 0) {
+        cpu_fail(t, ST_UNSUPPORTED, "training_mode with a ratio other than 0");
+        return;
+    }
+    if (out && out->data != in->data) memcpy(out->data, in->data, cpu_bytes(in));
+    for (size_t i = 0; mask && i < cpu_elements(mask); i++) cpu_put(mask, i, 1);
+}
+
 /* ---- made from attributes ---- */
 
 static void write_ints(const struct tensor *out, const int64_t *v, size_t n)

@@ -7,9 +7,9 @@
 
 enum {
     IR_VERSION_MIN = 3,
-    IR_VERSION_MAX = 13,
+    IR_VERSION_MAX = 14,
     OPSET_MIN = 7,
-    OPSET_MAX = 24,
+    OPSET_MAX = 28,
     DEPTH_DEFAULT = 64,
     NODES_DEFAULT = 2000000,
     BUDGET_FACTOR = 16,

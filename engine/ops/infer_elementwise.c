@@ -86,7 +86,11 @@ static unsigned same_set(enum op_kind op)
     case OP_ABS:
     case OP_RELU:
     case OP_CLIP:
+    case OP_SIGN:
+    case OP_SHRINK:
+    case OP_CUMPROD:
     case OP_CUMSUM: return SET_NUMBER;
+    case OP_BITWISENOT: return SET_INT;
     case OP_NOT: return SET_BOOL;
     default: return SET_FLOAT;
     }
@@ -101,7 +105,10 @@ status infer_same(struct op_call *call, struct err *err)
     TRY(infer_dtype_in(call, 0, same_set(call->op), err));
     switch (call->op) {
     case OP_CLIP: st = check_clip(call, err); break;
+    case OP_CUMPROD:
     case OP_CUMSUM: st = check_cumsum(call, err); break;
+    case OP_LOGSOFTMAX:
+    case OP_HARDMAX:
     case OP_SOFTMAX: st = check_softmax(call, err); break;
     case OP_GELU: st = check_gelu(call, err); break;
     case OP_TRILU: st = check_trilu(call, err); break;

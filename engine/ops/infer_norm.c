@@ -5,16 +5,14 @@
 #include <math.h>
 #include <string.h>
 
-/* Kernels want contiguous rows: the normalised axis is the last one, anything else is refused here
- * rather than handled slowly everywhere. */
-static status norm_axis(const struct op_call *call, int64_t axis, struct err *err)
+/* The first normalised axis; -1 with an unknown rank. */
+static status norm_axis(const struct op_call *call, int64_t axis, int *at, struct err *err)
 {
     const int ndim = call->in[0].type.ndim;
 
+    *at = -1;
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
-    if (axis == -1 || (ndim > 0 && axis == ndim - 1)) return ST_OK;
-    return infer_fail(call, err, ST_UNSUPPORTED, "axis is %" PRId64 ", expected the last one",
-                      axis);
+    return ndim < 0 ? ST_OK : infer_axis(call, "axis", axis, ndim, at, err);
 }
 
 static status norm_epsilon(const struct op_call *call, float epsilon, struct err *err)
@@ -33,41 +31,57 @@ static status norm_vector(const struct op_call *call, int i, struct err *err)
     return x->ndim > 0 ? infer_dim_is(call, i, 0, x->dim[x->ndim - 1], err) : ST_OK;
 }
 
+/* Input i has the dimensions of input 0 from the axis on. */
+static status norm_weight(const struct op_call *call, int i, int axis, struct err *err)
+{
+    const struct tensor_type *x = &call->in[0].type;
+
+    TRY(infer_dtype_in(call, i, SET_F32_F16, err));
+    if (axis < 0) return ST_OK;
+    TRY(infer_rank(call, i, x->ndim - axis, x->ndim - axis, err));
+    for (int d = axis; d < x->ndim; d++) TRY(infer_dim_is(call, i, d - axis, x->dim[d], err));
+    return ST_OK;
+}
+
 /* Statistics a norm may give: one number a row, in f32. */
-static void norm_statistics(struct op_call *call, int first, int last)
+static void norm_statistics(struct op_call *call, int axis, int first, int last)
 {
     struct tensor_type t = infer_typed(DT_F32, &call->in[0].type);
 
-    if (t.ndim > 0) t.dim[t.ndim - 1] = 1;
+    for (int d = axis; d < t.ndim; d++) t.dim[d] = 1;
     for (int i = first; i <= last && infer_has_out(call, i); i++) call->out[i].type = t;
 }
 
 status infer_rmsnorm(struct op_call *call, struct err *err)
 {
+    int axis;
+
     TRY(infer_begin(call, err));
     TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
-    TRY(norm_axis(call, call->attr.rmsnorm.axis, err));
+    TRY(norm_axis(call, call->attr.rmsnorm.axis, &axis, err));
     TRY(norm_epsilon(call, call->attr.rmsnorm.epsilon, err));
-    TRY(norm_vector(call, 1, err));
+    TRY(norm_weight(call, 1, axis, err));
     call->out[0].type = infer_typed(call->in[1].type.dtype, &call->in[0].type);
-    norm_statistics(call, 1, 1);
+    norm_statistics(call, axis, 1, 1);
     return ST_OK;
 }
 
 status infer_layernorm(struct op_call *call, struct err *err)
 {
+    int axis;
+
     TRY(infer_begin(call, err));
     TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
-    TRY(norm_axis(call, call->attr.layernorm.axis, err));
+    TRY(norm_axis(call, call->attr.layernorm.axis, &axis, err));
     TRY(norm_epsilon(call, call->attr.layernorm.epsilon, err));
-    TRY(norm_vector(call, 1, err));
+    TRY(norm_weight(call, 1, axis, err));
     TRY(infer_same_dtype(call, 0, 1, err));
     if (infer_has_in(call, 2)) {
-        TRY(norm_vector(call, 2, err));
+        TRY(norm_weight(call, 2, axis, err));
         TRY(infer_same_dtype(call, 0, 2, err));
     }
     call->out[0].type = call->in[0].type;
-    norm_statistics(call, 1, 2);
+    norm_statistics(call, axis, 1, 2);
     return ST_OK;
 }
 
@@ -101,7 +115,7 @@ static status infer_skipnorm(struct op_call *call, int vectors, struct err *err)
         TRY(infer_same_dtype(call, 0, i, err));
     }
     call->out[0].type = call->in[0].type;
-    norm_statistics(call, 1, 2);
+    norm_statistics(call, call->in[0].type.ndim - 1, 1, 2);
     if (infer_has_out(call, 3)) call->out[3].type = call->in[0].type;
     return ST_OK;
 }

@@ -73,6 +73,8 @@ cpu_op_fn cpu_gqa;
 cpu_scratch_fn cpu_gqa_scratch;
 /* cpu_seqrotary.c */
 cpu_op_fn cpu_seqrotary;
+/* cpu_shape.c */
+cpu_op_fn cpu_filllike;
 cpu_scratch_fn cpu_seqrotary_scratch;
 /* cpu_seqattn.c */
 cpu_op_fn cpu_seqattn;

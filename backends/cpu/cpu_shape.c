@@ -186,3 +186,18 @@ void cpu_selectrows(const struct cpu_task *t)
         memcpy((char *)out->data + i * width,
                (const char *)in->data + (size_t)t->step->rows[i] * width, width);
 }
+
+void cpu_filllike(const struct cpu_task *t)
+{
+    const struct tensor *x = cpu_in(t, 0), *value = cpu_in(t, 1), *out = cpu_out(t, 0);
+    const size_t size = cpu_size(out->type.dtype), n = cpu_elements(out);
+
+    if (size == 0 || cpu_elements(value) != 1 || value->type.dtype != out->type.dtype ||
+        cpu_elements(x) != n) {
+        cpu_fail(t, ST_SHAPE, "value and output do not fit each other");
+        return;
+    }
+    const struct cpu_share s = cpu_share(t, n, 64);
+    for (size_t i = s.begin; i < s.end; i++)
+        memcpy((char *)out->data + i * size, value->data, size);
+}

@@ -222,6 +222,7 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     [OP_LINATTNGATE] = { .run = cpu_linattngate, .n_in = 3, .rules = CPU_SAME,
                          .scratch = cpu_lines_scratch },
     /* the lowered form */
+    [OP_FILLLIKE]   = { .run = cpu_filllike, .n_in = 2 },
     [OP_SEQROTARY]  = { .run = cpu_seqrotary, .n_in = 3, .rules = CPU_SAME,
                         .scratch = cpu_seqrotary_scratch, .inplace = 1 },
     [OP_GATEDACT]   = { .run = cpu_gatedact, .n_in = 1,

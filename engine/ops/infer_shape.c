@@ -498,3 +498,18 @@ status infer_tile(struct op_call *call, struct err *err)
     call->out[0].type = out;
     return infer_size_check(call, 0, err);
 }
+
+/* x and one value: the shape of the one, the type of the other. */
+status infer_filllike(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    size_t n;
+
+    if (type_elements(&call->in[1].type, &n) && n != 1)
+        return infer_fail(call, err, ST_SHAPE, "the value has %zu elements, expected 1", n);
+    if (dtype_bits(call->in[1].type.dtype) < 8)
+        return infer_fail(call, err, ST_UNSUPPORTED, "the value is %s",
+                          dtype_name(call->in[1].type.dtype));
+    call->out[0].type = infer_typed(call->in[1].type.dtype, &call->in[0].type);
+    return infer_size_check(call, 0, err);
+}

@@ -23,6 +23,7 @@ enum low_kind {
     LOW_LAST_POSITION, /* the largest of them */
     LOW_OFFSET,        /* `offset` where the sequence is long, else 0 */
     LOW_TABLE,         /* rows of table_short by LOW_POSITIONS with `offset` */
+    LOW_SHAPE,         /* the shape of the rows `like` */
     LOW_DERIVED,       /* computed from mask, positions and shapes in some other way */
     LOW_PAST,          /* past_key_values.N.key or .value */
     LOW_PRESENT
@@ -36,6 +37,7 @@ struct low_value {
     bool flat;    /* LOW_ROWS: [batch * sequence, …]; rank counts as if they were
                      two dimensions */
     int64_t offset;
+    int like;
     int table_short, table_long; /* LOW_ROPE: constants in the new graph */
     int layer;                   /* LOW_PAST: number in the name */
     bool is_value;               /* LOW_PAST: V, not K */

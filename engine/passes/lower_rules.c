@@ -98,7 +98,7 @@ static bool is_mask_kind(enum low_kind k) { return k >= LOW_MASK && k <= LOW_TOT
 /* Known from the lengths alone: nothing of the tokens themselves. */
 static bool is_length_kind(enum low_kind k)
 {
-    return is_mask_kind(k) || lower_is_position(k) || k == LOW_DERIVED;
+    return is_mask_kind(k) || lower_is_position(k) || k == LOW_DERIVED || k == LOW_SHAPE;
 }
 
 /* A node of mask, positions, shapes and constants. */
@@ -120,6 +120,50 @@ static bool is_length_node(const struct lower *lo, const struct graph_node *n)
     return any;
 }
 
+/* The whole shape of rows of tokens. */
+static bool is_shape_of_rows(const struct lower *lo, const struct graph_node *n)
+{
+    union op_attrs at;
+
+    return n->op == OP_SHAPE && lower_kind_of(lo, n->in[0]) == LOW_ROWS && match_attrs(n, &at) &&
+           at.shape.start == 0 && !at.shape.has_end;
+}
+
+/* One value as often as rows of tokens have elements: ConstantOfShape, or Expand of a scalar. False
+ * when the node is neither. */
+static status lower_fill(struct lower *lo, int node, bool *done, struct err *err)
+{
+    const struct graph_node n = lo->g->nodes[node];
+    const bool fill = n.op == OP_CONSTANTOFSHAPE, expand = n.op == OP_EXPAND;
+    const int shape = match_in(&n, fill ? 0 : 1);
+    const float zero = 0;
+    const struct tensor_type f32 = type_make(DT_F32, 0, NULL);
+    union op_attrs at;
+    size_t count = 0;
+    int value = -1;
+
+    *done = false;
+    if ((!fill && !expand) || lower_kind_of(lo, shape) != LOW_SHAPE || !match_attrs(&n, &at))
+        return ST_OK;
+    if (expand) {
+        value = n.in[0];
+        if (lower_kind_of(lo, value) != LOW_CONST ||
+            !type_elements(&lo->g->values[value].type, &count) || count != 1)
+            return ST_OK;
+    } else {
+        value = at.fill.value ? graph_add_constant(lo->g, NULL, &at.fill.value->type,
+                                                   at.fill.value->data, true)
+                              : graph_add_constant(lo->g, NULL, &f32, &zero, true);
+    }
+    const int like = lo->low[shape].like, in[2] = { like, value };
+    graph_remove_node(lo->g, node);
+    if (value < 0 || graph_add_node(lo->g, OP_FILLLIKE, 1, n.name, in, 2, n.out, 1, NULL, 0) < 0)
+        return FAIL(err, ST_NOMEM, "out of memory");
+    lo->low[n.out[0]] = lo->low[like];
+    *done = true;
+    return ST_OK;
+}
+
 /* Never computed in the lowered form: what it is for is in the step's table. */
 static status lower_lengths(struct lower *lo, int node)
 {
@@ -128,6 +172,7 @@ static status lower_lengths(struct lower *lo, int node)
     struct low_value result = { 0 };
 
     if (is_mask_kind(first)) result.kind = mask_result(lo, n, first);
+    if (is_shape_of_rows(lo, n)) result = (struct low_value){ .kind = LOW_SHAPE, .like = n->in[0] };
     if (result.kind == LOW_NONE && n->n_in > 0 && n->in[0] >= 0 && first != LOW_CONST)
         (void)lower_position_result(lo, n, &result);
     if (result.kind == LOW_NONE) result.kind = LOW_DERIVED;
@@ -463,7 +508,10 @@ status lower_node(struct lower *lo, int node, struct err *err)
     const struct graph_node *n = &lo->g->nodes[node];
     const enum low_kind first = lower_kind_of(lo, match_in(n, 0));
 
+    bool done = false;
     if (lower_table_gather(lo, node)) return ST_OK;
+    TRY(lower_fill(lo, node, &done, err));
+    if (done) return ST_OK;
     if (is_length_node(lo, n)) return lower_lengths(lo, node);
     switch (n->op) {
     case OP_GQA: return lower_gqa(lo, node, err);

@@ -315,6 +315,7 @@ def elements():
         case(THEME, f"ScatterElements_{how}_i64", "ScatterElements", [rng.integers(-9, 9, (3, 3)), index, rng.integers(-9, 9, (2, 3))], {"axis": 0, "reduction": how}, version=18)
     for name, past, update, at, attrs in (("3d", (2, 8, 6), (2, 3, 6), [4, 0], {"axis": 1}), ("4d", (2, 3, 8, 4), (2, 3, 2, 4), [6, 1], {}), ("decode", (3, 8, 6), (3, 1, 6), [7, 0, 3], {"axis": 1}), ("circular", (2, 3, 8, 4), (2, 3, 3, 4), [6, 7], {"mode": "circular"})):
         case(THEME, f"TensorScatter_{name}", "TensorScatter", [normal(*past), normal(*update), np.array(at)], attrs, version=24)
+    case(THEME, "FillLike", "FillLike", [rng.integers(0, 9, (3, 70)), np.float32([7])], {}, "cupola", 1, ref=lambda x, v: np.full(x.shape, v[0], np.float32))
     case(THEME, "TensorScatter_start", "TensorScatter", [normal(2, 8, 6), normal(2, 3, 6)], {"axis": 1}, version=24)
 
 

@@ -220,6 +220,29 @@ static void experts_take_flat_routers(void **state)
     mem_free(got);
 }
 
+static void shapes_of_rows_are_filled(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(
+        HEAD("f32") OPEN_MASK ATTEND(
+            "q", "k",
+            ", is_causal: 1") "const k2: i64[1] = {2} sh = Shape(x) none = ConstantOfShape(sh)\n"
+                              "best, at = TopK(a, k2) sa = Shape(at) const seven: f32[] = {7} full "
+                              "= Expand(seven, sa)\n"
+                              "sc = ScatterElements(none, at, full) {axis: -1} y = Add(sc, x)\n"
+                              "logits = MatMul(y, head) out logits, present.0.key, present.0.value "
+                              "}",
+        &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_OK);
+    const char *first = strstr(got, "FillLike");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "FillLike"));
+    mem_free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +253,7 @@ int main(void)
         cmocka_unit_test(offset_tables_become_two),
         cmocka_unit_test(halves_are_widened),
         cmocka_unit_test(experts_take_flat_routers),
+        cmocka_unit_test(shapes_of_rows_are_filled),
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""Cupola from Python: graphs, language models, tokenizers and embeddings, numpy in and out. A thin layer over
+libcupola (cupola.h says what each thing means); the library is found through CUPOLA_LIBRARY or the system."""
+import ctypes
+import json
+from ctypes import byref, c_char_p, c_float, c_int32, c_size_t, c_void_p
+
+import numpy as np
+
+from . import _tensors
+from ._library import (Chat, CupolaError, Embed, EmbedderInfo, Handle, LogitBias, ModelInfo, Sampling, Tensor, call,
+                       encoded, options, plain)
+
+__all__ = ["CupolaError", "Embedder", "Graph", "Model", "Session", "Tokenizer", "version"]
+
+
+def version():
+    return plain("version").decode()
+
+
+def _ids(ids):
+    return np.ascontiguousarray(np.atleast_1d(ids), dtype=np.int32)
+
+
+def _owned(pointer, n_bytes):
+    """Bytes of a block that is the caller's, which is given back."""
+    try:
+        return ctypes.string_at(pointer, n_bytes.value)
+    finally:
+        plain("free", pointer)
+
+
+class Graph(Handle):
+    """Any ONNX model. inputs, outputs: lists of (name, ONNX dtype number, shape or None), -1 = any."""
+
+    _close = "graph_close"
+
+    def __init__(self, path, **how):
+        super().__init__("graph_open", encoded(path), byref(options(**how)))
+        self.inputs = [self._value("input", i) for i in range(plain("graph_n_inputs", self.handle))]
+        self.outputs = [self._value("output", i) for i in range(plain("graph_n_outputs", self.handle))]
+
+    def _value(self, kind, i):
+        v = plain(f"graph_{kind}", self.handle, i).contents
+        return v.name.decode(), v.dtype, None if v.rank < 0 else tuple(v.shape[d] for d in range(v.rank))
+
+    def run(self, inputs):
+        """Dict of arrays by input name to dict of arrays by output name."""
+        keep = []
+        tensors = [_tensors.give(name, value, keep) for name, value in inputs.items()]
+        result = c_void_p()
+        call("graph_run", self.handle, (Tensor * len(tensors))(*tensors), len(tensors), byref(result))
+        try:
+            found = (plain("result_tensor", result, i).contents for i in range(plain("result_count", result)))
+            return {t.name.decode(): _tensors.take(t) for t in found}
+        finally:
+            plain("result_destroy", result)
+
+
+class Tokenizer(Handle):
+    _close = "tokenizer_close"
+
+    def __init__(self, folder):
+        super().__init__("tokenizer_open", encoded(folder))
+
+    def encode(self, text, add_special=False, parse_special=False):
+        raw = text.encode("utf-8")
+        ids, n = c_void_p(), c_size_t()
+        flags = (1 if add_special else 0) | (2 if parse_special else 0)
+        call("tokenizer_encode", self.handle, raw, len(raw), flags, byref(ids), byref(n))
+        return np.frombuffer(_owned(ids, c_size_t(4 * n.value)), np.int32)
+
+    def decode(self, ids, skip_special=False):
+        ids = _ids(ids)
+        text, n = c_void_p(), c_size_t()
+        call("tokenizer_decode", self.handle, ids.ctypes.data, len(ids), 4 if skip_special else 0, byref(text),
+             byref(n))
+        return _owned(text, n).decode("utf-8")
+
+    def render(self, messages, tools=None, variables=None, name=None, answer=True):
+        """A conversation (list of dicts) by the chat template; encode it with parse_special."""
+        as_json = (None if v is None else json.dumps(v).encode("utf-8") for v in (messages, tools, variables))
+        messages, tools, variables = as_json
+        chat = Chat(messages=messages, tools=tools, variables=variables, name=encoded(name), no_answer=not answer)
+        text, n = c_void_p(), c_size_t()
+        call("chat_render", self.handle, byref(chat), byref(text), byref(n))
+        return _owned(text, n).decode("utf-8")
+
+
+class _ModelTokenizer(Tokenizer):
+    """A model's own: the model closes it."""
+
+    _close = None
+
+    def __init__(self, model):
+        self._model = model
+        self._handle = c_void_p(plain("model_tokenizer", model.handle))
+
+    @property
+    def handle(self):
+        if not self._model.handle or not self._handle:
+            raise ValueError("the model's folder has no tokenizer")
+        return self._handle
+
+
+class Model(Handle):
+    """A language model. info has the fields of struct cupola_model_info."""
+
+    _close = "model_close"
+
+    def __init__(self, path, **how):
+        super().__init__("model_open", encoded(path), byref(options(**how)))
+        self.info = ModelInfo()
+        call("model_info", self.handle, byref(self.info))
+        self.tokenizer = _ModelTokenizer(self)
+        ids = np.zeros(64, np.int32)
+        self.stop_ids = ids[:plain("model_stop_ids", self.handle, ids.ctypes.data, len(ids))].tolist()
+
+    def session(self):
+        return Session(self)
+
+    def generate(self, prompt, max_tokens=256, **sampling):
+        """Pieces of the answer to a prompt (text, or messages), as they come. Without keywords the folder's own
+        sampling; else the fields of struct cupola_sampling, 0 = off."""
+        text = prompt if isinstance(prompt, str) else self.tokenizer.render(prompt)
+        ids = self.tokenizer.encode(text, parse_special=True)
+        with self.session() as session, _Sampler(self, sampling) as sampler, _Stream(self.tokenizer) as stream:
+            session.feed(ids)
+            call("sampler_see", sampler.handle, ids.ctypes.data, len(ids))
+            for _ in range(max_tokens):
+                token = session.sample(sampler)
+                if token in self.stop_ids:
+                    break
+                yield stream.push(token)
+                session.feed(token)
+            yield stream.finish()
+
+
+class _Sampler(Handle):
+    _close = "sampler_destroy"
+
+    def __init__(self, model, fields):
+        sampling = Sampling()
+        if fields:
+            fields = dict(fields)
+            bias = [LogitBias(i, b) for i, b in fields.pop("bias", {}).items()]
+            sampling = Sampling(has_seed="seed" in fields, bias=(LogitBias * len(bias))(*bias), n_bias=len(bias),
+                                **fields)
+        else:
+            call("model_sampling", model.handle, byref(sampling))
+        super().__init__("sampler_create", model.info.vocab_size, byref(sampling))
+
+
+class _Stream(Handle):
+    _close = "stream_destroy"
+
+    def __init__(self, tokenizer):
+        super().__init__("stream_create", tokenizer.handle, 4)
+
+    def push(self, token):
+        text = c_char_p()
+        call("stream_push", self.handle, token, byref(text), None)
+        return text.value.decode("utf-8")
+
+    def finish(self):
+        text = c_char_p()
+        call("stream_finish", self.handle, byref(text), None)
+        return text.value.decode("utf-8")
+
+
+class Session(Handle):
+    """A timeline of tokens."""
+
+    _close = "session_destroy"
+
+    def __init__(self, model):
+        self._width = model.info.row_width
+        super().__init__("session_create", model.handle)
+
+    def __len__(self):
+        return plain("session_length", self.handle)
+
+    def feed(self, ids):
+        ids = _ids(ids)
+        call("session_feed", self.handle, ids.ctypes.data, len(ids))
+
+    def row(self):
+        """Logits of the last token fed (a copy), or None."""
+        row = plain("session_row", self.handle)
+        return None if not row else np.frombuffer(ctypes.string_at(row, 4 * self._width), np.float32)
+
+    def rewind(self, length):
+        call("session_rewind", self.handle, length)
+
+    def sample(self, sampler):
+        token = c_int32()
+        call("session_sample", self.handle, sampler.handle, byref(token), byref(c_float()))
+        return token.value
+
+
+class Embedder(Handle):
+    """Texts to vectors."""
+
+    _close = "embedder_close"
+
+    def __init__(self, path, **how):
+        super().__init__("embedder_open", encoded(path), byref(options(**how)))
+        self.info = EmbedderInfo()
+        call("embedder_info", self.handle, byref(self.info))
+
+    def embed(self, texts, prompt_name=None, prompt=None):
+        """A list of texts to an array [n, width]."""
+        raw = [t.encode("utf-8") for t in texts]
+        out = np.zeros((len(raw), self.info.width), np.float32)
+        call("embedder_embed", self.handle, byref(Embed(texts=(c_char_p * len(raw))(*raw), n=len(raw),
+                                                        prompt_name=encoded(prompt_name), prompt=encoded(prompt),
+                                                        out=out.ctypes.data)))
+        return out
+
+    def embed_ids(self, texts):
+        """The same of texts that are lists of token ids already, special tokens included."""
+        counts = (c_size_t * len(texts))(*map(len, texts))
+        ids = _ids(np.concatenate(texts)) if len(texts) else np.zeros(0, np.int32)
+        out = np.zeros((len(texts), self.info.width), np.float32)
+        call("embedder_embed_ids", self.handle, ids.ctypes.data, counts, len(texts), out.ctypes.data)
+        return out

@@ -111,7 +111,7 @@ static void walk(void *arg, int worker)
     struct cpu_run *run = arg;
     const struct program *p = run->prog;
     const struct cpu_backend *be = run->be;
-    const int n_workers = cpu_team_size(be->team);
+    const int n_workers = p->solo ? 1 : cpu_team_size(be->team);
     struct cpu_task t = {
         .step = run->step,
         .worker = worker,
@@ -150,7 +150,10 @@ status cpu_execute(struct backend *be, struct program *p, const struct step *ste
     atomic_flag_clear(&run.claimed);
     atomic_init(&run.failed_at, INT_MAX);
     pthread_mutex_lock(&run.be->lock);
-    cpu_team_run(run.be->team, walk, &run);
+    if (p->solo)
+        walk(&run, 0);
+    else
+        cpu_team_run(run.be->team, walk, &run);
     pthread_mutex_unlock(&run.be->lock);
     return run.st;
 }

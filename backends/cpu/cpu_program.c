@@ -182,6 +182,34 @@ static status reserve_scratch(struct program *p, struct err *err)
     return ST_OK;
 }
 
+/* One step, of a few microseconds: waking the team costs more than it brings. Shapes are known in
+ * programs of the dense form only; products count by their sums. */
+static bool is_small(const struct program *p)
+{
+    enum { WORK_MAX = 16 << 10, PRODUCTS_PER_UNIT = 16 };
+    const struct op_call *call = &p->steps[0].call;
+    size_t work = 0, n, width = 0;
+
+    if (p->n_steps != 1 || p->uses_step) return false;
+    for (int i = 0; i < call->n_in; i++) {
+        if (call->in[i].type.dtype == DT_NONE) continue;
+        if (!type_elements(&call->in[i].type, &n)) return false;
+        if (call->in[i].data) continue;
+        work = n > WORK_MAX ? WORK_MAX + 1 : work + n;
+        if (call->in[i].type.ndim > 0)
+            width = (size_t)call->in[i].type.dim[call->in[i].type.ndim - 1];
+        if (work > WORK_MAX) return false;
+    }
+    for (int i = 0; i < call->n_out; i++) {
+        if (call->out[i].type.dtype == DT_NONE) continue;
+        if (!type_elements(&call->out[i].type, &n) || n > WORK_MAX) return false;
+        work += n;
+        if (cpu_ops[call->op].prepare || cpu_ops[call->op].scratch)
+            work += n * width / PRODUCTS_PER_UNIT;
+    }
+    return work <= WORK_MAX;
+}
+
 static status build(struct program *p, const struct segment *seg, struct err *err)
 {
     if (seg->n_values < 0 || seg->n_nodes < 0 || seg->tokens_max < 0 || seg->rows_max < 0 ||
@@ -197,6 +225,7 @@ static status build(struct program *p, const struct segment *seg, struct err *er
     if (!p->counters) return FAIL(err, ST_NOMEM, "cpu: program");
     for (int i = 0; i < seg->n_nodes; i++) TRY(add_step(p, &seg->nodes[i], err));
     TRY(place_temps(p, seg, err));
+    p->solo = is_small(p);
     return reserve_scratch(p, err);
 }
 

@@ -38,6 +38,7 @@ struct program {
     int n_steps;
     struct cpu_counter *counters; /* [n_steps], zero when an execution begins */
     int tokens_max, rows_max, seqs_max;
+    bool solo;      /* too little work to wake the others for */
     bool uses_step; /* some value or operator depends on the step's tables */
     bool uses_kv;
     int n_bound_want; /* values with role input or output */

@@ -26,7 +26,10 @@ void cpu_fail(const struct cpu_task *t, status st, const char *fmt, ...)
     }
 }
 
-void cpu_sync(const struct cpu_task *t) { cpu_team_sync(t->run->be->team); }
+void cpu_sync(const struct cpu_task *t)
+{
+    if (t->n_workers > 1) cpu_team_sync(t->run->be->team);
+}
 
 size_t cpu_take(const struct cpu_task *t)
 {

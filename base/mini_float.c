@@ -57,7 +57,7 @@ uint8_t mini_from_f32(enum mini_kind kind, float value, bool saturate, enum mini
     int e = 0;
 
     if (value != value && f->nan) return f->unsigned_zero ? f->nan : (uint8_t)(sign | f->nan);
-    if (x != x) x = f->max;
+    if (x != x) return (uint8_t)(1 << f->sign_shift); /* e2m1 has none: -0 */
     if (x <= 0) return f->unsigned_zero ? 0 : sign;
     if (!isinf(x)) {
         (void)frexp(x, &e);

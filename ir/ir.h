@@ -221,6 +221,45 @@ struct ir_resize {
 bool ir_resize_plan(struct ir_resize *r, const struct tensor_type *x, const struct tensor *scales,
                     const struct tensor *sizes, const struct attrs_resize *a);
 
+/* ---- results whose size depends on values: inference and kernels find them alike ---- */
+
+/* Slices of x along an axis (-1: its elements), in order of their values (numbers before NaN). */
+struct ir_unique {
+    size_t n, n_unique;
+    size_t *order; /* [n] slices in order, equal ones by index; the caller's */
+    size_t *work;  /* [n]; the caller's */
+};
+/* How many slices: what order and work must have room for. */
+size_t ir_unique_slices(const struct tensor_type *x, int axis);
+/* Sorts and counts. False for types without an order (complex). */
+bool ir_unique_sort(const struct tensor *x, int axis, struct ir_unique *u);
+/* Whether slices a and b are equal. */
+bool ir_unique_same(const struct tensor *x, int axis, size_t a, size_t b);
+
+/* NonMaxSuppression: boxes [B, N, 4], scores [B, C, N], all f32. */
+struct ir_nms {
+    const struct tensor *boxes, *scores;
+    int64_t boxes_max; /* per class; 0: none */
+    float iou_threshold, score_threshold;
+    bool has_score_threshold, centers;
+};
+/* Writes triples (batch, class, box) to out (NULL: only counts); work: [N]. Returns their number. */
+size_t ir_nms_run(const struct ir_nms *p, size_t *work, int64_t *out);
+
+/* ---- Einsum ---- */
+
+enum { IR_LABELS_MAX = 32, IR_EINSUM_INPUTS_MAX = 16 };
+struct ir_einsum {
+    int n_labels, n_out;
+    int64_t dim[IR_LABELS_MAX];     /* of a label; the first n_out are the output's, in order */
+    int n_in;
+    int rank[IR_EINSUM_INPUTS_MAX]; /* of each input */
+    int label[IR_EINSUM_INPUTS_MAX][IR_DIMS_MAX];
+};
+/* Parses the equation for inputs of these known types; NULL, or what is wrong. */
+const char *ir_einsum_parse(struct ir_einsum *e, const char *equation, const struct tensor *in,
+                            int n_in);
+
 /* ---- operators ---- */
 
 enum op_kind {

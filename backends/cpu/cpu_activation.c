@@ -105,6 +105,19 @@ static bool walk_inputs(const struct cpu_task *t, struct cpu_walk *w)
     return true;
 }
 
+/* Signed numbers lie here with their sign extended: right shifts repeat it. A shift of the whole
+ * width or more (a negative one counts as such) leaves nothing but that. */
+static uint64_t shifted(const struct op_call *c, uint64_t a, uint64_t b)
+{
+    const enum dtype dt = c->in[0].type.dtype;
+    const bool sign = dt == DT_I8 || dt == DT_I16 || dt == DT_I32 || dt == DT_I64;
+    const bool all = b >= dtype_bits(dt), negative = sign && a >> 63;
+
+    if (c->attr.bitshift.direction[0] == 'L') return all ? 0 : a << b;
+    if (all) return negative ? UINT64_MAX : 0;
+    return negative ? ~(~a >> b) : a >> b;
+}
+
 static uint64_t bits_of(const struct op_call *c, uint64_t a, uint64_t b)
 {
     switch (c->op) {
@@ -112,13 +125,11 @@ static uint64_t bits_of(const struct op_call *c, uint64_t a, uint64_t b)
     case OP_BITWISEXOR: return a ^ b;
     case OP_BITWISEAND: return a & b;
     case OP_BITWISEOR: return a | b;
-    default:
-        if (b > 63) return 0;
-        return c->attr.bitshift.direction[0] == 'L' ? a << b : a >> b;
+    default: return shifted(c, a, b);
     }
 }
 
-/* Xor, BitwiseAnd, BitwiseOr, BitwiseXor, BitShift (of unsigned numbers). */
+/* Xor, BitwiseAnd, BitwiseOr, BitwiseXor, BitShift. */
 void cpu_bits(const struct cpu_task *t)
 {
     const enum dtype dt = cpu_out(t, 0)->type.dtype;

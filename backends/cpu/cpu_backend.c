@@ -131,10 +131,38 @@ static status cpu_read(struct backend *be, void *dst, struct view src, size_t n,
 
 /* ---- nodes ---- */
 
+/* Operators that move elements whatever they mean, and Equal: they take strings, too (which point
+ * to where the caller or the model has them). */
+static bool takes_strings(enum op_kind op)
+{
+    switch (op) {
+    case OP_IDENTITY:
+    case OP_RESHAPE:
+    case OP_FLATTEN:
+    case OP_SQUEEZE:
+    case OP_UNSQUEEZE:
+    case OP_TRANSPOSE:
+    case OP_CONCAT:
+    case OP_SPLIT:
+    case OP_SLICE:
+    case OP_EXPAND:
+    case OP_TILE:
+    case OP_GATHER:
+    case OP_GATHERND:
+    case OP_WHERE:
+    case OP_UNIQUE:
+    case OP_SHAPE:
+    case OP_SIZE:
+    case OP_EQUAL: return true;
+    default: return false;
+    }
+}
+
 /* Elements of less than a byte only where they are read as such, or copied whole. */
 static bool type_supported(enum op_kind op, enum dtype dt)
 {
     if (dt == DT_NONE) return true;
+    if (dt == DT_STRING) return takes_strings(op);
     if (cpu_class_of(dt) == CPU_NONE) return false;
     if (dtype_bits(dt) >= 8) return true;
     return op == OP_CAST || op == OP_CASTLIKE || op == OP_DEQUANTIZELINEAR ||

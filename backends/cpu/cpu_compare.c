@@ -56,6 +56,21 @@ static unsigned wanted_order(enum op_kind op)
     }
 }
 
+static void compare_strings(const struct cpu_task *t, struct cpu_walk *w)
+{
+    const struct ir_string *a = t->in[0]->data, *b = t->in[1]->data;
+    uint8_t *out = cpu_out(t, 0)->data;
+    struct cpu_piece p;
+
+    while (cpu_walk_next(w, CPU_CHUNK, &p))
+        for (size_t i = 0; i < p.n; i++) {
+            const struct ir_string *x = &a[p.off[0] + (int64_t)i * p.step[0]];
+            const struct ir_string *y = &b[p.off[1] + (int64_t)i * p.step[1]];
+
+            out[p.at + i] = x->n == y->n && (x->n == 0 || memcmp(x->s, y->s, x->n) == 0);
+        }
+}
+
 void cpu_compare(const struct cpu_task *t)
 {
     const unsigned want = wanted_order(t->call->op);
@@ -66,6 +81,10 @@ void cpu_compare(const struct cpu_task *t)
 
     if (!begin(t, &w, 2)) return;
     uint8_t *out = cpu_out(t, 0)->data;
+    if (t->in[0]->type.dtype == DT_STRING) {
+        compare_strings(t, &w);
+        return;
+    }
     while (cpu_walk_next(&w, CPU_CHUNK, &p)) {
         cpu_load(&a, t->in[0]->data, t->in[0]->type.dtype, p.off[0], p.step[0], p.n);
         cpu_load(&b, t->in[1]->data, t->in[1]->type.dtype, p.off[1], p.step[1], p.n);

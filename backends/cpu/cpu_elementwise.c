@@ -240,6 +240,23 @@ static void mod_f32(float *o, const float *b, size_t n)
     for (size_t i = 0; i < n; i++) o[i] = fmodf(o[i], b[i]);
 }
 
+/* Mod with fmod = 0: the remainder has the sign of the divisor, as numpy's; a zero one, too. */
+static double floor_mod(double a, double b)
+{
+    const double r = fmod(a, b);
+
+    if (r == 0) return copysign(0, b);
+    return (r < 0) != (b < 0) ? r + b : r;
+}
+
+static void floor_mod_chunk(enum cpu_class cls, union cpu_chunk *a, const union cpu_chunk *b,
+                            size_t n)
+{
+    for (size_t i = 0; cls == CPU_F32 && i < n; i++)
+        a->f32[i] = (float)floor_mod((double)a->f32[i], (double)b->f32[i]);
+    for (size_t i = 0; cls == CPU_F64 && i < n; i++) a->f64[i] = floor_mod(a->f64[i], b->f64[i]);
+}
+
 static void arith_f32(enum op_kind op, float *a, const float *b, size_t n)
 {
     switch (op) {
@@ -320,6 +337,10 @@ static bool arith_chunk(const struct op_call *call, enum cpu_class cls, union cp
     const enum op_kind op = call->op;
 
     if (op == OP_MOD && call->attr.mod.fmod && cls == CPU_I64) return rem_i64(a->i64, b->i64, n);
+    if (op == OP_MOD && !call->attr.mod.fmod && (cls == CPU_F32 || cls == CPU_F64)) {
+        floor_mod_chunk(cls, a, b, n);
+        return true;
+    }
     switch (cls) {
     case CPU_F32: arith_f32(op, a->f32, b->f32, n); return true;
     case CPU_F64: arith_f64(op, a->f64, b->f64, n); return true;

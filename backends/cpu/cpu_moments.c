@@ -132,3 +132,53 @@ void cpu_lrn(const struct cpu_task *t)
                                     (double)a->beta));
     }
 }
+
+/* Mean 0 and variance 1 over the axes (batch and places unless given): each worker's kept indices
+ * one by one. */
+void cpu_mvn(const struct cpu_task *t)
+{
+    const struct ir_ints *axes = &t->call->attr.axes.axes;
+    const struct tensor *x = cpu_in(t, 0), *out = cpu_out(t, 0);
+    struct tensor kept = { .type = { .dtype = DT_U8 } }, gone = kept;
+    int64_t stride[IR_DIMS_MAX], kept_stride[IR_DIMS_MAX], gone_stride[IR_DIMS_MAX], step = 1;
+    unsigned mask = axes->v ? 0 : ~2u;
+    struct cpu_walk w, v;
+    struct cpu_piece p, q;
+
+    for (int i = 0; i < axes->n; i++) {
+        const int axis = cpu_axis(axes->v[i], x->type.ndim);
+        mask |= axis >= 0 ? 1u << axis : 0;
+    }
+    for (int d = x->type.ndim - 1; d >= 0; d--) {
+        stride[d] = step;
+        step *= x->type.dim[d];
+    }
+    for (int d = 0; d < x->type.ndim; d++) {
+        struct tensor_type *to = mask >> d & 1 ? &gone.type : &kept.type;
+
+        (mask >> d & 1 ? gone_stride : kept_stride)[to->ndim] = stride[d];
+        to->dim[to->ndim++] = x->type.dim[d];
+    }
+    const double n = (double)cpu_elements(&gone);
+    const struct cpu_share s = cpu_share(t, cpu_elements(&kept), 1);
+    cpu_walk_init(&w, &kept);
+    cpu_walk_strides(&w, kept_stride);
+    cpu_walk_begin(&w, s.begin, s.end);
+    while (cpu_walk_next(&w, 1, &p)) {
+        struct moments m = { 0, 0 };
+
+        for (int pass = 0; pass < 3; pass++) {
+            cpu_walk_init(&v, &gone);
+            cpu_walk_strides(&v, gone_stride);
+            cpu_walk_begin(&v, 0, SIZE_MAX);
+            while (cpu_walk_next(&v, 1, &q)) {
+                const size_t at = (size_t)(p.off[0] + q.off[0]);
+                const double e = cpu_get(x, at) - (pass ? m.mean : 0);
+
+                if (pass == 0) m.mean += e / n;
+                if (pass == 1) m.var += e * e / n;
+                if (pass == 2) cpu_put(out, at, e / (sqrt(m.var) + 1e-9));
+            }
+        }
+    }
+}

@@ -34,9 +34,15 @@ cpu_op_fn cpu_conv, cpu_deformconv, cpu_col2im, cpu_pool, cpu_maxunpool;
 /* cpu_resize.c, cpu_vision.c */
 cpu_op_fn cpu_resize, cpu_gridsample, cpu_affinegrid, cpu_roialign;
 /* cpu_moments.c, cpu_loss.c */
-cpu_op_fn cpu_batchnorm, cpu_groupnorm, cpu_lrn, cpu_loss;
+cpu_op_fn cpu_batchnorm, cpu_groupnorm, cpu_lrn, cpu_mvn, cpu_loss;
 /* cpu_quantize.c */
 cpu_op_fn cpu_dequant, cpu_quantizelinear, cpu_qlinearmatmul;
+/* cpu_values.c */
+cpu_op_fn cpu_unique, cpu_nms, cpu_einsum, cpu_det, cpu_tfidf;
+cpu_scratch_fn cpu_unique_scratch, cpu_nms_scratch, cpu_det_scratch;
+/* cpu_rnn.c, cpu_signal.c */
+cpu_op_fn cpu_rnn, cpu_dft, cpu_stft, cpu_cosine_window, cpu_melweights;
+cpu_scratch_fn cpu_rnn_scratch;
 /* cpu_linear.c, cpu_linear_pack.c */
 cpu_op_fn cpu_linear;
 cpu_prepare_fn cpu_linear_prepare;

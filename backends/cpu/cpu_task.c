@@ -67,10 +67,14 @@ size_t cpu_span(const struct tensor *x, int from, int to)
 
 size_t cpu_bytes(const struct tensor *x)
 {
+    if (x->type.dtype == DT_STRING) return cpu_elements(x) * sizeof(struct ir_string);
     return (cpu_elements(x) * dtype_bits(x->type.dtype) + 7) / 8;
 }
 
-size_t cpu_size(enum dtype dt) { return dtype_bits(dt) / 8; }
+size_t cpu_size(enum dtype dt)
+{
+    return dt == DT_STRING ? sizeof(struct ir_string) : dtype_bits(dt) / 8;
+}
 
 int cpu_axis(int64_t axis, int ndim)
 {

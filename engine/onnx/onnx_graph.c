@@ -174,7 +174,8 @@ static status import_inputs(struct importer *im, struct scope *sc, const Onnx__G
             return FAIL(im->err, ST_FORMAT, "graph '%s': input %zu has no name", sc->g->name, i);
         if (v >= 0 && sc->g->values[v].data) continue;
         TRY(declared_type(im, sc, name, &type));
-        if (type.dtype == DT_NONE) return FAIL(im->err, ST_FORMAT, "input '%s' has no type", name);
+        if (type.dtype == DT_NONE && !sc->outer) /* a body's inputs have those of its node */
+            return FAIL(im->err, ST_FORMAT, "input '%s' has no type", name);
         list[n] = graph_add_value(sc->g, name, &type);
         TRY(scope_bind(im, sc, name, list[n]));
         n++;

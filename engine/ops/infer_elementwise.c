@@ -145,6 +145,9 @@ status infer_biasact(struct op_call *call, struct err *err)
 
 /* ---- two inputs ---- */
 
+/* Since this opset Mod with fmod = 0 takes floats. */
+enum { MOD_FLOOR = 28 };
+
 static status infer_binary(struct op_call *call, enum dtype out, struct err *err)
 {
     struct tensor_type t = { .dtype = out };
@@ -163,7 +166,7 @@ status infer_arith(struct op_call *call, struct err *err)
         const int64_t fmod_attr = call->attr.mod.fmod;
         if (fmod_attr != 0 && fmod_attr != 1)
             return infer_fail(call, err, ST_FORMAT, "fmod is neither 0 nor 1");
-        if (fmod_attr == 0 && dtype_is_float(call->in[0].type.dtype))
+        if (fmod_attr == 0 && dtype_is_float(call->in[0].type.dtype) && call->version < MOD_FLOOR)
             return infer_fail(call, err, ST_FORMAT, "fmod is 0 with floats, expected 1");
     }
     return infer_binary(call, call->in[0].type.dtype, err);
@@ -181,7 +184,8 @@ status infer_pow(struct op_call *call, struct err *err)
 status infer_compare(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
-    TRY(infer_dtype_in(call, 0, call->op == OP_EQUAL ? SET_NUMBER | SET_BOOL : SET_NUMBER, err));
+    if (call->op != OP_EQUAL || call->in[0].type.dtype != DT_STRING)
+        TRY(infer_dtype_in(call, 0, call->op == OP_EQUAL ? SET_NUMBER | SET_BOOL : SET_NUMBER, err));
     TRY(infer_same_dtype(call, 0, 1, err));
     return infer_binary(call, DT_BOOL, err);
 }

@@ -321,7 +321,10 @@ status infer_dequant(struct op_call *call, struct err *err)
     TRY(dequant_scale(call, err));
     if (infer_has_in(call, 2)) {
         TRY(infer_same_dtype(call, 0, 2, err));
-        if (call->in[1].type.ndim >= 0) {
+        size_t n_scale, n_zero;
+        const bool single = type_elements(&call->in[1].type, &n_scale) && n_scale == 1 &&
+                            type_elements(&call->in[2].type, &n_zero) && n_zero == 1;
+        if (!single && call->in[1].type.ndim >= 0) {
             TRY(infer_rank(call, 2, call->in[1].type.ndim, call->in[1].type.ndim, err));
             for (int d = 0; d < call->in[1].type.ndim; d++)
                 TRY(infer_dim_is(call, 2, d, call->in[1].type.dim[d], err));

@@ -122,11 +122,15 @@ static status range_ints(const struct op_call *call, int64_t start, int64_t limi
 
 static bool range_read(const struct tensor *t, double *v)
 {
+    uint16_t half;
     float f;
 
     if (!t->data) return false;
     if (t->type.dtype == DT_F64) {
         memcpy(v, t->data, sizeof *v);
+    } else if (t->type.dtype != DT_F32) {
+        memcpy(&half, t->data, sizeof half);
+        *v = (double)(t->type.dtype == DT_F16 ? half_to_f32(half) : bf16_to_f32(half));
     } else {
         memcpy(&f, t->data, sizeof f);
         *v = (double)f;
@@ -177,7 +181,8 @@ status infer_range(struct op_call *call, struct err *err)
     size_t count;
 
     const enum dtype dt = call->in[0].type.dtype;
-    if (dt != DT_I16 && dt != DT_I32 && dt != DT_I64 && dt != DT_F32 && dt != DT_F64)
+    if (dt != DT_I16 && dt != DT_I32 && dt != DT_I64 && dt != DT_F32 && dt != DT_F64 &&
+        dt != DT_F16 && dt != DT_BF16)
         return infer_fail(call, err, ST_UNSUPPORTED, "a range of %s", dtype_name(dt));
     for (int i = 0; i < 3; i++) {
         TRY(infer_same_dtype(call, 0, i, err));

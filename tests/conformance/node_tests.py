@@ -6,6 +6,7 @@
     python tests/conformance/node_tests.py --cupola … --check                       fails when a test of
                                                               node_tests_expected.txt does not pass
     python tests/conformance/node_tests.py --cupola … --record                      writes that list
+    python tests/conformance/node_tests.py --cupola … --document docs/operators.md  the table, and why some fail
     --only REGEX   some tests        --causes   failures by message        --jobs N   processes at a time
     --cache DIR    models and data are generated once (a minute) and kept here
 
@@ -29,6 +30,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 EXPECTED = os.path.join(HERE, "node_tests_expected.txt")
 OTHER_DOMAINS = {"ai.onnx.ml", "ai.onnx.preview.training"}
 TIMEOUT_S = 120
+
+# Why tests do not pass: the first pattern that matches a test's name.
+REASONS = [
+    (r"sequence|_opt|split_to_sequence|loop13_seq|loop16_seq|if_seq|if_opt",
+     "values that are sequences or optionals: the graph has tensors only"),
+    (r"string_|strnormalizer|regex|tfidf.*string|_STRING|label_encoder",
+     "operators that make new strings: a tensor's block has no room for text (strings are moved and compared)"),
+    (r"image_decoder", "image files: no JPEG, PNG, WebP … decoder is among the libraries"),
+    (r"flexattention", "ai.onnx.preview: not a released operator"),
+    (r"bernoulli|random|training_dropout|multinomial", "random numbers: the reference's generator is numpy's"),
+    (r"test_not_[234]d|scan_sum", "models of opsets below 7, or Scan of opset 8"),
+]
 
 
 # ---- models and data on disk ----
@@ -138,11 +151,6 @@ def compare(want, got, test, what):
     np.testing.assert_allclose(got, want, rtol=rtol, atol=test["atol"])
 
 
-def random_in_part(test):
-    return any(op in ("Bernoulli", "RandomUniformLike", "RandomNormalLike", "RandomUniform",
-                      "RandomNormal", "Multinomial") for op in test["ops"])
-
-
 def run_set(cupola, folder, test, k, out_dir):
     import onnx
 
@@ -197,6 +205,36 @@ def print_causes(failed):
         print(f"{len(names):4} {why}\n       {' '.join(names[:6])}")
 
 
+def reason(name, why):
+    for pattern, text in REASONS:
+        if re.search(pattern, name):
+            return text
+    return why[:120]
+
+
+def document(path, tests, failed):
+    import onnx
+
+    total, bad = collections.Counter(), collections.Counter()
+    for test in tests:
+        for op in test["ops"]:
+            total[op] += 1
+            bad[op] += test["name"] in failed
+    left = collections.defaultdict(list)
+    for name, why in failed.items():
+        left[reason(name, re.sub(r".*model.onnx: ", "", why))].append(name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("# Operators of ai.onnx\n\nWritten by `tests/conformance/node_tests.py --document`: the official "
+                f"backend node tests of onnx {onnx.__version__},\n{len(tests) - len(failed)} of {len(tests)} pass "
+                "(those of ai.onnx.ml and training are not counted). Every operator: `ir/ops.def`.\n"
+                "\n## Left out, and why\n\n")
+        for why, names in sorted(left.items(), key=lambda x: -len(x[1])):
+            f.write(f"- {why}: {len(names)} tests ({', '.join('`' + n[5:] + '`' for n in sorted(names))})\n")
+        f.write("\n## Tests by operator in the model\n\n| operator | pass | tests |\n|---|---|---|\n")
+        for op in sorted(total):
+            f.write(f"| {op} | {total[op] - bad[op]} | {total[op]} |\n")
+
+
 def check(tests, failed):
     with open(EXPECTED, encoding="utf-8") as f:
         expected = {line.strip() for line in f if line.strip() and not line.startswith("#")}
@@ -232,6 +270,7 @@ def main():
     p.add_argument("--check", action="store_true")
     p.add_argument("--record", action="store_true")
     p.add_argument("--causes", action="store_true")
+    p.add_argument("--document", metavar="FILE")
     p.add_argument("--failures", action="store_true", help="one line a failed test")
     args = p.parse_args()
     tests = [t for t in load_index(args.cache) if re.search(args.only, t["name"])]
@@ -248,10 +287,12 @@ def main():
     if args.failures:
         for name, why in failed.items():
             print(f"{name}: {why}")
+    if (args.record or args.document) and args.only:
+        p.error("--record and --document want all tests")
     if args.record:
-        if args.only:
-            p.error("--record wants all tests")
         record(tests, failed)
+    if args.document:
+        document(args.document, tests, failed)
     print(f"{len(tests) - len(failed)} of {len(tests)} pass")
     return status
 

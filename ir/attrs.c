@@ -113,6 +113,19 @@ static status read_tensor(struct attr_reader *r, const char *name, const struct 
 #include "ir/attrs.def"
 // clang-format on
 
+/* A subgraph that the operator carries, given once. */
+static bool is_subgraph(const struct attr_reader *r, int i, enum op_kind kind)
+{
+    const char *name = r->attrs[i].name;
+
+    if (r->attrs[i].type != ATTR_GRAPH) return false;
+    for (int k = 0; k < i; k++) {
+        if (!strcmp(r->attrs[k].name, name)) return false;
+    }
+    if (kind == OP_IF) return !strcmp(name, "then_branch") || !strcmp(name, "else_branch");
+    return (kind == OP_LOOP || kind == OP_SCAN) && !strcmp(name, "body");
+}
+
 /* Attributes that no field took: fine when they only document (a leading '_') or carry a subgraph
  * of control flow. */
 static status reader_finish(const struct attr_reader *r, enum op_kind kind)
@@ -120,8 +133,7 @@ static status reader_finish(const struct attr_reader *r, enum op_kind kind)
     for (int i = 0; i < r->n; i++) {
         const struct attr *a = &r->attrs[i];
         if ((r->seen >> i & 1) || a->name[0] == '_' || !strcmp(a->name, "doc_string")) continue;
-        if (a->type == ATTR_GRAPH && (kind == OP_IF || kind == OP_LOOP || kind == OP_SCAN))
-            continue;
+        if (is_subgraph(r, i, kind)) continue;
         return FAIL(r->err, ST_UNSUPPORTED, "%s: attribute '%s' is not known, or given twice",
                     r->op, a->name);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { IMPORT_DEPTH_MAX = 32 };
+enum { DIM_NOT_SAID = -1 }; /* as a dim_value: old exporters' way to leave it open */
 
 void scope_fini(struct scope *sc)
 {
@@ -29,6 +30,8 @@ static status import_shape(struct importer *im, const Onnx__TensorShapeProto *sh
 
         out->dim[i] = DIM_UNKNOWN;
         if (d->has_dim_value) {
+            if (d->dim_value < DIM_NOT_SAID)
+                return FAIL(im->err, ST_FORMAT, "dimension %d is %" PRId64, i, d->dim_value);
             if (d->dim_value >= 0) out->dim[i] = d->dim_value;
         } else if (d->dim_param && d->dim_param[0]) {
             out->dim[i] = graph_symbol(im->root, d->dim_param);
@@ -49,7 +52,11 @@ status import_type(struct importer *im, const Onnx__TypeProto *type, struct tens
     if (dt < DT_NONE || dt >= DT_COUNT)
         return FAIL(im->err, ST_UNSUPPORTED, "elem_type is %" PRId32, dt);
     out->dtype = (enum dtype)dt;
-    return import_shape(im, type->tensor_type->shape, out);
+    TRY(import_shape(im, type->tensor_type->shape, out));
+    size_t bytes;
+    if (dt == DT_NONE || !type_known(out) || (type_bytes(out, &bytes) && bytes <= PTRDIFF_MAX))
+        return ST_OK;
+    return FAIL(im->err, ST_LIMIT, "the dimensions overflow");
 }
 
 /* The type declared for a name (inputs, outputs, value_info), or none. */
@@ -71,11 +78,30 @@ static status declared_type(struct importer *im, struct scope *sc, const char *n
     return st;
 }
 
+/* The declared element type, 0 where there is none. */
+static int32_t elem_type(const Onnx__ValueInfoProto *v)
+{
+    return v->type && v->type->tensor_type ? v->type->tensor_type->elem_type : DT_NONE;
+}
+
+static const char *elem_text(const Onnx__ValueInfoProto *v)
+{
+    const int32_t dt = elem_type(v);
+    return dt > DT_NONE && dt < DT_COUNT ? dtype_name((enum dtype)dt) : "an unknown type";
+}
+
 static status index_types(struct importer *im, struct scope *sc, Onnx__ValueInfoProto **list,
                           size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const char *name = proto_text(list[i]->name);
+        uint64_t there;
+        if (map_get(&sc->types, name, strlen(name), &there) &&
+            elem_type((const Onnx__ValueInfoProto *)(uintptr_t)there) != elem_type(list[i]) &&
+            elem_type((const Onnx__ValueInfoProto *)(uintptr_t)there) && elem_type(list[i]))
+            return FAIL(im->err, ST_FORMAT, "value '%s' is declared as %s and as %s", name,
+                        elem_text((const Onnx__ValueInfoProto *)(uintptr_t)there),
+                        elem_text(list[i]));
         if (!map_set(&sc->types, name, strlen(name), (uint64_t)(uintptr_t)list[i]))
             return import_no_memory(im);
     }
@@ -158,6 +184,22 @@ static status import_initializers(struct importer *im, struct scope *sc,
     return ST_OK;
 }
 
+/* The initializer that is an input's default is of the input's type. */
+static status check_default(struct importer *im, const struct graph_value *v,
+                            const struct tensor_type *want)
+{
+    char have_text[160], want_text[160];
+    bool fits = want->dtype == DT_NONE || want->dtype == v->type.dtype;
+
+    if (want->ndim >= 0) fits = fits && want->ndim == v->type.ndim;
+    for (int i = 0; fits && i < want->ndim; i++)
+        fits = want->dim[i] < 0 || want->dim[i] == v->type.dim[i];
+    if (fits) return ST_OK;
+    return FAIL(im->err, ST_FORMAT, "input '%s': its initializer is %s, declared as %s", v->name,
+                type_print(&v->type, have_text, sizeof have_text),
+                type_print(want, want_text, sizeof want_text));
+}
+
 /* Inputs with an initializer of the same name have a default: they are constants here. */
 static status import_inputs(struct importer *im, struct scope *sc, const Onnx__GraphProto *proto)
 {
@@ -172,8 +214,11 @@ static status import_inputs(struct importer *im, struct scope *sc, const Onnx__G
 
         if (!name[0])
             return FAIL(im->err, ST_FORMAT, "graph '%s': input %zu has no name", sc->g->name, i);
-        if (v >= 0 && sc->g->values[v].data) continue;
         TRY(declared_type(im, sc, name, &type));
+        if (v >= 0 && sc->g->values[v].data) {
+            TRY(check_default(im, &sc->g->values[v], &type));
+            continue;
+        }
         if (type.dtype == DT_NONE && !sc->outer) /* a body's inputs have those of its node */
             return FAIL(im->err, ST_FORMAT, "input '%s' has no type", name);
         list[n] = graph_add_value(sc->g, name, &type);
@@ -188,6 +233,8 @@ static status import_outputs(struct importer *im, struct scope *sc, const Onnx__
     int *list = ARENA_ARRAY(im->arena, proto->n_output, int);
 
     if (!list) return import_no_memory(im);
+    if (proto->n_output == 0 && !sc->outer)
+        return FAIL(im->err, ST_FORMAT, "graph '%s' has no output", sc->g->name);
     for (size_t i = 0; i < proto->n_output; i++) {
         const char *name = proto_text(proto->output[i]->name);
 

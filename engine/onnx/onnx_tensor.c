@@ -73,13 +73,46 @@ static bool typed_list(const Onnx__TensorProto *t, enum dtype dt, const void **s
     }
 }
 
+/* A tensor's data lies in one place: the raw bytes, the external file, or the list of its type. */
+static status tensor_one_source(const Onnx__TensorProto *t, enum dtype dt, struct err *err)
+{
+    const struct {
+        const char *name;
+        const void *p;
+        size_t n;
+    } lists[] = { { "float_data", t->float_data, t->n_float_data },
+                  { "int32_data", t->int32_data, t->n_int32_data },
+                  { "string_data", t->string_data, t->n_string_data },
+                  { "int64_data", t->int64_data, t->n_int64_data },
+                  { "double_data", t->double_data, t->n_double_data },
+                  { "uint64_data", t->uint64_data, t->n_uint64_data } };
+    const bool external = t->data_location == DATA_EXTERNAL;
+    const void *src = t->string_data;
+    size_t n, width;
+
+    (void)typed_list(t, dt, &src, &n, &width);
+    if (external && t->has_raw_data && t->raw_data.len > 0)
+        return FAIL(err, ST_FORMAT, "raw_data beside external data");
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        if (lists[i].n == 0) continue;
+        if (external || (t->has_raw_data && t->raw_data.len > 0))
+            return FAIL(err, ST_FORMAT, "%s beside %s data", lists[i].name,
+                        external ? "external" : "raw");
+        if (lists[i].p != src)
+            return FAIL(err, ST_FORMAT, "%s holds data, which is not where %s elements lie",
+                        lists[i].name, dtype_name(dt));
+    }
+    return ST_OK;
+}
+
 static status tensor_strings(const Onnx__TensorProto *t, struct arena *a, struct tensor *out,
                              struct err *err)
 {
     size_t n;
 
-    if (!type_elements(&out->type, &n) || n != t->n_string_data)
-        return FAIL(err, ST_FORMAT, "%zu strings for another number of elements", t->n_string_data);
+    if (!type_elements(&out->type, &n)) return FAIL(err, ST_LIMIT, "the dimensions overflow");
+    if (n != t->n_string_data)
+        return FAIL(err, ST_FORMAT, "%zu strings, expected %zu", t->n_string_data, n);
     struct ir_string *list = ARENA_ARRAY(a, n, struct ir_string);
     if (!list) return FAIL(err, ST_NOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {
@@ -149,6 +182,7 @@ status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct ext
         return FAIL(err, ST_FORMAT, "data_location is %" PRId32, t->data_location);
     if (out->type.dtype == DT_STRING && (t->has_raw_data || t->data_location == DATA_EXTERNAL))
         return FAIL(err, ST_FORMAT, "strings as raw data");
+    TRY(tensor_one_source(t, out->type.dtype, err));
     if (t->data_location == DATA_EXTERNAL) {
         if (!ext) return FAIL(err, ST_UNSUPPORTED, "external data is not allowed here");
         TRY(external_find(ext, t, bytes, element_align(out->type.dtype), &data, err));

@@ -238,6 +238,10 @@ static status gqa_attrs(const struct op_call *call, struct err *err)
         return infer_fail(call, err, ST_FORMAT, "sliding_window_cache without local_window_size");
     if (a->qk_output < 0 || a->qk_output > 2)
         return infer_fail(call, err, ST_FORMAT, "qk_output is %" PRId64, a->qk_output);
+    if (a->kv_cache_bit_width != 0 && a->kv_cache_bit_width != 4 && a->kv_cache_bit_width != 8)
+        return infer_fail(call, err, ST_FORMAT,
+                          "kv_cache_bit_width is %" PRId64 ", expected 4 or 8",
+                          a->kv_cache_bit_width);
     return ST_OK;
 }
 

@@ -147,8 +147,9 @@ status infer_packedattn(struct op_call *call, struct err *err)
     const int64_t n = w->ndim == 2 ? w->dim[1] : DIM_UNKNOWN;
     if (!packed_widths(&a->qkv_hidden_sizes, n, &q, &v) || q % a->num_heads > 0 ||
         v % a->num_heads > 0)
-        return infer_fail(call, err, ST_SHAPE, "%lld columns of weights in %lld heads",
-                          (long long)n, (long long)a->num_heads);
+        return infer_fail(call, err, ST_SHAPE, "%lld columns of weights in %lld heads%s",
+                          (long long)n, (long long)a->num_heads,
+                          a->qkv_hidden_sizes.v ? " by qkv_hidden_sizes" : "");
     struct tensor_type out = { .dtype = x->dtype,
                                .ndim = 3,
                                .dim = { DIM_UNKNOWN, DIM_UNKNOWN, v } };

@@ -255,6 +255,21 @@ status infer_slice(struct op_call *call, struct err *err)
 
 /* ---- gather ---- */
 
+/* Indices that are known lie within the axis. */
+static status gather_known_ids(const struct op_call *call, int64_t dim, struct err *err)
+{
+    int64_t v;
+
+    if (dim < 0) return ST_OK;
+    for (size_t i = 0; infer_int_at(call, 1, i, &v); i++) {
+        if (v < -dim || v >= dim)
+            return infer_fail(call, err, ST_SHAPE,
+                              "input 1 holds index %" PRId64 ", the axis has %" PRId64 " elements",
+                              v, dim);
+    }
+    return ST_OK;
+}
+
 status infer_gather(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
@@ -273,6 +288,7 @@ status infer_gather(struct op_call *call, struct err *err)
     for (int i = 0; i < axis; i++) fits = fits && infer_push_dim(&out, x->dim[i]);
     for (int i = 0; i < ids->ndim; i++) fits = fits && infer_push_dim(&out, ids->dim[i]);
     for (int i = axis + 1; i < x->ndim; i++) fits = fits && infer_push_dim(&out, x->dim[i]);
+    TRY(gather_known_ids(call, x->dim[axis], err));
     if (!fits)
         return infer_fail(call, err, ST_UNSUPPORTED, "the result has more than %d dimensions",
                           IR_DIMS_MAX);

@@ -78,4 +78,17 @@ static status moe_common(struct op_call *call, int fc1, int fc2, int fc3, struct
 
 status infer_moe(struct op_call *call, struct err *err) { return moe_common(call, 2, 4, 6, err); }
 
-status infer_qmoe(struct op_call *call, struct err *err) { return moe_common(call, 2, 5, 8, err); }
+/* Scales are floats, or the exponents of 8 bits that some block formats have. */
+static status moe_scales(const struct op_call *call, int i, struct err *err)
+{
+    if (!infer_has_in(call, i) || call->in[i].type.dtype == DT_U8) return ST_OK;
+    return infer_dtype_in(call, i, SET_F32_F16, err);
+}
+
+status infer_qmoe(struct op_call *call, struct err *err)
+{
+    TRY(moe_common(call, 2, 5, 8, err));
+    TRY(moe_scales(call, 3, err));
+    TRY(moe_scales(call, 6, err));
+    return moe_scales(call, 9, err);
+}

@@ -38,7 +38,8 @@ endfunction()
 
 # Libraries of a test: test_base_*, test_ir_*, test_kernels_*, test_tokenizer_* and test_models_* see their
 # own folder (and what that links), so that a leaf is tested even while another folder does not build;
-# test_api_* are linked with libcupola.so alone, as its users are; every other test sees all.
+# test_api_* are linked with libcupola.so alone, as its users are, test_library_* with the folders it is made of;
+# every other test sees all.
 function(cupola_test_libraries name out)
     set(${out} ${CUPOLA_LIBRARIES} PARENT_SCOPE)
     foreach(leaf base ir kernels tokenizer models)
@@ -46,7 +47,9 @@ function(cupola_test_libraries name out)
             set(${out} cupola_${leaf} PARENT_SCOPE)
         endif()
     endforeach()
-    if(name MATCHES "^api_")
+    if(name MATCHES "^library_")
+        set(${out} cupola_api PARENT_SCOPE)
+    elseif(name MATCHES "^api_")
         set(${out} cupola_shared Threads::Threads m PARENT_SCOPE)
     endif()
 endfunction()

@@ -26,6 +26,8 @@ status infer_concat(struct op_call *call, struct err *err)
         }
         if (i == 0) {
             out = *x;
+            if (!call->attr.axis.has_axis)
+                return infer_fail(call, err, ST_FORMAT, "attribute 'axis' is missing");
             TRY(infer_axis(call, "axis", call->attr.axis.axis, x->ndim, &axis, err));
             continue;
         }

@@ -3,7 +3,7 @@
 """Writes tests/fixtures/onnx/malformed.bin: valid models (controls) and models that are wrong in one
 way each, with the words that the refusal has to contain. test_malformed.c reads it.
 
-    make_malformed.py [--out FILE] [--seed N] [--list] [--dump DIR]
+    make_malformed.py [--out FILE] [--seed N] [--list]
 
 The file, little-endian, text and bytes with a u32 length before them:
     "MALF" u32 1, u32 n, then n records:

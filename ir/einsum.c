@@ -11,7 +11,7 @@ struct parser {
     struct ir_einsum *e;
     int of_letter[LETTERS]; /* label, -1: not seen */
     int uses[LETTERS];
-    int dots[IR_DIMS_MAX];  /* labels of "...", from its last dimension */
+    int dots[IR_DIMS_MAX]; /* labels of "...", from its last dimension */
     int n_dots;
 };
 

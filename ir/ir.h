@@ -243,7 +243,8 @@ struct ir_nms {
     float iou_threshold, score_threshold;
     bool has_score_threshold, centers;
 };
-/* Writes triples (batch, class, box) to out (NULL: only counts); work: [N]. Returns their number. */
+/* Writes triples (batch, class, box) to out (NULL: only counts); work: [N]. Returns their number.
+ */
 size_t ir_nms_run(const struct ir_nms *p, size_t *work, int64_t *out);
 
 /* ---- Einsum ---- */
@@ -251,7 +252,7 @@ size_t ir_nms_run(const struct ir_nms *p, size_t *work, int64_t *out);
 enum { IR_LABELS_MAX = 32, IR_EINSUM_INPUTS_MAX = 16 };
 struct ir_einsum {
     int n_labels, n_out;
-    int64_t dim[IR_LABELS_MAX];     /* of a label; the first n_out are the output's, in order */
+    int64_t dim[IR_LABELS_MAX]; /* of a label; the first n_out are the output's, in order */
     int n_in;
     int rank[IR_EINSUM_INPUTS_MAX]; /* of each input */
     int label[IR_EINSUM_INPUTS_MAX][IR_DIMS_MAX];

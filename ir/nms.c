@@ -37,8 +37,8 @@ static size_t choose(const struct ir_nms *p, size_t batch, const float *scores, 
 
         /* the next one after `last` in order of score, then index */
         for (size_t i = 0; i < n; i++) {
-            const bool after = last == n || scores[i] < scores[last] ||
-                               (scores[i] == scores[last] && i > last);
+            const bool after =
+                last == n || scores[i] < scores[last] || (scores[i] == scores[last] && i > last);
 
             if (after && (best == n || scores[i] > scores[best])) best = i;
         }

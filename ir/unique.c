@@ -86,8 +86,8 @@ static int slice_compare(const struct slices *s, size_t a, size_t b)
     for (size_t o = 0; o < s->outer; o++)
         for (size_t i = 0; i < s->inner; i++) {
             const char *base = s->data + (o * s->n * s->inner + i) * s->size;
-            const int c = compare(s->dt, base + a * s->inner * s->size,
-                                  base + b * s->inner * s->size);
+            const int c =
+                compare(s->dt, base + a * s->inner * s->size, base + b * s->inner * s->size);
             if (c != 0) return c;
         }
     return 0;

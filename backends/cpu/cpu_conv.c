@@ -66,8 +66,8 @@ static double conv_at(const struct conv *c, size_t n, size_t m, size_t o)
     const size_t g = m / c->m_each, mg = m % c->m_each;
     const double xz = cpu_quant_zero(&c->xq, 0), kz = cpu_quant_zero(&c->kq, m);
     const size_t x0 = (n * c->groups + g) * c->c_each * c->space;
-    const size_t k0 = c->transposed ? (g * c->c_each * c->m_each + mg) * c->taps
-                                    : m * c->c_each * c->taps;
+    const size_t k0 =
+        c->transposed ? (g * c->c_each * c->m_each + mg) * c->taps : m * c->c_each * c->taps;
     const size_t k_step = c->transposed ? c->m_each * c->taps : c->taps;
     struct cpu_taps p;
     double sum = 0;
@@ -98,8 +98,7 @@ void cpu_conv(const struct cpu_task *t)
 
         if (c.bias) v += cpu_get(c.bias, m);
         if (t->call->op == OP_QLINEARCONV)
-            v = cpu_quantize(&c.yq, 0,
-                             v * cpu_quant_scale(&c.xq, 0) * cpu_quant_scale(&c.kq, m),
+            v = cpu_quantize(&c.yq, 0, v * cpu_quant_scale(&c.xq, 0) * cpu_quant_scale(&c.kq, m),
                              c.out->type.dtype);
         cpu_put(c.out, i, v);
     }
@@ -162,12 +161,11 @@ static double deform_at(const struct deform *f, size_t n, size_t m, size_t o)
 /* X, W, offset, B?, mask?; two spatial dimensions. */
 void cpu_deformconv(const struct cpu_task *t)
 {
-    struct deform f = { .c = { .x = cpu_in(t, 0),
-                               .k = cpu_in(t, 1),
-                               .bias = cpu_in(t, 3),
-                               .out = cpu_out(t, 0) },
-                        .offset = cpu_in(t, 2),
-                        .mask = cpu_in(t, 4) };
+    struct deform f = {
+        .c = { .x = cpu_in(t, 0), .k = cpu_in(t, 1), .bias = cpu_in(t, 3), .out = cpu_out(t, 0) },
+        .offset = cpu_in(t, 2),
+        .mask = cpu_in(t, 4)
+    };
     struct conv *c = &f.c;
     const int64_t groups = t->call->attr.window.offset_group;
     const bool fits = conv_shapes(t, c) && c->w.n == 2 && groups >= 1 &&

@@ -26,8 +26,7 @@ static double log_sum(const struct loss *l, size_t i)
 
     for (size_t c = 0; c < l->channels; c++) max = fmax(max, cpu_get(l->x, loss_index(l, i, c)));
     if (isinf(max)) return max;
-    for (size_t c = 0; c < l->channels; c++)
-        sum += exp(cpu_get(l->x, loss_index(l, i, c)) - max);
+    for (size_t c = 0; c < l->channels; c++) sum += exp(cpu_get(l->x, loss_index(l, i, c)) - max);
     return max + log(sum);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Element types by the way they are computed: floats of 16 bits and less in f32, integers and bool in i64. */
+/* Element types by the way they are computed: floats of 16 bits and less in f32, integers and bool
+ * in i64. */
 #pragma once
 #include "backends/cpu/cpu.h"
-#include "base/mini_float.h"
+#include "backends/cpu/mini_float.h"
 
 enum cpu_class { CPU_NONE, CPU_F32, CPU_F64, CPU_I64, CPU_U64 };
 

@@ -8,7 +8,8 @@ cpu_op_fn cpu_unary, cpu_clip, cpu_biasact, cpu_arith, cpu_pow, cpu_variadic, cp
 /* cpu_compare.c */
 cpu_op_fn cpu_compare, cpu_logic, cpu_where, cpu_test, cpu_cast;
 /* cpu_shape.c */
-cpu_op_fn cpu_copy, cpu_dropout, cpu_constant, cpu_fill, cpu_shape, cpu_size_op, cpu_range, cpu_selectrows;
+cpu_op_fn cpu_copy, cpu_dropout, cpu_constant, cpu_fill, cpu_shape, cpu_size_op, cpu_range,
+    cpu_selectrows;
 /* cpu_move.c */
 cpu_op_fn cpu_transpose, cpu_concat, cpu_split, cpu_slice, cpu_expand, cpu_tile, cpu_trilu;
 /* cpu_reduce.c */

@@ -77,8 +77,7 @@ void cpu_pad(const struct cpu_task *t)
     struct pad p = { .fill = value ? value->data : NULL };
     double attr_fill[1];
 
-    bool fits = pad_mode_of(a->mode, &p.mode) && out->type.ndim == ndim &&
-                count == 2 * (size_t)n &&
+    bool fits = pad_mode_of(a->mode, &p.mode) && out->type.ndim == ndim && count == 2 * (size_t)n &&
                 (!value || (cpu_elements(value) == 1 && value->type.dtype == x->type.dtype));
     for (int i = 0; fits && i < n; i++) {
         const int d = axes ? cpu_axis(cpu_int_at(axes, (size_t)i), ndim) : i;
@@ -118,7 +117,8 @@ void cpu_centercroppad(const struct cpu_task *t)
 
 /* ---- blocks of channels and places ---- */
 
-/* Both ways: element (n, c, y, x) of the wide image, block (by, bx) of it, channel of the deep one. */
+/* Both ways: element (n, c, y, x) of the wide image, block (by, bx) of it, channel of the deep one.
+ */
 void cpu_depthspace(const struct cpu_task *t)
 {
     const bool to_depth = t->call->op == OP_SPACETODEPTH;
@@ -141,7 +141,8 @@ void cpu_depthspace(const struct cpu_task *t)
         const int64_t c = (int64_t)i / w / h % c_wide, n = (int64_t)i / w / h / c_wide;
         const int64_t block = y % b * b + x % b;
         const int64_t channel = crd ? c * b * b + block : block * c_wide + c;
-        const size_t at = (size_t)(((n * c_wide * b * b + channel) * (h / b) + y / b) * (w / b) + x / b);
+        const size_t at =
+            (size_t)(((n * c_wide * b * b + channel) * (h / b) + y / b) * (w / b) + x / b);
 
         memcpy((char *)out->data + (to_depth ? at : i) * size,
                (const char *)in->data + (to_depth ? i : at) * size, size);

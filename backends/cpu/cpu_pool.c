@@ -109,8 +109,8 @@ void cpu_pool(const struct cpu_task *t)
 
     if (!p.out) p.out = any;
     if (!any || !pool_window(t, &p) || cpu_span(p.x, 0, 2) != cpu_span(any, 0, 2) ||
-        (p.indices && (p.indices->type.dtype != DT_I64 ||
-                       cpu_elements(p.indices) != cpu_elements(any)))) {
+        (p.indices &&
+         (p.indices->type.dtype != DT_I64 || cpu_elements(p.indices) != cpu_elements(any)))) {
         cpu_fail(t, ST_SHAPE, "the window does not lead to the output's shape");
         return;
     }
@@ -154,6 +154,7 @@ void cpu_maxunpool(const struct cpu_task *t)
     size_t to;
 
     if (t->worker != 0) return;
+    memset(out->data, 0, cpu_bytes(out));
     for (int d = 0; d < w.n; d++) w.in[d] = x->type.dim[d + 2];
     if (w.n < 1 || out->type.ndim != x->type.ndim || cpu_elements(index) != cpu_elements(x) ||
         index->type.dtype != DT_I64 || !ir_window_transposed(&w, &t->call->attr.window)) {
@@ -163,7 +164,6 @@ void cpu_maxunpool(const struct cpu_task *t)
     for (int d = 0; d < x->type.ndim; d++) plain[d] = d < 2 ? x->type.dim[d] : w.out[d - 2];
     for (int d = 0; d < x->type.ndim; d++)
         if (plain[d] < 1) return;
-    memset(out->data, 0, cpu_bytes(out));
     for (size_t i = 0; i < cpu_elements(x); i++) {
         const int64_t at = cpu_int_at(index, i);
 

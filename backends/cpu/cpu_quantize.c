@@ -28,7 +28,10 @@ bool cpu_quant_of(struct cpu_quant *q, const struct tensor *scale, const struct 
     return !zero || cpu_elements(zero) == 1 || cpu_elements(zero) == each;
 }
 
-static size_t operand_index(const struct tensor *x, size_t i) { return cpu_elements(x) == 1 ? 0 : i; }
+static size_t operand_index(const struct tensor *x, size_t i)
+{
+    return cpu_elements(x) == 1 ? 0 : i;
+}
 
 double cpu_quant_scale(const struct cpu_quant *q, size_t i)
 {

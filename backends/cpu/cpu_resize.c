@@ -15,7 +15,7 @@ struct resize {
     const struct attrs_resize *a;
     struct ir_resize p;
     enum resize_mode mode;
-    bool asymmetric;        /* Upsample, and Resize before opset 11 */
+    bool asymmetric; /* Upsample, and Resize before opset 11 */
     double roi[2][IR_DIMS_MAX];
     double at[IR_DIMS_MAX]; /* place of the present element */
     int64_t o[IR_DIMS_MAX]; /* its index */
@@ -26,8 +26,8 @@ static bool is(const char *text, const char *name) { return strcmp(text, name) =
 /* Whether the axis is copied. */
 static bool plain(const struct resize *r, int d)
 {
-    return r->p.roi[d] < 0 ||
-           (r->p.scale[d] == 1 && r->p.in[d] == r->p.out[d] && !is(r->a->coord, "tf_crop_and_resize"));
+    return r->p.roi[d] < 0 || (r->p.scale[d] == 1 && r->p.in[d] == r->p.out[d] &&
+                               !is(r->a->coord, "tf_crop_and_resize"));
 }
 
 /* Place of output element o of axis d; *outside: beyond the region that tf_crop_and_resize cuts. */
@@ -83,8 +83,7 @@ static double sample(const struct resize *r, int d, size_t flat)
     const size_t from = flat * (size_t)n;
 
     if (plain(r, d)) return sample(r, d + 1, from + (size_t)r->o[d]);
-    if (r->mode == NEAREST)
-        return sample(r, d + 1, from + (size_t)clamp(nearest(r, r->at[d]), n));
+    if (r->mode == NEAREST) return sample(r, d + 1, from + (size_t)clamp(nearest(r, r->at[d]), n));
     const double shrink = r->a->antialias ? fmin(r->p.scale[d], 1) : 1;
     const double base = ceil(r->at[d]) - 1, ratio = r->at[d] - base;
     const int64_t first = (int64_t)floor((r->mode == LINEAR ? -1 : -2) / shrink) + 1;

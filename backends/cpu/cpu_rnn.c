@@ -40,9 +40,10 @@ struct rnn {
 
 static enum act act_of(const char *name)
 {
-    static const char *const names[] = { "relu",       "tanh",        "sigmoid",   "softsign",
-                                         "softplus",   "affine",      "scaledtanh", "hardsigmoid",
-                                         "leakyrelu",  "thresholdedrelu", "elu" };
+    static const char *const names[] = {
+        "relu",       "tanh",        "sigmoid",   "softsign",        "softplus", "affine",
+        "scaledtanh", "hardsigmoid", "leakyrelu", "thresholdedrelu", "elu"
+    };
 
     for (int i = 0; i < ACT_UNKNOWN; i++)
         if (strcasecmp(names[i], name) == 0) return (enum act)i;
@@ -70,9 +71,10 @@ static double apply(const struct activation *f, double x)
 static bool read_acts(const struct rnn *n, size_t dir, struct activation f[ACTS_MAX])
 {
     static const char *const dflt[] = { "sigmoid", "tanh", "tanh" };
-    static const double alphas[] = { [ACT_AFFINE] = 1,       [ACT_SCALEDTANH] = 1,
-                                     [ACT_HARDSIGMOID] = 0.2, [ACT_LEAKYRELU] = 0.01,
-                                     [ACT_THRESHOLDEDRELU] = 1, [ACT_ELU] = 1 };
+    static const double alphas[] = {
+        [ACT_AFFINE] = 1,       [ACT_SCALEDTANH] = 1,      [ACT_HARDSIGMOID] = 0.2,
+        [ACT_LEAKYRELU] = 0.01, [ACT_THRESHOLDEDRELU] = 1, [ACT_ELU] = 1
+    };
     const int each = n->op == OP_LSTM ? 3 : n->op == OP_GRU ? 2 : 1;
     int alpha = 0, beta = 0;
 
@@ -110,8 +112,8 @@ static double dot_x(const struct rnn *n, size_t dir, size_t row, size_t x_at)
     double sum = 0;
 
     for (size_t j = 0; j < n->in; j++)
-        sum += cpu_get(n->w, (dir * n->gates * n->hidden + row) * n->in + j) *
-               cpu_get(n->x, x_at + j);
+        sum +=
+            cpu_get(n->w, (dir * n->gates * n->hidden + row) * n->in + j) * cpu_get(n->x, x_at + j);
     return sum;
 }
 
@@ -150,9 +152,8 @@ static void lstm_step(const struct rnn *n, size_t dir, const struct activation *
             g[q] = dot_x(n, dir, q * hs + k, x_at) + dot_h(n, dir, q * hs + k, h) +
                    bias(n, dir, 0, q * hs + k) + bias(n, dir, 1, q * hs + k);
         const double i = apply(&f[0], clip(n, g[0] + peephole(n, dir, 0, k, c[k])));
-        const double keep = n->a->input_forget
-                                ? 1 - i
-                                : apply(&f[0], clip(n, g[2] + peephole(n, dir, 2, k, c[k])));
+        const double keep =
+            n->a->input_forget ? 1 - i : apply(&f[0], clip(n, g[2] + peephole(n, dir, 2, k, c[k])));
         c[k] = keep * c[k] + i * apply(&f[1], clip(n, g[3]));
         next[k] = apply(&f[0], clip(n, g[1] + peephole(n, dir, 1, k, c[k]))) * apply(&f[2], c[k]);
     }
@@ -210,8 +211,8 @@ static void run_direction(const struct rnn *n, size_t dir, size_t b, size_t len,
     for (size_t s = 0; s < n->steps; s++) {
         const size_t t = reverse && s < len ? len - 1 - s : s;
         const size_t x_at = (n->a->layout ? b * n->steps + t : t * n->batch + b) * n->in;
-        const size_t y_at =
-            (n->a->layout ? (b * n->steps + t) * n->dirs + dir : (t * n->dirs + dir) * n->batch + b);
+        const size_t y_at = (n->a->layout ? (b * n->steps + t) * n->dirs + dir
+                                          : (t * n->dirs + dir) * n->batch + b);
 
         if (s < len && n->op == OP_LSTM) lstm_step(n, dir, f, x_at, h, c, next);
         if (s < len && n->op == OP_GRU) gru_step(n, dir, f, x_at, h, next);
@@ -230,10 +231,19 @@ static bool read_rnn(const struct cpu_task *t, struct rnn *n)
     const struct tensor *x = cpu_in(t, 0), *r = cpu_in(t, 2);
     const bool layout = t->call->attr.rnn.layout != 0;
 
-    *n = (struct rnn){ .a = &t->call->attr.rnn, .x = x, .w = cpu_in(t, 1), .r = r,
-                       .b = cpu_in(t, 3), .lens = cpu_in(t, 4), .h0 = cpu_in(t, 5),
-                       .c0 = cpu_in(t, 6), .peep = cpu_in(t, 7), .y = cpu_out(t, 0),
-                       .y_h = cpu_out(t, 1), .y_c = cpu_out(t, 2), .op = t->call->op };
+    *n = (struct rnn){ .a = &t->call->attr.rnn,
+                       .x = x,
+                       .w = cpu_in(t, 1),
+                       .r = r,
+                       .b = cpu_in(t, 3),
+                       .lens = cpu_in(t, 4),
+                       .h0 = cpu_in(t, 5),
+                       .c0 = cpu_in(t, 6),
+                       .peep = cpu_in(t, 7),
+                       .y = cpu_out(t, 0),
+                       .y_h = cpu_out(t, 1),
+                       .y_c = cpu_out(t, 2),
+                       .op = t->call->op };
     if (x->type.ndim != 3 || n->w->type.ndim != 3 || r->type.ndim != 3) return false;
     n->steps = (size_t)x->type.dim[layout ? 1 : 0];
     n->batch = (size_t)x->type.dim[layout ? 0 : 1];

@@ -15,8 +15,8 @@ struct complex {
 /* A line of complex (or real) numbers within a tensor, cut or padded with zeros as it is read. */
 struct line {
     const struct tensor *x, *window;
-    size_t at, step, n;   /* first number (in numbers of `parts` elements), distance, count */
-    size_t parts;         /* 1 real, 2 complex */
+    size_t at, step, n; /* first number (in numbers of `parts` elements), distance, count */
+    size_t parts;       /* 1 real, 2 complex */
 };
 
 static struct complex line_get(const struct line *l, size_t j)
@@ -73,7 +73,8 @@ static bool axis_of(const struct cpu_task *t, const struct tensor *x, int *axis)
     return *axis >= 0 && *axis < x->type.ndim - 1;
 }
 
-/* x [.., n, .., 1 or 2], dft_length?, axis? -> [.., m, .., 2], or [.., m, .., 1] one-sided inverse. */
+/* x [.., n, .., 1 or 2], dft_length?, axis? -> [.., m, .., 2], or [.., m, .., 1] one-sided inverse.
+ */
 void cpu_dft(const struct cpu_task *t)
 {
     const struct attrs_dft *a = &t->call->attr.dft;
@@ -88,9 +89,7 @@ void cpu_dft(const struct cpu_task *t)
     const size_t n_in = (size_t)x->type.dim[axis], n_out = (size_t)out->type.dim[axis];
     const size_t inner = cpu_span(x, axis + 1, ndim - 1), outer = cpu_span(x, 0, axis);
     const bool real_out = a->inverse && a->onesided;
-    const size_t n = len        ? (size_t)cpu_int_at(len, 0)
-                     : real_out ? 2 * (n_in - 1)
-                                : n_in;
+    const size_t n = len ? (size_t)cpu_int_at(len, 0) : real_out ? 2 * (n_in - 1) : n_in;
     const size_t parts = real_out ? 1 : 2;
     if (cpu_elements(out) != outer * n_out * inner * parts || n == 0) {
         cpu_fail(t, ST_SHAPE, "dft_length does not lead to the output's shape");

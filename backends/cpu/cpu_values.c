@@ -40,7 +40,8 @@ static void unique_groups(const struct tensor *x, int axis, bool sorted, struct 
     size_t g = 0;
 
     for (size_t i = 0; i < u->n; i++) {
-        if (i == 0 || !ir_unique_same(x, axis, u->order[i - 1], u->order[i])) first[g++] = u->order[i];
+        if (i == 0 || !ir_unique_same(x, axis, u->order[i - 1], u->order[i]))
+            first[g++] = u->order[i];
         group[u->order[i]] = g - 1;
     }
     if (sorted) return;

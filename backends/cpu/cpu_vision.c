@@ -12,11 +12,11 @@ enum grid_pad { PAD_ZEROS, PAD_BORDER, PAD_REFLECTION };
 
 struct grid {
     const struct tensor *x;
-    int n;                     /* spatial dimensions */
-    int taps;                  /* 1 nearest, 2 linear, 4 cubic */
+    int n;    /* spatial dimensions */
+    int taps; /* 1 nearest, 2 linear, 4 cubic */
     enum grid_pad pad;
     bool corners;
-    double at[IR_DIMS_MAX];    /* place of the present element */
+    double at[IR_DIMS_MAX]; /* place of the present element */
 };
 
 /* Reflects at the borders of a dimension until within. */
@@ -108,8 +108,8 @@ void cpu_gridsample(const struct cpu_task *t)
         const size_t at = (plane / channels * places + i % places) * (size_t)g.n;
 
         for (int d = 0; d < g.n; d++)
-            g.at[d] = denormalize(&g, cpu_get(grid, at + (size_t)(g.n - 1 - d)),
-                                  g.x->type.dim[d + 2]);
+            g.at[d] =
+                denormalize(&g, cpu_get(grid, at + (size_t)(g.n - 1 - d)), g.x->type.dim[d + 2]);
         cpu_put(out, i, grid_sample(&g, 0, plane));
     }
 }
@@ -151,8 +151,9 @@ void cpu_affinegrid(const struct cpu_task *t)
             double sum = 0;
 
             for (int k = 0; k <= n; k++)
-                sum += at[k] * cpu_get(theta, ((size_t)rest * (size_t)n + (size_t)r) *
-                                                      (size_t)(n + 1) + (size_t)k);
+                sum += at[k] *
+                       cpu_get(theta, ((size_t)rest * (size_t)n + (size_t)r) * (size_t)(n + 1) +
+                                          (size_t)k);
             cpu_put(out, i * (size_t)n + (size_t)r, sum);
         }
     }
@@ -162,9 +163,9 @@ void cpu_affinegrid(const struct cpu_task *t)
 
 struct roi {
     const struct tensor *x;
-    size_t plane;              /* first element of the channel */
+    size_t plane; /* first element of the channel */
     double y0, x0, bin_h, bin_w;
-    int64_t grid_h, grid_w;    /* samples in a bin */
+    int64_t grid_h, grid_w; /* samples in a bin */
     bool max;
 };
 
@@ -211,11 +212,12 @@ static double roi_bin(const struct roi *r, int64_t ph, int64_t pw)
 
 enum { ROI_GRID_MAX = 4096 };
 
+/* Samples along a side of a bin; -1: too many. */
 static int64_t roi_grid(int64_t ratio, double bin)
 {
     const double n = ratio > 0 ? (double)ratio : ceil(bin);
 
-    return n > 0 ? n < ROI_GRID_MAX ? (int64_t)n : ROI_GRID_MAX : 0;
+    return n > ROI_GRID_MAX ? -1 : n > 0 ? (int64_t)n : 0;
 }
 
 static bool roi_read(const struct cpu_task *t, size_t n, struct roi *r)
@@ -240,7 +242,7 @@ static bool roi_read(const struct cpu_task *t, size_t n, struct roi *r)
     r->grid_h = roi_grid(a->sampling_ratio, r->bin_h);
     r->grid_w = roi_grid(a->sampling_ratio, r->bin_w);
     r->max = strcmp(a->mode, "max") == 0;
-    return batch >= 0 && batch < r->x->type.dim[0];
+    return batch >= 0 && batch < r->x->type.dim[0] && r->grid_h >= 0 && r->grid_w >= 0;
 }
 
 /* x [N, C, H, W], rois [R, 4], batch_indices [R] -> [R, C, output_height, output_width]. */
@@ -261,7 +263,8 @@ void cpu_roialign(const struct cpu_task *t)
     const struct cpu_share s = cpu_share(t, cpu_span(out, 0, 2), 1);
     for (size_t i = s.begin; i < s.end; i++) {
         if (!roi_read(t, i / channels, &r)) {
-            cpu_fail(t, ST_INVALID, "batch index out of range");
+            cpu_fail(t, ST_INVALID, "roi %zu: its batch, or more than %d samples a bin and side",
+                     i / channels, ROI_GRID_MAX);
             return;
         }
         r.plane += i % channels * cpu_span(x, 2, 4);

@@ -24,6 +24,7 @@ bool cpu_window_of(const struct cpu_task *t, const struct tensor *x, const struc
     for (int d = 0; d < w->n; d++) {
         w->in[d] = x->type.dim[d + 2];
         if (k) w->kernel[d] = k->type.dim[d + 2];
+        if (k && w->kernel[d] < 1) return false;
     }
     if (!(transposed ? ir_window_transposed(w, a) : ir_window_fill(w, a))) return false;
     for (int d = 0; d < w->n; d++)

@@ -185,7 +185,8 @@ status infer_compare(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
     if (call->op != OP_EQUAL || call->in[0].type.dtype != DT_STRING)
-        TRY(infer_dtype_in(call, 0, call->op == OP_EQUAL ? SET_NUMBER | SET_BOOL : SET_NUMBER, err));
+        TRY(infer_dtype_in(call, 0, call->op == OP_EQUAL ? SET_NUMBER | SET_BOOL : SET_NUMBER,
+                           err));
     TRY(infer_same_dtype(call, 0, 1, err));
     return infer_binary(call, DT_BOOL, err);
 }

@@ -72,9 +72,9 @@ static status split_even(const struct op_call *call, int64_t dim, int i, int64_t
     if (call->version < 18 && dim % n != 0)
         return infer_fail(call, err, ST_SHAPE, "%" PRId64 " elements into %" PRId64 " equal parts",
                           dim, n);
-    const int64_t left = dim - part * i; /* parts behind the end are empty */
-    *size = left < 0 ? 0 : left < part ? left : part;
-    return ST_OK;
+    *size = i < n - 1 ? part : dim - part * (n - 1);
+    if (*size >= 0) return ST_OK;
+    return infer_fail(call, err, ST_SHAPE, "%" PRId64 " elements into %" PRId64 " parts", dim, n);
 }
 
 static status split_check_list(const struct op_call *call, bool *listed, struct err *err)

@@ -73,8 +73,8 @@ status infer_dropout(struct op_call *call, struct err *err)
     }
     call->out[0].type = call->in[0].type;
     if (infer_has_out(call, 1))
-        call->out[1].type = infer_typed(call->version < 10 ? call->in[0].type.dtype : DT_BOOL,
-                                        &call->in[0].type);
+        call->out[1].type =
+            infer_typed(call->version < 10 ? call->in[0].type.dtype : DT_BOOL, &call->in[0].type);
     return ST_OK;
 }
 
@@ -108,8 +108,8 @@ status infer_groupnorm(struct op_call *call, struct err *err)
     TRY(infer_rank(call, 0, 3 - instance, IR_DIMS_MAX, err));
     for (int i = 0; i <= 2; i++) TRY(infer_dtype_in(call, i, SET_FLOAT, err));
     if (!instance && (groups < 1 || (channels >= 0 && channels % groups != 0)))
-        return infer_fail(call, err, ST_SHAPE, "num_groups is %" PRId64 " with %" PRId64 " channels",
-                          groups, channels);
+        return infer_fail(call, err, ST_SHAPE,
+                          "num_groups is %" PRId64 " with %" PRId64 " channels", groups, channels);
     for (int i = 1; i <= 2; i++)
         TRY(vector_of(call, i, instance || call->version >= 21 ? channels : groups, err));
     call->out[0].type = *x;

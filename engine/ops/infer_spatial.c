@@ -145,8 +145,7 @@ status infer_depthspace(struct op_call *call, struct err *err)
     struct tensor_type out = call->in[0].type;
 
     TRY(infer_rank(call, 0, 4, 4, err));
-    if (b < 1 || b > INT16_MAX)
-        return infer_fail(call, err, ST_FORMAT, "blocksize is %" PRId64, b);
+    if (b < 1 || b > INT16_MAX) return infer_fail(call, err, ST_FORMAT, "blocksize is %" PRId64, b);
     for (int d = 1; d < out.ndim; d++) {
         const int64_t by = d == 1 ? b * b : b;
         const bool shrinks = (d == 1) != to_depth;

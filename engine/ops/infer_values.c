@@ -57,7 +57,8 @@ static bool one_number(const struct op_call *call, int i)
     return !infer_has_in(call, i) || !type_elements(&call->in[i].type, &n) || n == 1;
 }
 
-/* boxes [B, N, 4], scores [B, C, N], max_output_boxes_per_class?, iou_threshold?, score_threshold? */
+/* boxes [B, N, 4], scores [B, C, N], max_output_boxes_per_class?, iou_threshold?, score_threshold?
+ */
 status infer_nms(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
@@ -77,7 +78,8 @@ status infer_nms(struct op_call *call, struct err *err)
     for (int i = 2; i <= 4; i++) {
         if (!infer_has_in(call, i)) continue;
         TRY(infer_dtype_is(call, i, i == 2 ? DT_I64 : DT_F32, err));
-        if (!one_number(call, i)) return infer_fail(call, err, ST_SHAPE, "input %d is no scalar", i);
+        if (!one_number(call, i))
+            return infer_fail(call, err, ST_SHAPE, "input %d is no scalar", i);
         known = known && call->in[i].data;
     }
     if (known) {
@@ -169,8 +171,8 @@ static status tfidf_lists(const struct op_call *call, int64_t *width, struct err
         grams += (end - begin) / (s + 1);
     }
     if (grams != a->ngram_indexes.n || (a->weights.n != 0 && a->weights.n != a->ngram_indexes.n))
-        return infer_fail(call, err, ST_FORMAT, "%" PRId64 " n-grams, %d indexes, %d weights", grams,
-                          a->ngram_indexes.n, a->weights.n);
+        return infer_fail(call, err, ST_FORMAT, "%" PRId64 " n-grams, %d indexes, %d weights",
+                          grams, a->ngram_indexes.n, a->weights.n);
     *width = 0;
     for (int i = 0; i < a->ngram_indexes.n; i++) {
         const int64_t at = a->ngram_indexes.v[i];
@@ -301,7 +303,8 @@ status infer_melweights(struct op_call *call, struct err *err)
     for (int i = 0; i < 5; i++) {
         if (i < 3) TRY(infer_dtype_in(call, i, SET_INDEX, err));
         if (i >= 3) TRY(infer_dtype_in(call, i, SET_FLOAT, err));
-        if (!one_number(call, i)) return infer_fail(call, err, ST_SHAPE, "input %d is no scalar", i);
+        if (!one_number(call, i))
+            return infer_fail(call, err, ST_SHAPE, "input %d is no scalar", i);
     }
     if ((infer_int_at(call, 0, 0, &mel) && mel < 0) || (infer_int_at(call, 1, 0, &n) && n < 0))
         return infer_fail(call, err, ST_SHAPE, "num_mel_bins or dft_length is negative");
@@ -321,8 +324,8 @@ static status rnn_state(const struct op_call *call, int i, const int64_t want[3]
     return ST_OK;
 }
 
-static status rnn_matrix(const struct op_call *call, int i, int64_t dirs, int64_t rows, int64_t cols,
-                         struct err *err)
+static status rnn_matrix(const struct op_call *call, int i, int64_t dirs, int64_t rows,
+                         int64_t cols, struct err *err)
 {
     if (!infer_has_in(call, i)) return ST_OK;
     TRY(infer_same_dtype(call, 0, i, err));

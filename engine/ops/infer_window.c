@@ -22,6 +22,8 @@ static status window_over(const struct op_call *call, int k, bool transposed, st
     for (int d = 0; d < w->n; d++) {
         w->in[d] = x->dim[d + 2] < 0 ? DIM_UNKNOWN : x->dim[d + 2];
         if (k >= 0) w->kernel[d] = call->in[k].type.ndim > 0 ? call->in[k].type.dim[d + 2] : -1;
+        if (k >= 0 && w->kernel[d] == 0)
+            return infer_fail(call, err, ST_SHAPE, "input %d: dimension %d is 0", k, d + 2);
         if (k >= 0 && w->kernel[d] < 0) w->kernel[d] = DIM_UNKNOWN;
     }
     if (transposed ? ir_window_transposed(w, &call->attr.window)
@@ -205,8 +207,8 @@ status infer_col2im(struct op_call *call, struct err *err)
         out.dim[d + 2] = image[d];
     }
     if (x->dim[1] >= 0 && x->dim[1] % taps != 0)
-        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " rows for blocks of %" PRId64,
-                          x->dim[1], taps);
+        return infer_fail(call, err, ST_SHAPE, "%" PRId64 " rows for blocks of %" PRId64, x->dim[1],
+                          taps);
     out.dim[1] = x->dim[1] >= 0 ? x->dim[1] / taps : DIM_UNKNOWN;
     call->out[0].type = out;
     return infer_size_check(call, 0, err);

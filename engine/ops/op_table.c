@@ -122,7 +122,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_GATEDRMSNORM] = { 3, 3, 1, 1 }, [OP_GATEDADD] = { 3, 4, 1, 1 }, [OP_CAUSALCONV] = { 2, 4, 1, 3 },
     [OP_LINATTN] = { 3, 6, 1, 2 },    [OP_LINATTNGATE] = { 3, 4, 1, 2 },
     [OP_ATTENTION23] = { 3, 7, 1, 4 },
-    [OP_IF] = { 1, 1, 1, MANY },      [OP_LOOP] = { 0, MANY, 0, MANY },   [OP_SCAN] = { 1, MANY, 1, MANY },
+    [OP_IF] = { 1, 1, 1, MANY },      [OP_LOOP] = { 0, MANY, 1, MANY },   [OP_SCAN] = { 1, MANY, 1, MANY },
     [OP_LINEAR] = { 2, 5, 1, 1 },     [OP_GATEDACT] = { 1, 2, 1, 1 },   [OP_HEADNORM] = { 2, 2, 1, 1 },
     [OP_SEQROTARY] = { 3, 5, 1, 1 },  [OP_FILLLIKE] = { 2, 2, 1, 1 },
     [OP_SEQATTN] = { 1, 10, 1, 1 },   [OP_SELECTROWS] = { 1, 1, 1, 1 },

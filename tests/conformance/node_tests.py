@@ -11,8 +11,8 @@
     --cache DIR    models and data are generated once (a minute) and kept here
 
 Each test is a process of its own; outputs are compared as onnx.backend.test.runner does, with the
-test's own rtol and atol. Models of ai.onnx.ml and ai.onnx.preview.training are not ours. Needs onnx
-(tests/conformance/requirements.txt); with another release than the recorded one --check compares only
+test's own rtol and atol. Models of ai.onnx.ml and ai.onnx.preview.training are not ours. Needs the onnx
+package; with another release than the recorded one --check compares only
 the tests that both have.
 """
 import argparse
@@ -41,6 +41,9 @@ REASONS = [
     (r"flexattention", "ai.onnx.preview: not a released operator"),
     (r"bernoulli|random|training_dropout|multinomial", "random numbers: the reference's generator is numpy's"),
     (r"test_not_[234]d|scan_sum", "models of opsets below 7, or Scan of opset 8"),
+    (r"affine_grid_3d.*expanded", "the branch that is not taken splits 5 elements into 4 parts: refused at import"),
+    (r"dft_inverse", "the expected zeros hold the reference's own rounding (2e-7 against atol 1e-7)"),
+    (r"attention_4d_causal_fp16_expanded", "half-precision steps rounded in another order"),
 ]
 
 
@@ -247,7 +250,7 @@ def check(tests, failed):
         print(f"{len(better)} pass that are not in the list yet (--record adds them): {' '.join(better[:8])}")
     missing = len(expected - known)
     if missing:
-        print(f"{missing} tests of the list are not in this onnx release")
+        print(f"{missing} tests of the list were not run (--only, or another onnx release)")
     return 1 if broken or not expected & known else 0
 
 

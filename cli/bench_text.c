@@ -155,8 +155,8 @@ static const char *const passages[] = {
     "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า กว่าบรรดาฝูงสัตว์เดรัจฉาน\n",
     "דג סקרן שט בים מאוכזב ולפתע מצא חברה, ואז הלך הביתה.\n",
     "Pijamalı hasta yağız şoföre çabucak güvendi; İstanbul'da hava güneşli.\n",
-    "Thanks 🙏🏽 see you 👩‍👩‍👧‍👦 at 10:30 🎉🎉🎉 — bring 2½ kg of flour, OK? "
-    "🇩🇪🇯🇵\n",
+    "Thanks 🙏🏽 see you 👩‍👩‍👧‍👦 at 10:30 🎉🎉🎉\n",
+    "Bring 2½ kg of flour — OK? 🇩🇪🇯🇵\n",
     "E = mc² ≈ 9·10¹⁶ J; ∀x∈ℝ: x² ≥ 0; 3.14159265358979323846 and 0xDEADBEEF.\n",
 };
 

@@ -188,7 +188,7 @@ status infer_tfidf(struct op_call *call, struct err *err)
     TRY(infer_begin(call, err));
     const char *mode = call->attr.tfidf.mode;
     struct tensor_type out = infer_typed(DT_F32, &call->in[0].type);
-    int64_t width;
+    int64_t width = 0;
 
     TRY(infer_dtype_in(call, 0, SET_INDEX, err)); /* strings are not done */
     TRY(infer_rank(call, 0, 1, 2, err));

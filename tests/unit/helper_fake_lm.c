@@ -300,6 +300,7 @@ struct lm *fake_lm_create(const struct fake_options *options)
         .long_threshold = f->options.long_threshold,
         .n_kv_layers = (int)COUNT(fake_shapes),
         .kv_shapes = fake_shapes,
+        .kv_dtype = DT_F32,
         .tokens_max = f->options.tokens_max ? f->options.tokens_max : 40,
         .seqs_max = f->options.seqs_max ? f->options.seqs_max : 16,
         .rows_max = f->options.rows_max ? f->options.rows_max : 16,

@@ -123,21 +123,11 @@ static void project(const struct cpu_task *t, const struct cpu_linear *l, const 
 
     for (size_t r = s.begin; r < s.end; r += ROWS_BLOCK) {
         const size_t m = s.end - r < ROWS_BLOCK ? s.end - r : ROWS_BLOCK;
-        const struct kern_linear_fp_args a = { .w = l->panels,
-                                               .x = cpu_row_f32(x, r * l->k, m * l->k, t->scratch),
-                                               .x_stride = l->k,
-                                               .bias = l->bias,
-                                               .out = qkv + r * l->n,
-                                               .out_stride = l->n,
-                                               .m = m,
-                                               .n = l->n,
-                                               .k = l->k };
-        if (l->kind == CPU_LIN_F32)
-            kern.linear_f32(&a);
-        else if (l->kind == CPU_LIN_F16)
-            kern.linear_f16(&a);
-        else
-            kern.linear_bf16(&a);
+        const float *in = cpu_row_f32(x, r * l->k, m * l->k, t->scratch);
+        const struct cpu_rows in_rows = { .data = (const char *)in,
+                                          .stride = l->k * sizeof(float) };
+
+        cpu_linear_block(l, &in_rows, 0, m, 0, l->n, qkv + r * l->n, l->n);
     }
 }
 

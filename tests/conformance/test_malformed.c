@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The recorded malformed models (tests/fixtures/onnx/malformed.bin, written by make_malformed.py):
- * each is refused within a second, by an error that has the words the case asks for; the controls,
- * which are the same models without the fault, load and run. One of each class goes through the
- * real program too. MALFORMED_VERBOSE prints every refusal. */
+ * each is refused at once (a stuck one is cut off by CPU time), by an error that has the words the
+ * case asks for; the controls, which are the same models without the fault, load and run. One of
+ * each class goes through the real program too. MALFORMED_VERBOSE prints every refusal. */
 #include "backends/backend.h"
 #include "engine/exec/dense_exec.h"
 #include "engine/onnx/onnx_import.h"
@@ -22,7 +22,7 @@
 
 enum sort { REFUSED, ACCEPTED, REFUSED_RUN, RUNS };
 enum { WORDS_MAX = 8, FILES_MAX = 4, INPUTS_MAX = 32, PATH_BYTES = 512, SHOWN_MAX = 60 };
-#define CPU_SECONDS_MAX 1.0
+#define CPU_SECONDS_MAX 20.0 /* a bound on hanging, not a speed: the slowest case takes 0.2 */
 
 struct bytes {
     const char *p;
@@ -235,7 +235,7 @@ static bool case_passes(const struct malformed *c, struct backend *be)
     const double seconds = cpu_seconds() - start;
     files_remove(c);
     const char *wrong = verdict(c, loaded, st, err.text);
-    if (!wrong && seconds > CPU_SECONDS_MAX) wrong = "took more than a second";
+    if (!wrong && seconds > CPU_SECONDS_MAX) wrong = "took far too long";
     if (getenv("MALFORMED_VERBOSE") || wrong) {
         printf("%s: %.*s / %.*s (%.3f s): %s [", wrong ? wrong : "ok", (int)c->klass.n, c->klass.p,
                (int)c->name.n, c->name.p, seconds, err.text);

@@ -13,9 +13,9 @@ from service import Service, streamed_text, text_of
 LONG = "Tell me about Cupola. " * 40
 # Never a stop token: the answer goes on until it is cancelled or cut.
 ENDLESS = {"min_tokens": 1500, "max_tokens": 1800}
+# The model has no set answer to it, so that sampling shows.
+OPEN_PROMPT = "JSON"
 
-
-OPEN_PROMPT = "JSON"  # the model has no set answer to it: sampling shows
 
 class ServiceCase(unittest.TestCase):
     @classmethod

@@ -11,11 +11,13 @@
 
 #include "tests/conformance/helper_cases.h"
 
-static void run_theme(const char *theme)
+static void run_theme_as(const char *theme, const char *precision)
 {
-    static const struct backend_config configs[] = { { .n_threads = 1 },
-                                                     { .n_threads = 3 },
-                                                     { .n_threads = 2, .isa = "scalar" } };
+    const struct backend_config configs[] = {
+        { .n_threads = 1, .precision = precision },
+        { .n_threads = 3, .precision = precision },
+        { .n_threads = 2, .isa = "scalar", .precision = precision },
+    };
     struct case_file f;
     size_t failed = 0;
 
@@ -32,6 +34,8 @@ static void run_theme(const char *theme)
     cases_close(&f);
     assert_int_equal(failed, 0);
 }
+
+static void run_theme(const char *theme) { run_theme_as(theme, NULL); }
 
 static void elementwise_ops_match(void **state)
 {
@@ -79,6 +83,13 @@ static void decoder_ops_match(void **state)
 {
     (void)state;
     run_theme("decoder");
+}
+
+/* Whatever accuracy_level says: the recorded answers are those of dequantised weights. */
+static void strict_precision_is_fp32(void **state)
+{
+    (void)state;
+    run_theme_as("strict", "strict");
 }
 
 /* ---- hostile calls ---- */
@@ -173,15 +184,11 @@ static void mutated_cases_stay_in_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elementwise_ops_match),
-        cmocka_unit_test(shape_ops_match),
-        cmocka_unit_test(reductions_match),
-        cmocka_unit_test(norms_and_rotary_match),
-        cmocka_unit_test(matrix_ops_match),
-        cmocka_unit_test(attention_matches),
-        cmocka_unit_test(decoder_ops_match),
-        cmocka_unit_test(encoder_ops_match),
-        cmocka_unit_test(mutated_cases_stay_in_bounds),
+        cmocka_unit_test(elementwise_ops_match),    cmocka_unit_test(shape_ops_match),
+        cmocka_unit_test(reductions_match),         cmocka_unit_test(norms_and_rotary_match),
+        cmocka_unit_test(matrix_ops_match),         cmocka_unit_test(attention_matches),
+        cmocka_unit_test(decoder_ops_match),        cmocka_unit_test(encoder_ops_match),
+        cmocka_unit_test(strict_precision_is_fp32), cmocka_unit_test(mutated_cases_stay_in_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

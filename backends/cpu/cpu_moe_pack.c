@@ -5,14 +5,17 @@
 
 #include "backends/cpu/cpu_moe.h"
 #include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/mini_float.h"
 
-enum { BLOCK_MIN = 16, BLOCK_MAX = 256 };
+enum { BLOCK_MIN = 16, BLOCK_MAX = 256, FP4_BLOCK = 32 };
 
 /* One projection as the node's inputs give it. */
 struct source {
     const struct op_call *call;
     const struct tensor *w, *scales, *zp, *bias;
-    int64_t bits, block; /* bits 0: plain floats; block 0: one scale a row */
+    const struct tensor *global; /* fp4: a factor for each expert, or NULL */
+    bool fp4;                    /* weights are e2m1 floats, scales e8m0 */
+    int64_t bits, block;         /* bits 0: plain floats; block 0: one scale a row */
     size_t n_experts, n, k;
     size_t blocks, zp_row; /* of a packed row: scales, bytes of zero points */
 };
@@ -87,6 +90,41 @@ static status check_quantised(struct source *s, struct err *err)
     return ST_OK;
 }
 
+/* MXFP4: weights u8 [E, K, N/2], the lower nibble of a byte being the even column; scales [E, N,
+ * K/32], the exponents of powers of two. */
+static status check_fp4(struct source *s, struct err *err)
+{
+    const struct tensor_type *t = &s->w->type;
+    const char *node = s->call->node;
+
+    s->n = (size_t)t->dim[2] * 2;
+    if (s->bits != 4 || (s->block > 0 && s->block != FP4_BLOCK) || s->zp || t->dtype != DT_U8 ||
+        s->n == 0 || (size_t)t->dim[1] != s->k || s->k % FP4_BLOCK)
+        return FAIL(err, ST_UNSUPPORTED,
+                    "%s: quant_type fp4 wants 4 bits, blocks of 32, no zero points, and weights u8 "
+                    "[E, %zu, N/2]",
+                    node, s->k);
+    s->block = FP4_BLOCK;
+    s->blocks = s->k / FP4_BLOCK;
+    if (!s->scales || (s->scales->type.dtype != DT_U8 && s->scales->type.dtype != DT_F8E8M0) ||
+        !constant_of(s->scales, s->n_experts * s->n * s->blocks))
+        return FAIL(err, ST_SHAPE, "%s: scales are no constant u8 or f8e8m0 [%zu, %zu, %zu]", node,
+                    s->n_experts, s->n, s->blocks);
+    if (s->global && (s->global->type.dtype != DT_F32 || !constant_of(s->global, s->n_experts)))
+        return FAIL(err, ST_SHAPE, "%s: global scales are no constant f32 [%zu]", node,
+                    s->n_experts);
+    return ST_OK;
+}
+
+static status check_bias(const struct source *s, struct err *err)
+{
+    if (s->bias &&
+        (!cpu_is_float(s->bias->type.dtype) || !constant_of(s->bias, s->n_experts * s->n)))
+        return FAIL(err, ST_SHAPE, "%s: a bias is no constant floats [%zu, %zu]", s->call->node,
+                    s->n_experts, s->n);
+    return ST_OK;
+}
+
 /* Weights [E, N, K] (quantised: K * bits / 8 bytes a row), rows of k. */
 static status check_source(struct source *s, size_t k, struct err *err)
 {
@@ -99,15 +137,16 @@ static status check_source(struct source *s, size_t k, struct err *err)
     s->n_experts = (size_t)t->dim[0];
     s->n = (size_t)t->dim[1];
     s->k = k;
+    if (s->fp4) {
+        TRY(check_fp4(s, err));
+        return check_bias(s, err);
+    }
     const uint64_t row_bits = (uint64_t)t->dim[2] * dtype_bits(t->dtype);
     const uint64_t want = (uint64_t)k * (s->bits ? (uint64_t)s->bits : dtype_bits(t->dtype));
     if (row_bits != want || (s->bits ? t->dtype != DT_U8 : !cpu_is_float(t->dtype)))
         return FAIL(err, ST_SHAPE, "%s: a row of the experts' weights does not hold %zu numbers",
                     node, k);
-    if (s->bias &&
-        (!cpu_is_float(s->bias->type.dtype) || !constant_of(s->bias, s->n_experts * s->n)))
-        return FAIL(err, ST_SHAPE, "%s: a bias is no constant floats [%zu, %zu]", node,
-                    s->n_experts, s->n);
+    TRY(check_bias(s, err));
     return s->bits ? check_quantised(s, err) : ST_OK;
 }
 
@@ -147,12 +186,34 @@ static void stage_zero_points(const struct source *s, size_t expert, unsigned pa
         }
 }
 
+/* Codes [K, N/2] to rows of K, exponents to floats. */
+static void stage_fp4(const struct source *s, size_t expert, const struct staged *g)
+{
+    const uint8_t *w = (const uint8_t *)s->w->data + expert * s->k * s->n / 2;
+    const uint8_t *e = (const uint8_t *)s->scales->data + expert * s->n * s->blocks;
+    const float global = s->global ? ((const float *)s->global->data)[expert] : 1;
+
+    for (size_t i = 0; i < s->n * s->blocks; i++)
+        g->scales[i] = mini_to_f32(MINI_E8M0, e[i]) * global;
+    for (size_t k = 0; k < s->k; k += 2)
+        for (size_t n = 0; n < s->n; n++) {
+            const unsigned low = bits_at(w + k * s->n / 2, n, 4);
+            const unsigned high = bits_at(w + (k + 1) * s->n / 2, n, 4);
+
+            g->wide[n * s->k / 2 + k / 2] = (uint8_t)(low | high << 4);
+        }
+}
+
 static void stage_expert(const struct source *s, size_t expert, unsigned packed,
                          const struct staged *g)
 {
     const size_t rows = s->n, per_row = s->block > 0 ? s->blocks : 1;
     const enum dtype dt = s->scales->type.dtype;
 
+    if (s->fp4) {
+        stage_fp4(s, expert, g);
+        return;
+    }
     for (size_t n = 0; n < rows; n++)
         for (size_t b = 0; b < s->blocks; b++)
             cpu_to_f32(g->scales + n * s->blocks + b, s->scales->data, dt,
@@ -224,13 +285,13 @@ static void pack_expert(struct cpu_backend *be, const struct source *s, const st
 static status stage_create(const struct source *s, struct staged *g, struct err *err)
 {
     const size_t rows = s->n, zp_row = (s->blocks * (s->bits == 8 ? 8 : 4) + 7) / 8;
+    const bool zp = s->zp || s->bits == 2, wide = s->fp4 || s->bits == 2;
 
     if (!s->bits) return ST_OK;
     g->scales = mem_alloc(rows * s->blocks * sizeof *g->scales);
-    if (s->zp || s->bits == 2) g->zp = mem_calloc(rows, zp_row);
-    if (s->bits == 2) g->wide = mem_calloc(rows, s->k / 2);
-    if (!g->scales || ((s->zp || s->bits == 2) && !g->zp) || (s->bits == 2 && !g->wide))
-        return no_memory(s, err);
+    if (zp) g->zp = mem_calloc(rows, zp_row);
+    if (wide) g->wide = mem_calloc(rows, s->k / 2);
+    if (!g->scales || (zp && !g->zp) || (wide && !g->wide)) return no_memory(s, err);
     return ST_OK;
 }
 
@@ -247,8 +308,8 @@ static status shape_layer(const struct cpu_backend *be, const struct source *s,
 {
     const enum dtype dt = s->w->type.dtype;
     /* onnxruntime's CPU has no float kernel for experts of 8 bits in blocks, whatever the level. */
-    const bool a8 =
-        (s->call->attr.moe.accuracy_level == 4 || s->bits == 8) && s->block > 0 && !be->strict;
+    const bool a8 = (s->call->attr.moe.accuracy_level == 4 || s->bits == 8) && s->block > 0 &&
+                    !s->fp4 && !be->strict;
 
     l->n = s->n;
     l->k = s->k;
@@ -259,7 +320,7 @@ static status shape_layer(const struct cpu_backend *be, const struct source *s,
         return ST_OK;
     }
     l->block = (uint32_t)(s->block < 0 ? -s->block : s->block);
-    l->zp = s->zp || s->bits == 2 ? KERN_ZP_U8 : KERN_ZP_NONE;
+    l->zp = s->fp4 ? KERN_ZP_E2M1 : s->zp || s->bits == 2 ? KERN_ZP_U8 : KERN_ZP_NONE;
     if (s->bits == 8)
         l->kind = a8 ? CPU_LIN_Q8_A8 : CPU_LIN_Q8_F32;
     else
@@ -316,6 +377,8 @@ static struct source source_of(const struct op_call *call, int i)
     s.zp = cpu_call_in(call, 11 + i);
     s.bits = own ? own : a->bits;
     s.block = a->block_size;
+    s.fp4 = strcmp(a->quant_type, "fp4") == 0;
+    if (s.fp4 && i < CPU_FC3) s.global = cpu_call_in(call, 15 + i);
     return s;
 }
 

@@ -22,8 +22,9 @@ static status moe_attrs(const struct op_call *call, struct err *err)
         return infer_fail(call, err, ST_FORMAT,
                           "activation_alpha, activation_beta or swiglu_limit "
                           "is no sensible number");
-    if (strcmp(a->quant_type, "int") != 0)
-        return infer_fail(call, err, ST_UNSUPPORTED, "quant_type is '%s', expected int",
+    if (strcmp(a->quant_type, "int") != 0 &&
+        (call->op != OP_QMOE || strcmp(a->quant_type, "fp4") != 0))
+        return infer_fail(call, err, ST_UNSUPPORTED, "quant_type is '%s', expected int or fp4",
                           a->quant_type);
     if (call->op == OP_QMOE && a->prepacked == 1)
         return infer_fail(call, err, ST_UNSUPPORTED,
@@ -81,7 +82,8 @@ status infer_moe(struct op_call *call, struct err *err) { return moe_common(call
 /* Scales are floats, or the exponents of 8 bits that some block formats have. */
 static status moe_scales(const struct op_call *call, int i, struct err *err)
 {
-    if (!infer_has_in(call, i) || call->in[i].type.dtype == DT_U8) return ST_OK;
+    if (!infer_has_in(call, i)) return ST_OK;
+    if (call->in[i].type.dtype == DT_U8 || call->in[i].type.dtype == DT_F8E8M0) return ST_OK;
     return infer_dtype_in(call, i, SET_F32_F16, err);
 }
 

@@ -26,8 +26,9 @@ bool kern_qshape_ok(const struct kern_qshape *s)
 {
     size_t panel;
 
-    if (s->n == 0 || s->k == 0 || (s->bits != 4 && s->bits != 8) || s->zp > KERN_ZP_F32)
+    if (s->n == 0 || s->k == 0 || (s->bits != 4 && s->bits != 8) || s->zp > KERN_ZP_E2M1)
         return false;
+    if (s->zp == KERN_ZP_E2M1 && s->bits != 4) return false;
     if (s->block < 16 || s->block > 256 || (s->block & (s->block - 1)) != 0) return false;
     if (!checked_mul(kern_q_blocks(s->k, s->block), kern_q_block_bytes(s->block, s->bits, s->zp),
                      &panel))
@@ -111,7 +112,7 @@ static void pack_block(uint8_t *out, const struct kern_qshape *s, const struct k
     for (size_t c = 0; c < KERN_NR && panel * KERN_NR + c < s->n; c++) {
         const size_t n = panel * KERN_NR + c;
         const uint8_t *q = src->b + (n * blocks + kb) * blob;
-        uint8_t pad = (uint8_t)(1u << (s->bits - 1));
+        uint8_t pad = s->zp == KERN_ZP_E2M1 ? 0 : (uint8_t)(1u << (s->bits - 1));
 
         memcpy(scale + c, src->scales + n * blocks + kb, sizeof(float));
         if (s->zp == KERN_ZP_U8) pad = zp[c] = source_zp(s, src, n, kb);

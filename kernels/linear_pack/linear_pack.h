@@ -24,8 +24,10 @@
  *
  *       byte 4c+j = q[c][8h+j] | q[c][8h+4+j] << 4
  *
- * The weight is (q - zp) * scale, zp = 2^(bits-1) when none is stored. k is padded to whole blocks:
- * padding q is the column's zero point where it is an integer, and activations are zero there.
+ * The weight is (q - zp) * scale, zp = 2^(bits-1) when none is stored; or e2m1(q) * scale: the 16
+ * numbers of the 4-bit float, 0 0.5 1 1.5 2 3 4 6 and, from code 8 on, their negatives. k is padded
+ * to whole blocks: padding q is the column's zero point where it is an integer (e2m1: code 0), and
+ * activations are zero there.
  *
  * Plain panel (f32, f16, bf16 weights): [k][16] elements, no padding of k.
  *
@@ -37,8 +39,9 @@
 
 enum { KERN_NR = 16 };
 
-/* How zero points are stored. */
-enum kern_zp { KERN_ZP_NONE, KERN_ZP_U8, KERN_ZP_F32 };
+/* How zero points are stored. E2M1: not at all, the codes are floats (4 bits only; no a8 kernels).
+ */
+enum kern_zp { KERN_ZP_NONE, KERN_ZP_U8, KERN_ZP_F32, KERN_ZP_E2M1 };
 
 /* A block-quantised matrix. bits is 4 or 8; block is a power of two, 16..256; n, k > 0. */
 struct kern_qshape {

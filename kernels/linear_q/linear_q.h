@@ -13,8 +13,9 @@
  *     acc = fma((float)dot, scale_x * scale_w, acc);  out = acc + bias
  * with dot = sum q_x * q_w - zp * sum q_x, so all variants give the same bits. zp: NONE or U8.
  *
- * f32: x is float; per block  acc = fma(s, scale, acc)  with s = sum of x * (q - zp) in float.
- * Variants differ in the summation order of s only. Reads exactly k floats of each row.
+ * f32: x is float; per block  acc = fma(s, scale, acc)  with s = sum of x * (q - zp) in float, or
+ * of x * e2m1(q). Variants differ in the summation order of s only. Reads exactly k floats of each
+ * row.
  *
  * w, x, out, bias do not overlap. Only columns < n of out are written. */
 #pragma once
@@ -51,7 +52,7 @@ typedef void kern_linear_q4_f32_fn(const struct kern_linear_qf_args *a);
 typedef void kern_linear_q8_f32_fn(const struct kern_linear_qf_args *a);
 
 /* Dequantises panels to a row-major [k][n] matrix for a foreign sgemm:
- * out[k][c] = (q - zp) * scale, columns c < n, row stride out_stride floats. */
+ * out[k][c] = (q - zp) * scale or e2m1(q) * scale, columns c < n, row stride out_stride floats. */
 struct kern_dequant_panel_args {
     const void *w;
     float *out;

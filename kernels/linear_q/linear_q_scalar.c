@@ -11,6 +11,7 @@
 /* A column of one block of a panel. */
 struct column {
     float scale, zp;
+    uint32_t kind;       /* enum kern_zp */
     const uint8_t *data; /* of column 0 */
     size_t c;
 };
@@ -18,7 +19,7 @@ struct column {
 static struct column block_column(const void *block, size_t c, uint8_t bits, uint32_t zp)
 {
     const uint8_t *at = block;
-    struct column col = { .c = c, .zp = (float)(1 << (bits - 1)) };
+    struct column col = { .c = c, .zp = (float)(1 << (bits - 1)), .kind = zp };
 
     memcpy(&col.scale, at + c * sizeof(float), sizeof(float));
     at += KERN_NR * sizeof(float);
@@ -41,6 +42,16 @@ static int32_t column_q(const struct column *col, size_t k, uint8_t bits)
     if (bits == 8) return col->data[k / 4 * 64 + lane];
     const uint8_t both = col->data[k / 8 * 64 + lane];
     return k / 4 % 2 ? both >> 4 : both & 15;
+}
+
+/* The weight without its scale. */
+static float column_value(const struct column *col, size_t k, uint8_t bits)
+{
+    static const float e2m1[16] = { 0,     0.5f,  1,  1.5f,  2,  3,  4,  6,
+                                    -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6 };
+    const int32_t q = column_q(col, k, bits);
+
+    return col->kind == KERN_ZP_E2M1 ? e2m1[q] : (float)q - col->zp;
 }
 
 static const uint8_t *block_at(const void *w, size_t n, size_t b, size_t blocks, size_t bytes)
@@ -107,8 +118,7 @@ static float dot_f32(const struct kern_linear_qf_args *a, const float *x, size_t
         const size_t left = a->k - b * a->block, used = left < a->block ? left : a->block;
         float sum = 0;
 
-        for (size_t k = 0; k < used; k++)
-            sum += x[b * a->block + k] * ((float)column_q(&col, k, bits) - col.zp);
+        for (size_t k = 0; k < used; k++) sum += x[b * a->block + k] * column_value(&col, k, bits);
         acc += sum * col.scale;
     }
     return acc;
@@ -140,8 +150,7 @@ static void dequant_panel(const struct kern_dequant_panel_args *a, uint8_t bits)
             const uint8_t *block = block_at(a->w, n, k / a->block, blocks, bytes);
             const struct column col = block_column(block, n % KERN_NR, bits, a->zp);
 
-            a->out[k * a->out_stride + n] =
-                ((float)column_q(&col, k % a->block, bits) - col.zp) * col.scale;
+            a->out[k * a->out_stride + n] = column_value(&col, k % a->block, bits) * col.scale;
         }
 }
 

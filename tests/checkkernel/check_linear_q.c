@@ -56,6 +56,12 @@ static double centred(const struct matrix *w, size_t n, size_t k)
     const int q = s->bits == 8 ? blob[i] : i % 2 ? blob[i / 2] >> 4 : blob[i / 2] & 15;
     double zp = s->bits == 8 ? 128 : 8;
 
+    if (s->zp == KERN_ZP_E2M1) { /* sign, two bits of exponent, one of mantissa */
+        const int e = q >> 1 & 3, m = q & 1;
+        const double size = e ? ldexp(1 + m * 0.5, e - 1) : m * 0.5;
+
+        return q & 8 ? -size : size;
+    }
     if (s->zp == KERN_ZP_F32) zp = w->src.zp_f32[n * blocks + b];
     if (s->zp == KERN_ZP_U8 && s->bits == 8) zp = w->src.zp_u8[n * blocks + b];
     if (s->zp == KERN_ZP_U8 && s->bits == 4) {
@@ -330,7 +336,7 @@ static void check_published(struct check *t, qf_fn *fn)
 static void check_qf(struct check *t, qf_fn *fn, uint8_t bits)
 {
     for (size_t i = 0; i < COUNT(shapes); i++)
-        for (uint8_t zp = KERN_ZP_NONE; zp <= KERN_ZP_F32; zp++)
+        for (uint8_t zp = KERN_ZP_NONE; zp <= (bits == 4 ? KERN_ZP_E2M1 : KERN_ZP_F32); zp++)
             check_qf_shape(t, fn, &shapes[i], bits, zp);
     bench_qf(t, fn, bits);
 }
@@ -350,7 +356,7 @@ typedef void dequant_fn(const struct kern_dequant_panel_args *a);
 static void check_dequant(struct check *t, dequant_fn *fn, uint8_t bits)
 {
     for (size_t i = 0; i < COUNT(shapes); i++)
-        for (uint8_t zp = KERN_ZP_NONE; zp <= KERN_ZP_F32; zp++) {
+        for (uint8_t zp = KERN_ZP_NONE; zp <= (bits == 4 ? KERN_ZP_E2M1 : KERN_ZP_F32); zp++) {
             const struct shape *s = &shapes[i];
             const struct matrix w = make_matrix(t, s, bits, zp);
             const size_t stride = s->n + 5;

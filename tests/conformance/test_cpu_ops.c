@@ -92,6 +92,14 @@ static void strict_precision_is_fp32(void **state)
     run_theme_as("strict", "strict");
 }
 
+/* There is nothing else to compute them in: strict changes nothing. */
+static void fp4_experts_match(void **state)
+{
+    (void)state;
+    run_theme("fp4");
+    run_theme_as("fp4", "strict");
+}
+
 /* ---- hostile calls ---- */
 
 static uint32_t random_state = 1;
@@ -163,8 +171,8 @@ static void run_mutated(struct backend *be, const struct op_case *from)
  * outside the tensors (the sanitizers see), hang or die. */
 static void mutated_cases_stay_in_bounds(void **state)
 {
-    static const char *const themes[] = { "decoder", "encoders", "elementwise", "shapes",
-                                          "reduce",  "norms",    "matrices",    "attention" };
+    static const char *const themes[] = { "decoder", "encoders", "elementwise", "shapes", "reduce",
+                                          "norms",   "matrices", "attention",   "fp4" };
     const struct backend_config cfg = { .n_threads = 2 };
     struct backend *be;
 
@@ -184,11 +192,17 @@ static void mutated_cases_stay_in_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elementwise_ops_match),    cmocka_unit_test(shape_ops_match),
-        cmocka_unit_test(reductions_match),         cmocka_unit_test(norms_and_rotary_match),
-        cmocka_unit_test(matrix_ops_match),         cmocka_unit_test(attention_matches),
-        cmocka_unit_test(decoder_ops_match),        cmocka_unit_test(encoder_ops_match),
-        cmocka_unit_test(strict_precision_is_fp32), cmocka_unit_test(mutated_cases_stay_in_bounds),
+        cmocka_unit_test(elementwise_ops_match),
+        cmocka_unit_test(shape_ops_match),
+        cmocka_unit_test(reductions_match),
+        cmocka_unit_test(norms_and_rotary_match),
+        cmocka_unit_test(matrix_ops_match),
+        cmocka_unit_test(attention_matches),
+        cmocka_unit_test(decoder_ops_match),
+        cmocka_unit_test(encoder_ops_match),
+        cmocka_unit_test(strict_precision_is_fp32),
+        cmocka_unit_test(fp4_experts_match),
+        cmocka_unit_test(mutated_cases_stay_in_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,19 @@ void fixture_script(const char *text)
         fake_script.ids[i] = FIXTURE_FIRST_BYTE_ID + (unsigned char)text[i];
 }
 
+int fixture_submitted(void) { return atomic_load(&fake_counts.submitted); }
+
+void fixture_wait_submitted(int n)
+{
+    const uint64_t t0 = os_now_ns();
+
+    while (fixture_submitted() < n) {
+        if (os_now_ns() - t0 > READ_TIMEOUT_S * UINT64_C(1000000000))
+            fail_msg("the engine was given %d generations, not %d", fixture_submitted(), n);
+        os_sleep_ns(1000000);
+    }
+}
+
 int fixture_wait_idle(int ms_max)
 {
     const uint64_t t0 = os_now_ns();
@@ -188,6 +201,7 @@ int client_connect(int port)
     const struct timeval timeout = { .tv_sec = READ_TIMEOUT_S };
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (client_receive_bytes > 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &client_receive_bytes, sizeof client_receive_bytes);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) != 0)

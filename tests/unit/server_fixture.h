@@ -21,6 +21,11 @@ void fixture_stop(struct fixture *f);
 
 /* The fake engine answers with these bytes, one a token. */
 void fixture_script(const char *text);
+/* Generations that the engine has been given so far. To wait for one, count these: on a busy
+ * machine one that runs may have ended before it is looked at. */
+int fixture_submitted(void);
+/* Waits until there are n of them; fails the test where they do not come. */
+void fixture_wait_submitted(int n);
 /* Waits until no generation runs, at most so long; the milliseconds it took, or -1. */
 int fixture_wait_idle(int ms_max);
 

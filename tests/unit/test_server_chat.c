@@ -324,10 +324,11 @@ static void a_client_that_leaves_stops_the_work(void **state)
     fake_script.loop = true;
     fake_script.step_ns = 2000000;
     for (size_t i = 0; i < COUNT(members); i++) {
+        const int before = fixture_submitted();
         char byte;
         const int fd = client_chat_begin(fx.port, members[i]);
         if (i == 0) assert_int_equal(recv(fd, &byte, 1, 0), 1);
-        os_sleep_ns(50000000);
+        fixture_wait_submitted(before + 1);
         assert_true(atomic_load(&fake_counts.running) > 0);
         close(fd);
         const int ms = fixture_wait_idle(3000);
@@ -391,8 +392,9 @@ static void a_full_queue_says_503(void **state)
     fake_script.loop = true;
     fake_script.step_ns = 1000000;
     fake_script.queue_max = 1;
+    const int before = fixture_submitted();
     const int fd = client_chat_begin(fx.port, "\"stream\":true");
-    for (int i = 0; i < 500 && atomic_load(&fake_counts.running) == 0; i++) os_sleep_ns(2000000);
+    fixture_wait_submitted(before + 1);
     struct answer a = client_chat(fx.port, "");
     assert_int_equal(a.code, 503);
     assert_non_null(answer_header(&a, "Retry-After"));

@@ -202,10 +202,12 @@ static void a_request_loads_its_model(void **state)
 
 static void unloading_waits_or_breaks_off(void **state)
 {
+    const int before = fixture_submitted();
+
     (void)state;
     fake_script.step_ns = 20000000;
     int fd = client_chat_begin(fx.port, "\"stream\":true");
-    while (atomic_load(&fake_counts.running) == 0) os_sleep_ns(1000000);
+    fixture_wait_submitted(before + 1);
     expect_code("GET /openai/unload/tiny HTTP/1.1\r\n" END, 200, NULL);
     struct answer a = client_read(fd);
     assert_non_null(strstr(a.body, "[DONE]")); /* it was waited for */
@@ -213,7 +215,7 @@ static void unloading_waits_or_breaks_off(void **state)
 
     fake_script.loop = true;
     fd = client_chat_begin(fx.port, "\"stream\":true");
-    while (atomic_load(&fake_counts.running) == 0) os_sleep_ns(1000000);
+    fixture_wait_submitted(before + 2);
     expect_code("GET /openai/unload/tiny?force=true HTTP/1.1\r\n" END, 200, NULL);
     a = client_read(fd);
     assert_null(strstr(a.body, "[DONE]"));
@@ -259,13 +261,15 @@ static void keeps_connections_alive(void **state)
 /* Last: the server is gone after it. */
 static void drains(void **state)
 {
+    const int before = fixture_submitted();
+
     (void)state;
     fake_script.step_ns = 20000000;
     const int finite = client_chat_begin(fx.port, "\"stream\":true");
-    while (atomic_load(&fake_counts.running) < 1) os_sleep_ns(1000000);
+    fixture_wait_submitted(before + 1);
     fake_script.loop = true;
     const int endless = client_chat_begin(fx.port, "\"stream\":true");
-    while (atomic_load(&fake_counts.running) < 2) os_sleep_ns(1000000);
+    fixture_wait_submitted(before + 2);
     const uint64_t t0 = os_now_ns();
     fixture_stop(&fx);
     const double seconds = (double)(os_now_ns() - t0) / 1e9;

@@ -286,7 +286,7 @@ CUPOLA_API const float *cupola_session_row(const struct cupola_session *session)
 /* Tokens in the timeline; 0 for NULL. */
 CUPOLA_API int64_t cupola_session_length(const struct cupola_session *session);
 /* Forgets everything past `length` (0 to the present one). CUPOLA_UNSUPPORTED: the model's state
- * cannot go back; rewind to 0 and feed again. */
+ * cannot go back, or not so far where its layers see a window only; rewind to 0 and feed again. */
 CUPOLA_API int32_t cupola_session_rewind(struct cupola_session *session, int64_t length,
                                          struct cupola_error *error);
 

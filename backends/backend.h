@@ -52,20 +52,28 @@ struct segment {
 
 /* ---- KV cache: laid out by the runtime, read and written by SeqAttention ---- */
 
-/* Where one layer's keys and values lie inside each page: K [n_heads, page_tokens, head_dim] at
- * k_offset, V likewise at v_offset, of kv_store.dtype. */
+/* Layers that look back equally far share pages and page tables. */
+struct kv_group {
+    size_t offset; /* bytes from the start of the buffer to page 0; pages follow one another */
+    size_t page_bytes;
+    int n_pages;
+};
+
+/* Where one layer's keys and values lie inside each page of its group: K [n_heads, page_tokens,
+ * head_dim] at k_offset, V likewise at v_offset, of kv_store.dtype. */
 struct kv_layer {
     int n_heads, head_dim;
     size_t k_offset, v_offset; /* bytes from the start of a page */
+    int group;
 };
 
 struct kv_store {
-    struct buffer *buf; /* pages one after another */
-    size_t page_bytes;
+    struct buffer *buf;
     int page_tokens; /* tokens a page holds */
-    int n_pages, n_layers;
+    int n_layers, n_groups;
     enum dtype dtype;              /* DT_F32, DT_F16, DT_BF16 */
     const struct kv_layer *layers; /* [n_layers]; seqattn.layer indexes it */
+    const struct kv_group *groups; /* [n_groups] */
 };
 
 /* ---- one step ---- */
@@ -74,9 +82,11 @@ struct kv_store {
  * n_past … n_past + n_tokens - 1. */
 struct step_seq {
     int32_t first, n_tokens, n_past;
-    int32_t rope_len;     /* total length that decides between short and long rotary tables */
-    const int32_t *pages; /* page of positions [i*page_tokens, …) is pages[i]; covers n_past +
-                             n_tokens positions */
+    int32_t rope_len; /* total length that decides between short and long rotary tables */
+    /* Page tables: in group g, positions [i*page_tokens, …) lie in page pages[g*pages_stride + i],
+     * for n_past + n_tokens positions; -1 where no token of the step looks. */
+    const int32_t *pages;
+    size_t pages_stride;
 };
 
 /* A tensor bound to a SEG_INPUT or SEG_OUTPUT value for this execution. */

@@ -30,10 +30,14 @@ static status check_pages(const struct step *step, const struct step_seq *s, int
     const int64_t n_pages = (n_positions + kv->page_tokens - 1) / kv->page_tokens;
 
     if (n_pages > 0 && !s->pages) return FAIL(err, ST_INVALID, "step: sequence %d has no pages", i);
-    for (int64_t j = 0; j < n_pages; j++)
-        if (s->pages[j] >= kv->n_pages)
-            return FAIL(err, ST_INVALID, "step: sequence %d: page %d of %d", i, (int)s->pages[j],
-                        kv->n_pages);
+    for (int g = 0; g < kv->n_groups; g++) {
+        const int32_t *pages = s->pages + (size_t)g * s->pages_stride;
+
+        for (int64_t j = 0; j < n_pages; j++)
+            if (pages[j] >= kv->groups[g].n_pages)
+                return FAIL(err, ST_INVALID, "step: sequence %d: page %d of %d", i, (int)pages[j],
+                            kv->groups[g].n_pages);
+    }
     return ST_OK;
 }
 

@@ -30,8 +30,9 @@ struct seqattn {
     bool stores;                         /* false: keys and values are there already */
     const struct kv_store *kv;
     const struct kv_layer *layer;
-    float *queries; /* shared scratch: [kv_heads][n_tokens][group][head_dim] */
-    float *states;  /* shared scratch behind it */
+    const struct kv_group *pool; /* of the layer */
+    float *queries;              /* shared scratch: [kv_heads][n_tokens][group][head_dim] */
+    float *states;               /* shared scratch behind it */
 };
 
 /* ---- reading the call ---- */
@@ -87,11 +88,14 @@ static bool layer_ok(const struct attrs_seqattn *a, struct seqattn *s)
 
     if (!kv || a->layer < 0 || a->layer >= kv->n_layers || !cpu_is_float(kv->dtype)) return false;
     s->layer = &kv->layers[a->layer];
+    if (s->layer->group < 0 || s->layer->group >= kv->n_groups) return false;
+    s->pool = &kv->groups[s->layer->group];
     bytes = s->kv_heads * (size_t)kv->page_tokens * s->head_dim * cpu_size(kv->dtype);
     return (size_t)s->layer->n_heads == s->kv_heads && (size_t)s->layer->head_dim == s->head_dim &&
-           checked_range(s->layer->k_offset, bytes, kv->page_bytes) &&
-           checked_range(s->layer->v_offset, bytes, kv->page_bytes) &&
-           checked_range(0, kv->page_bytes * (size_t)kv->n_pages, kv->buf->size);
+           checked_range(s->layer->k_offset, bytes, s->pool->page_bytes) &&
+           checked_range(s->layer->v_offset, bytes, s->pool->page_bytes) &&
+           checked_range(s->pool->offset, s->pool->page_bytes * (size_t)s->pool->n_pages,
+                         kv->buf->size);
 }
 
 static bool read_call(const struct cpu_task *t, struct seqattn *s)
@@ -139,6 +143,12 @@ static bool is_long(const struct cpu_task *t, const struct seqattn *s, const str
     return s->cos_long && seq->rope_len > t->call->attr.seqattn.long_threshold;
 }
 
+/* The sequence's page table for the layer. */
+static const int32_t *pages_of(const struct seqattn *s, const struct step_seq *seq)
+{
+    return seq->pages + (size_t)s->layer->group * seq->pages_stride;
+}
+
 /* Every page that is read or written is there, every position within the tables. */
 static bool check_seqs(const struct cpu_task *t, const struct seqattn *s)
 {
@@ -150,7 +160,7 @@ static bool check_seqs(const struct cpu_task *t, const struct seqattn *s)
         const int64_t first = window > 0 && seq->n_past + 1 > window ? seq->n_past + 1 - window : 0;
 
         for (int64_t p = first / s->kv->page_tokens; p * s->kv->page_tokens < end; p++)
-            if (seq->pages[p] < 0) {
+            if (pages_of(s, seq)[p] < 0) {
                 cpu_fail(t, ST_INVALID, "sequence %d has no page for positions from %lld", i,
                          (long long)(p * s->kv->page_tokens));
                 return false;
@@ -194,8 +204,10 @@ static char *page_row(const struct seqattn *s, const struct step_seq *seq, size_
     const size_t page_tokens = (size_t)s->kv->page_tokens;
     const size_t row = h * page_tokens + pos % page_tokens;
 
-    return (char *)s->kv->buf->host + (size_t)seq->pages[pos / page_tokens] * s->kv->page_bytes +
-           offset + row * s->head_dim * cpu_size(s->kv->dtype);
+    const size_t page = (size_t)pages_of(s, seq)[pos / page_tokens];
+
+    return (char *)s->kv->buf->host + s->pool->offset + page * s->pool->page_bytes + offset +
+           row * s->head_dim * cpu_size(s->kv->dtype);
 }
 
 static void prepare_unit(const struct cpu_task *t, const struct seqattn *s,
@@ -253,7 +265,7 @@ static void fill_item(const struct cpu_task *t, const struct seqattn *s, const s
     const struct attrs_seqattn *at = &t->call->attr.seqattn;
     const size_t each = cpu_attend_tokens(s->group), n = (size_t)seq->n_tokens;
     const size_t head_bytes = (size_t)s->kv->page_tokens * s->head_dim * cpu_size(s->kv->dtype);
-    const char *pages = s->kv->buf->host;
+    const char *pages = (const char *)s->kv->buf->host + s->pool->offset;
 
     it->h = h;
     it->t0 = block * each;
@@ -263,8 +275,8 @@ static void fill_item(const struct cpu_task *t, const struct seqattn *s, const s
         .k = pages + s->layer->k_offset + h * head_bytes,
         .v = pages + s->layer->v_offset + h * head_bytes,
         .dtype = s->kv->dtype,
-        .pages = seq->pages,
-        .page_bytes = s->kv->page_bytes,
+        .pages = pages_of(s, seq),
+        .page_bytes = s->pool->page_bytes,
         .page_tokens = (size_t)s->kv->page_tokens,
         .head_dim = s->head_dim,
         .scale = at->scale != 0 ? at->scale : 1.0f / sqrtf((float)s->head_dim),

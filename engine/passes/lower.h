@@ -63,8 +63,10 @@ status lower_node(struct lower *lo, int node, struct err *err);
 status lower_gqa(struct lower *lo, int node, struct err *err);
 /* ai.onnx Attention (lower_sdpa.c). */
 status lower_attention23(struct lower *lo, int node, struct err *err);
+/* An attention operator's window as a layer keeps it: 0 where it bounds nothing. */
+int lower_window(int64_t window);
 /* One more KV layer. ST_NOMEM. */
-status lower_add_layer(struct lower *lo, int64_t heads, int64_t dim, enum dtype dtype,
+status lower_add_layer(struct lower *lo, const struct lower_kv *kv, enum dtype dtype,
                        struct err *err);
 /* Rotary embeddings and positions (lower_rotary.c): what arithmetic on positions gives (LOW_NONE:
  * nothing known), whether a kind is of that sort; a gather of table rows by positions; the rotary

@@ -82,7 +82,9 @@ static status head_dim(const struct lower *lo, const struct graph_node *n,
     return ST_OK;
 }
 
-status lower_add_layer(struct lower *lo, int64_t heads, int64_t dim, enum dtype dtype,
+int lower_window(int64_t window) { return window > 0 && window < INT32_MAX ? (int)window : 0; }
+
+status lower_add_layer(struct lower *lo, const struct lower_kv *kv, enum dtype dtype,
                        struct err *err)
 {
     struct lower_info *info = lo->info;
@@ -95,7 +97,7 @@ status lower_add_layer(struct lower *lo, int64_t heads, int64_t dim, enum dtype 
         info->kv_dtype = half ? dtype : DT_F32;
     else if (info->kv_dtype != dtype)
         info->kv_dtype = DT_F32;
-    info->kv[info->n_layers++] = (struct lower_kv){ (int)heads, (int)dim };
+    info->kv[info->n_layers++] = *kv;
     return ST_OK;
 }
 
@@ -156,7 +158,9 @@ status lower_gqa(struct lower *lo, int node, struct err *err)
                                   attr_float("qk_norm_epsilon", a->qk_norm_epsilon),
                                   attr_int("long_threshold",
                                            in[SA_COS_LONG] >= 0 ? lo->long_threshold : 0) };
-    TRY(lower_add_layer(lo, a->kv_num_heads, dim, lo->g->values[n.in[GQA_PAST_K]].type.dtype, err));
+    const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim,
+                                 lower_window(a->local_window_size) };
+    TRY(lower_add_layer(lo, &kv, lo->g->values[n.in[GQA_PAST_K]].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, SA_INPUTS, n.out, 1, attrs,
                        (int)COUNT(attrs)) < 0)

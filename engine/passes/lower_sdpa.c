@@ -82,7 +82,8 @@ status lower_attention23(struct lower *lo, int node, struct err *err)
                                   attr_float("scale", a->scale),
                                   attr_int("window", window > 0 ? window : -1),
                                   attr_float("softcap", a->softcap) };
-    TRY(lower_add_layer(lo, a->kv_num_heads, dim, lo->g->values[n.in[AT_PAST_K]].type.dtype, err));
+    const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim, lower_window(window) };
+    TRY(lower_add_layer(lo, &kv, lo->g->values[n.in[AT_PAST_K]].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, 3, n.out, 1, attrs, (int)COUNT(attrs)) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");

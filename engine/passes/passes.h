@@ -36,6 +36,7 @@ pass_fn pass_fold_constants, pass_cse, pass_dead_code, pass_remove_casts, pass_f
 
 struct lower_kv {
     int n_heads, head_dim;
+    int window; /* positions a token looks back over, itself included; 0: all */
 };
 
 struct lower_info {

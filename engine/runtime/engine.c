@@ -41,44 +41,121 @@ static status kv_dtype_of(const struct engine_config *cfg, enum dtype file, enum
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Tokens of cache: as asked; else the whole batch at full length where a quarter of the free memory
- * holds that, but one full context even if it takes half of it. */
-static int64_t kv_tokens_wanted(const struct engine *e, size_t page_bytes)
-{
-    const int64_t per_token = (int64_t)(page_bytes / KV_PAGE_TOKENS) + 1;
-    const int64_t free_bytes = (int64_t)(os_memory_available() & INT64_MAX);
-    const int64_t batch = e->context_max * e->cfg.batch_max;
-    const int64_t quarter = free_bytes / 4 / per_token, half = free_bytes / 2 / per_token;
+/* The groups of KV layers, and their pages. */
+struct kv_sizes {
+    struct kv_group_plan *groups; /* [n_layers + 1] */
+    int *n_pages;                 /* [n_layers + 1] */
+    int n_groups;
+    size_t page_bytes; /* of all groups together */
+};
 
-    if (e->cfg.kv_tokens_max > 0) return min_i64(e->cfg.kv_tokens_max, batch);
-    if (free_bytes == 0) return e->context_max; /* not known */
-    const int64_t tokens = min_i64(batch, quarter);
-    return tokens < e->context_max ? min_i64(e->context_max, half) : tokens;
+/* Pages that one timeline can hold of a windowed group. */
+static int64_t window_pages(const struct engine *e, const struct kv_group_plan *g)
+{
+    return kv_pages_spanned((int64_t)g->window - 1 + SESSION_SLACK + e->lm->info.tokens_max);
 }
 
-static status engine_create_kv(struct engine *e, struct err *err)
+/* Pages of a group where unwindowed ones get `pages`. A window's worth for each seat, twice, is
+ * plenty for a windowed one; beyond that a quarter keeps prefixes findable. */
+static int64_t group_pages(const struct engine *e, const struct kv_group_plan *g, int64_t pages)
+{
+    if (g->window == 0) return pages;
+    const int64_t seats = 2 * (int64_t)e->cfg.batch_max * window_pages(e, g);
+    return min_i64(pages, seats > pages / 4 ? seats : pages / 4);
+}
+
+/* Most pages, up to `most`, whose groups fit into so many bytes. */
+static int64_t pages_within(const struct engine *e, const struct kv_sizes *s, int64_t most,
+                            int64_t bytes)
+{
+    int64_t low = 0; /* fits */
+
+    while (low < most) {
+        const int64_t mid = low + (most - low + 1) / 2;
+        double total = 0;
+
+        for (int g = 0; g < s->n_groups; g++)
+            total += (double)s->groups[g].page_bytes * (double)group_pages(e, &s->groups[g], mid);
+        if (total <= (double)bytes)
+            low = mid;
+        else
+            most = mid - 1;
+    }
+    return low;
+}
+
+static int64_t pages_of_tokens(int64_t tokens)
+{
+    return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
+}
+
+/* Pages of unwindowed layers: as asked; else the whole batch at full length where a quarter of the
+ * free memory holds that, but one full context even if it takes half of it. */
+static int64_t kv_pages_wanted(const struct engine *e, const struct kv_sizes *s)
+{
+    const int64_t free_bytes = (int64_t)(os_memory_available() & INT64_MAX);
+    const int64_t batch = e->context_max * e->cfg.batch_max;
+    const int64_t one = pages_of_tokens(e->context_max);
+
+    if (e->cfg.kv_tokens_max > 0) return pages_of_tokens(min_i64(e->cfg.kv_tokens_max, batch));
+    if (free_bytes == 0) return one; /* not known */
+    const int64_t pages = pages_within(e, s, pages_of_tokens(batch), free_bytes / 4);
+    return pages < one ? pages_within(e, s, one, free_bytes / 2) : pages;
+}
+
+/* Fills n_pages; *held becomes the longest timeline that they hold. */
+static status size_groups(const struct engine *e, struct kv_sizes *s, int64_t *held,
+                          struct err *err)
+{
+    const int64_t pages = min_i64(kv_pages_wanted(e, s), INT32_MAX / KV_PAGE_TOKENS);
+
+    if (pages < 1) return FAIL(err, ST_NOMEM, "KV cache: not enough memory for a page");
+    *held = INT64_MAX;
+    for (int g = 0; g < s->n_groups; g++) {
+        const int64_t n = group_pages(e, &s->groups[g], pages);
+        const bool slides = s->groups[g].window > 0 && n >= window_pages(e, &s->groups[g]);
+
+        s->n_pages[g] = (int)n;
+        s->page_bytes += s->groups[g].page_bytes;
+        if (!slides) *held = min_i64(*held, n * KV_PAGE_TOKENS);
+    }
+    return ST_OK;
+}
+
+static status create_groups(struct engine *e, struct kv_sizes *s, struct err *err)
 {
     const struct lm_info *info = &e->lm->info;
     struct kv_pages_config cfg = { .shapes = info->kv_shapes,
                                    .n_layers = info->n_kv_layers,
+                                   .n_pages = s->n_pages,
                                    .prefix_cache = e->cfg.prefix_cache };
-    size_t page_bytes;
+    int64_t held = 0;
 
     TRY(kv_dtype_of(&e->cfg, info->kv_dtype, &cfg.dtype, err));
-    if (!kv_page_bytes(cfg.shapes, cfg.n_layers, cfg.dtype, &page_bytes))
-        return FAIL(err, ST_SHAPE, "KV cache: the layers do not make a page");
-    const int64_t pages = (kv_tokens_wanted(e, page_bytes) + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
-    if (pages < 1) return FAIL(err, ST_NOMEM, "KV cache: not enough memory for a page");
-    cfg.n_pages = (int)min_i64(pages, INT32_MAX / KV_PAGE_TOKENS);
+    s->n_groups = kv_plan_groups(cfg.shapes, cfg.n_layers, cfg.dtype, s->groups);
+    if (s->n_groups < 0) return FAIL(err, ST_SHAPE, "KV cache: the layers do not make a page");
+    TRY(size_groups(e, s, &held, err));
     TRY(kv_pages_create(&e->kv, e->lm->backend, &cfg, err));
-    e->info.kv_bytes_per_token = page_bytes / KV_PAGE_TOKENS;
-    const int64_t held = (int64_t)cfg.n_pages * KV_PAGE_TOKENS;
+    e->info.kv_bytes_per_token = s->page_bytes / KV_PAGE_TOKENS;
     if (held < e->context_max) {
         LOG(LOG_WARN, "event=context_cut context=%lld kv_tokens=%lld", (long long)e->context_max,
             (long long)held);
         e->context_max = held;
     }
     return ST_OK;
+}
+
+static status engine_create_kv(struct engine *e, struct err *err)
+{
+    const size_t room = (size_t)e->lm->info.n_kv_layers + 1;
+    struct kv_sizes s = { .groups = mem_calloc(room, sizeof *s.groups),
+                          .n_pages = mem_calloc(room, sizeof *s.n_pages) };
+    const status st = s.groups && s.n_pages ? create_groups(e, &s, err)
+                                            : FAIL(err, ST_NOMEM, "KV cache: out of memory");
+
+    mem_free(s.n_pages);
+    mem_free(s.groups);
+    return st;
 }
 
 /* ---- worker ---- */

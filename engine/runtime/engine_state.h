@@ -8,7 +8,10 @@
 #include "engine/runtime/step_batch.h"
 #include "engine/runtime/turn.h"
 
-enum { STEP_BUCKETS = 16 };
+enum {
+    STEP_BUCKETS = 16,
+    SESSION_SLACK = 4 * KV_PAGE_TOKENS, /* tokens that a session can go back whatever its windows */
+};
 
 /* Written by the worker (and step counters by sessions), read by anyone. */
 struct engine_counters {

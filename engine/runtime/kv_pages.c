@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages and the prefix cache.
- *
- * A cached page is keyed by (serial of the chain before it, its token ids). Serials are never used
- * twice, so a chain whose middle was evicted cannot be continued by accident: its tail is simply
- * never found again. The hash is keyed per process, and the ids are compared on a hit: no prompt
- * can be made to match another. */
-#include "engine/runtime/kv_pages.h"
+/* Pages: their layout, their memory, who holds them. */
+#include "engine/runtime/kv_internal.h"
 #include <assert.h>
 #include <limits.h>
 #include <string.h>
 
-enum { KV_ALIGN = 64, NONE = -1 };
-
-struct page_meta {
-    int32_t refs;
-    int32_t next_in_bucket;     /* of the hash table, while published */
-    int32_t lru_prev, lru_next; /* while cached; lru_next also links the free pages */
-    bool published;
-    uint64_t hash, parent, serial; /* while published */
-};
-
-struct kv_pages {
-    struct kv_store store;
-    struct buffer buffer;
-    struct backend *backend;
-    struct kv_layer *layers;
-    struct page_meta *meta; /* [n_pages] */
-    int32_t *ids;     /* [n_pages, KV_PAGE_TOKENS] of published pages; NULL without prefix cache */
-    int32_t *buckets; /* [n_buckets] first page; NULL without prefix cache */
-    size_t n_buckets; /* power of two */
-    void *bounce; /* [page_bytes] for copies on devices that the host cannot address, else NULL */
-    int32_t free_head, lru_oldest, lru_newest;
-    int n_free, n_cached;
-    uint64_t next_serial, hash_mask;
-};
+enum { KV_ALIGN = 64 };
 
 /* ---- layout ---- */
 
@@ -57,100 +29,155 @@ static bool kv_place_layer(const struct lm_kv_shape *shape, size_t elem_bytes,
     return true;
 }
 
-bool kv_page_bytes(const struct lm_kv_shape *shapes, int n_layers, enum dtype dtype, size_t *bytes)
+/* The group with this window, opened if need be. */
+static int kv_group_of(struct kv_group_plan *groups, int *n, int window)
 {
-    struct kv_layer layer;
-    size_t at = 0;
+    int g = 0;
 
-    if (dtype != DT_F32 && dtype != DT_F16 && dtype != DT_BF16) return false;
-    for (int i = 0; i < n_layers; i++)
-        if (!kv_place_layer(&shapes[i], dtype_bits(dtype) / 8, &layer, &at)) return false;
-    *bytes = at;
-    return true;
+    while (g < *n && groups[g].window != window) g++;
+    if (g == *n) groups[(*n)++] = (struct kv_group_plan){ .window = window };
+    return g;
+}
+
+/* layers [n_layers] or NULL. */
+static int kv_place_all(const struct kv_pages_config *cfg, struct kv_group_plan *groups,
+                        struct kv_layer *layers)
+{
+    const size_t elem = dtype_bits(cfg->dtype) / 8;
+    int n = 0;
+
+    if (cfg->dtype != DT_F32 && cfg->dtype != DT_F16 && cfg->dtype != DT_BF16) return -1;
+    if (cfg->n_layers == 0) groups[n++] = (struct kv_group_plan){ 0 };
+    for (int i = 0; i < cfg->n_layers; i++) {
+        const int g = kv_group_of(groups, &n, cfg->shapes[i].window);
+        struct kv_layer layer;
+
+        if (!kv_place_layer(&cfg->shapes[i], elem, &layer, &groups[g].page_bytes)) return -1;
+        layer.group = g;
+        if (layers) layers[i] = layer;
+    }
+    return n;
+}
+
+int kv_plan_groups(const struct lm_kv_shape *shapes, int n_layers, enum dtype dtype,
+                   struct kv_group_plan *groups)
+{
+    const struct kv_pages_config cfg = { .shapes = shapes, .n_layers = n_layers, .dtype = dtype };
+
+    return kv_place_all(&cfg, groups, NULL);
+}
+
+int kv_first_page(int window, int64_t position)
+{
+    return window > 0 && position >= window ? (int)((position + 1 - window) / KV_PAGE_TOKENS) : 0;
+}
+
+int kv_pages_spanned(int64_t n)
+{
+    return n < 1 ? 0 : (int)((n + KV_PAGE_TOKENS - 2) / KV_PAGE_TOKENS + 1);
 }
 
 /* ---- life ---- */
 
-static bool kv_alloc_tables(struct kv_pages *kv, const struct kv_pages_config *cfg)
+static status kv_no_memory(struct err *err)
 {
-    const size_t n = (size_t)cfg->n_pages;
-
-    kv->meta = mem_calloc(n, sizeof *kv->meta);
-    kv->layers = mem_calloc((size_t)cfg->n_layers + 1, sizeof *kv->layers);
-    if (!kv->meta || !kv->layers) return false;
-    if (!cfg->prefix_cache) return true;
-    kv->n_buckets = 1;
-    while (kv->n_buckets < n) kv->n_buckets *= 2;
-    kv->ids = mem_calloc(n, KV_PAGE_TOKENS * sizeof *kv->ids);
-    kv->buckets = mem_calloc(kv->n_buckets, sizeof *kv->buckets);
-    if (!kv->ids || !kv->buckets) return false;
-    for (size_t i = 0; i < kv->n_buckets; i++) kv->buckets[i] = NONE;
-    return true;
+    return FAIL(err, ST_NOMEM, "KV cache: out of memory");
 }
 
-static void kv_free_all(struct kv_pages *kv)
+static bool kv_pool_init(struct kv_pool *pool, int n_pages, int window)
 {
-    for (int i = 0; i < kv->store.n_pages; i++)
-        kv->meta[i] = (struct page_meta){
-            .next_in_bucket = NONE,
-            .lru_prev = NONE,
-            .lru_next = i + 1 < kv->store.n_pages ? i + 1 : NONE,
-        };
-    kv->free_head = 0;
-    kv->n_free = kv->store.n_pages;
-    kv->lru_oldest = kv->lru_newest = NONE;
-    kv->next_serial = KV_SERIAL_ROOT_LONG + 1;
+    *pool = (struct kv_pool){ .n_pages = n_pages,
+                              .n_free = n_pages,
+                              .lru_oldest = KV_NONE,
+                              .lru_newest = KV_NONE,
+                              .window = window };
+    pool->pages = mem_calloc((size_t)n_pages, sizeof *pool->pages);
+    for (int i = 0; pool->pages && i < n_pages; i++)
+        pool->pages[i] = (struct kv_page){ .lru_prev = KV_NONE,
+                                           .lru_next = i + 1 < n_pages ? i + 1 : KV_NONE,
+                                           .node = KV_NONE };
+    return pool->pages != NULL;
 }
 
-static status kv_alloc_buffer(struct kv_pages *kv, size_t page_bytes, int n_pages, struct err *err)
+/* Groups one after another in the buffer; *total becomes its size. */
+static status kv_make_pools(struct kv_pages *kv, const struct kv_pages_config *cfg,
+                            const struct kv_group_plan *plan, size_t *total, struct err *err)
 {
-    size_t total;
+    *total = 0;
+    for (int g = 0; g < kv->store.n_groups; g++) {
+        const int n = cfg->n_pages[g];
+        size_t bytes;
 
-    if (!checked_mul(page_bytes, (size_t)n_pages, &total))
-        return FAIL(err, ST_LIMIT, "KV cache: %d pages of %zu bytes", n_pages, page_bytes);
+        if (n <= 0 || n > INT_MAX / KV_PAGE_TOKENS)
+            return FAIL(err, ST_INVALID, "KV cache: %d pages", n);
+        kv->groups[g] = (struct kv_group){ *total, plan[g].page_bytes, n };
+        if (!checked_mul(plan[g].page_bytes, (size_t)n, &bytes) ||
+            !checked_add(*total, bytes, total))
+            return FAIL(err, ST_LIMIT, "KV cache: %d pages of %zu bytes", n, plan[g].page_bytes);
+        if (!kv_pool_init(&kv->pools[g], n, plan[g].window)) return kv_no_memory(err);
+    }
+    return ST_OK;
+}
+
+static status kv_alloc_buffer(struct kv_pages *kv, size_t total, struct err *err)
+{
+    size_t largest = 1;
     const status st = kv->backend->ops->alloc(kv->backend, total ? total : 1, &kv->buffer, err);
+
     if (st != ST_OK) {
         err_prefix(err, "KV cache of %zu bytes", total);
         return st;
     }
-    if (!kv->buffer.host && !(kv->bounce = mem_alloc(page_bytes ? page_bytes : 1)))
-        return FAIL(err, ST_NOMEM, "KV cache: out of memory");
+    for (int g = 0; g < kv->store.n_groups; g++)
+        if (kv->groups[g].page_bytes > largest) largest = kv->groups[g].page_bytes;
+    if (!kv->buffer.host && !(kv->bounce = mem_alloc(largest))) return kv_no_memory(err);
     return ST_OK;
+}
+
+static status kv_fill(struct kv_pages *kv, const struct kv_pages_config *cfg,
+                      struct kv_group_plan *plan, struct err *err)
+{
+    size_t total, n_pages = 0;
+    const int n = kv_place_all(cfg, plan, kv->layers);
+
+    if (n < 0)
+        return FAIL(err, ST_INVALID, "KV cache: %d layers of %s do not make a page", cfg->n_layers,
+                    dtype_name(cfg->dtype));
+    kv->groups = mem_calloc((size_t)n, sizeof *kv->groups);
+    kv->pools = mem_calloc((size_t)n, sizeof *kv->pools);
+    if (!kv->groups || !kv->pools) return kv_no_memory(err);
+    kv->store = (struct kv_store){ .buf = &kv->buffer,
+                                   .page_tokens = KV_PAGE_TOKENS,
+                                   .n_layers = cfg->n_layers,
+                                   .n_groups = n,
+                                   .dtype = cfg->dtype,
+                                   .layers = kv->layers,
+                                   .groups = kv->groups };
+    TRY(kv_make_pools(kv, cfg, plan, &total, err));
+    for (int g = 0; g < n; g++) n_pages += (size_t)cfg->n_pages[g];
+    if (cfg->prefix_cache && !kv_tree_init(kv, n_pages, cfg->hash_bits)) return kv_no_memory(err);
+    return kv_alloc_buffer(kv, total, err);
 }
 
 status kv_pages_create(struct kv_pages **out, struct backend *be, const struct kv_pages_config *cfg,
                        struct err *err)
 {
-    size_t page_bytes, at = 0;
+    struct kv_pages *kv = mem_calloc(1, sizeof *kv);
+    const size_t room = (size_t)(cfg->n_layers > 0 ? cfg->n_layers : 0) + 1;
+    struct kv_group_plan *plan = mem_calloc(room, sizeof *plan);
+    status st = ST_OK;
 
     *out = NULL;
-    if (cfg->n_pages <= 0 || cfg->n_pages > INT_MAX / KV_PAGE_TOKENS || cfg->n_layers < 0)
-        return FAIL(err, ST_INVALID, "KV cache: %d pages", cfg->n_pages);
-    if (!kv_page_bytes(cfg->shapes, cfg->n_layers, cfg->dtype, &page_bytes))
-        return FAIL(err, ST_INVALID, "KV cache: %d layers of %s do not make a page", cfg->n_layers,
-                    dtype_name(cfg->dtype));
-    struct kv_pages *kv = mem_calloc(1, sizeof *kv);
-    if (!kv) return FAIL(err, ST_NOMEM, "KV cache: out of memory");
-    kv->backend = be;
-    kv->hash_mask = cfg->hash_bits ? UINT64_MAX >> (64 - cfg->hash_bits) : UINT64_MAX;
-    status st = kv_alloc_tables(kv, cfg) ? kv_alloc_buffer(kv, page_bytes, cfg->n_pages, err)
-                                         : FAIL(err, ST_NOMEM, "KV cache: out of memory");
-    if (st != ST_OK) {
+    if (kv) kv->backend = be;
+    if (kv) kv->layers = mem_calloc(room, sizeof *kv->layers);
+    if (!kv || !plan || !kv->layers) st = kv_no_memory(err);
+    if (st == ST_OK) st = kv_fill(kv, cfg, plan, err);
+    mem_free(plan);
+    if (st == ST_OK)
+        *out = kv;
+    else
         kv_pages_destroy(kv);
-        return st;
-    }
-    for (int i = 0; i < cfg->n_layers; i++)
-        (void)kv_place_layer(&cfg->shapes[i], dtype_bits(cfg->dtype) / 8, &kv->layers[i], &at);
-    kv->store = (struct kv_store){ .buf = &kv->buffer,
-                                   .page_bytes = page_bytes,
-                                   .page_tokens = KV_PAGE_TOKENS,
-                                   .n_pages = cfg->n_pages,
-                                   .n_layers = cfg->n_layers,
-                                   .dtype = cfg->dtype,
-                                   .layers = kv->layers };
-    kv_free_all(kv);
-    *out = kv;
-    return ST_OK;
+    return st;
 }
 
 void kv_pages_destroy(struct kv_pages *kv)
@@ -158,115 +185,137 @@ void kv_pages_destroy(struct kv_pages *kv)
     if (!kv) return;
     if (kv->buffer.handle || kv->buffer.host) kv->backend->ops->free(kv->backend, &kv->buffer);
     mem_free(kv->bounce);
-    mem_free(kv->buckets);
-    mem_free(kv->ids);
+    kv_tree_fini(&kv->tree);
+    for (int g = 0; kv->pools && g < kv->store.n_groups; g++) mem_free(kv->pools[g].pages);
+    mem_free(kv->pools);
+    mem_free(kv->groups);
     mem_free(kv->layers);
-    mem_free(kv->meta);
     mem_free(kv);
 }
 
+/* ---- counts ---- */
+
 const struct kv_store *kv_pages_store(const struct kv_pages *kv) { return &kv->store; }
-int kv_pages_total(const struct kv_pages *kv) { return kv->store.n_pages; }
-int kv_pages_available(const struct kv_pages *kv) { return kv->n_free + kv->n_cached; }
-int kv_pages_cached(const struct kv_pages *kv) { return kv->n_cached; }
+int kv_pages_groups(const struct kv_pages *kv) { return kv->store.n_groups; }
+int kv_pages_window(const struct kv_pages *kv, int group) { return kv->pools[group].window; }
+
+int kv_pages_available(const struct kv_pages *kv, int group)
+{
+    return kv->pools[group].n_free + kv->pools[group].n_cached;
+}
+
+int kv_pages_total(const struct kv_pages *kv)
+{
+    int n = 0;
+
+    for (int g = 0; g < kv->store.n_groups; g++) n += kv->pools[g].n_pages;
+    return n;
+}
+
+int kv_pages_cached(const struct kv_pages *kv)
+{
+    int n = 0;
+
+    for (int g = 0; g < kv->store.n_groups; g++) n += kv->pools[g].n_cached;
+    return n;
+}
 
 int kv_pages_used(const struct kv_pages *kv)
 {
-    return kv->store.n_pages - kv->n_free - kv->n_cached;
+    int n = kv_pages_total(kv);
+
+    for (int g = 0; g < kv->store.n_groups; g++) n -= kv_pages_available(kv, g);
+    return n;
 }
 
 /* ---- lists ---- */
 
-static void kv_lru_append(struct kv_pages *kv, int32_t page)
+static void kv_lru_append(struct kv_pool *pool, int32_t page)
 {
-    struct page_meta *m = &kv->meta[page];
+    struct kv_page *p = &pool->pages[page];
 
-    m->lru_prev = kv->lru_newest;
-    m->lru_next = NONE;
-    if (kv->lru_newest == NONE)
-        kv->lru_oldest = page;
+    p->lru_prev = pool->lru_newest;
+    p->lru_next = KV_NONE;
+    if (pool->lru_newest == KV_NONE)
+        pool->lru_oldest = page;
     else
-        kv->meta[kv->lru_newest].lru_next = page;
-    kv->lru_newest = page;
-    kv->n_cached++;
+        pool->pages[pool->lru_newest].lru_next = page;
+    pool->lru_newest = page;
+    pool->n_cached++;
 }
 
-static void kv_lru_remove(struct kv_pages *kv, int32_t page)
+static void kv_lru_remove(struct kv_pool *pool, int32_t page)
 {
-    const struct page_meta *m = &kv->meta[page];
+    const struct kv_page *p = &pool->pages[page];
 
-    if (m->lru_prev == NONE)
-        kv->lru_oldest = m->lru_next;
+    if (p->lru_prev == KV_NONE)
+        pool->lru_oldest = p->lru_next;
     else
-        kv->meta[m->lru_prev].lru_next = m->lru_next;
-    if (m->lru_next == NONE)
-        kv->lru_newest = m->lru_prev;
+        pool->pages[p->lru_prev].lru_next = p->lru_next;
+    if (p->lru_next == KV_NONE)
+        pool->lru_newest = p->lru_prev;
     else
-        kv->meta[m->lru_next].lru_prev = m->lru_prev;
-    kv->n_cached--;
+        pool->pages[p->lru_next].lru_prev = p->lru_prev;
+    pool->n_cached--;
 }
 
-static int32_t *kv_bucket(const struct kv_pages *kv, uint64_t hash)
+static void kv_free_append(struct kv_pool *pool, int32_t page)
 {
-    return &kv->buckets[hash & (kv->n_buckets - 1)];
+    pool->pages[page].lru_next = pool->free_head;
+    pool->free_head = page;
+    pool->n_free++;
 }
 
-static void kv_unpublish(struct kv_pages *kv, int32_t page)
+void kv_pool_evict(struct kv_pages *kv, int group)
 {
-    struct page_meta *m = &kv->meta[page];
-    int32_t *link = kv_bucket(kv, m->hash);
+    struct kv_pool *pool = &kv->pools[group];
+    const int32_t page = pool->lru_oldest;
 
-    while (*link != page) link = &kv->meta[*link].next_in_bucket;
-    *link = m->next_in_bucket;
-    m->published = false;
+    kv_lru_remove(pool, page);
+    kv_tree_forget(kv, group, page);
+    kv_free_append(pool, page);
 }
 
 /* ---- pages ---- */
 
-int32_t kv_pages_take(struct kv_pages *kv)
+int32_t kv_pages_take(struct kv_pages *kv, int group)
 {
-    int32_t page = kv->free_head;
+    struct kv_pool *pool = &kv->pools[group];
 
-    if (page != NONE) {
-        kv->free_head = kv->meta[page].lru_next;
-        kv->n_free--;
-    } else if (kv->lru_oldest != NONE) {
-        page = kv->lru_oldest;
-        kv_lru_remove(kv, page);
-        kv_unpublish(kv, page);
-    } else {
-        return -1;
-    }
-    kv->meta[page].refs = 1;
+    if (pool->n_free == 0 && pool->n_cached > 0) kv_pool_evict(kv, group);
+    if (pool->n_free == 0) return -1;
+    const int32_t page = pool->free_head;
+    pool->free_head = pool->pages[page].lru_next;
+    pool->n_free--;
+    pool->pages[page].refs = 1;
     return page;
 }
 
-void kv_pages_ref(struct kv_pages *kv, int32_t page)
+void kv_pages_ref(struct kv_pages *kv, int group, int32_t page)
 {
-    if (kv->meta[page].refs++ == 0) kv_lru_remove(kv, page);
+    if (kv->pools[group].pages[page].refs++ == 0) kv_lru_remove(&kv->pools[group], page);
 }
 
-void kv_pages_unref(struct kv_pages *kv, int32_t page)
+void kv_pages_unref(struct kv_pages *kv, int group, int32_t page)
 {
-    struct page_meta *m = &kv->meta[page];
+    struct kv_pool *pool = &kv->pools[group];
+    struct kv_page *p = &pool->pages[page];
 
-    assert(m->refs > 0);
-    if (--m->refs > 0) return;
-    if (m->published) {
-        kv_lru_append(kv, page);
-        return;
-    }
-    m->lru_next = kv->free_head;
-    kv->free_head = page;
-    kv->n_free++;
+    assert(p->refs > 0);
+    if (--p->refs > 0) return;
+    if (p->node != KV_NONE)
+        kv_lru_append(pool, page);
+    else
+        kv_free_append(pool, page);
 }
 
-status kv_pages_copy(struct kv_pages *kv, int32_t dst, int32_t src, struct err *err)
+status kv_pages_copy(struct kv_pages *kv, int group, int32_t dst, int32_t src, struct err *err)
 {
-    const size_t n = kv->store.page_bytes;
+    const struct kv_group *at = &kv->groups[group];
     const struct backend_ops *ops = kv->backend->ops;
-    const struct view to = { &kv->buffer, (size_t)dst * n },
-                      from = { &kv->buffer, (size_t)src * n };
+    const size_t n = at->page_bytes;
+    const struct view to = { &kv->buffer, at->offset + (size_t)dst * n },
+                      from = { &kv->buffer, at->offset + (size_t)src * n };
 
     if (kv->buffer.host) {
         memcpy((char *)kv->buffer.host + to.offset, (const char *)kv->buffer.host + from.offset, n);
@@ -274,66 +323,4 @@ status kv_pages_copy(struct kv_pages *kv, int32_t dst, int32_t src, struct err *
     }
     TRY(ops->read(kv->backend, kv->bounce, from, n, err));
     return ops->write(kv->backend, to, kv->bounce, n, err);
-}
-
-/* ---- prefix cache ---- */
-
-static uint64_t kv_hash(const struct kv_pages *kv, uint64_t parent, const int32_t *ids)
-{
-    const uint64_t seed = hash_process_seed() ^ (parent * UINT64_C(0x9e3779b97f4a7c15));
-    return hash_bytes(ids, KV_PAGE_TOKENS * sizeof *ids, seed) & kv->hash_mask;
-}
-
-static int32_t kv_find(const struct kv_pages *kv, uint64_t hash, uint64_t parent,
-                       const int32_t *ids)
-{
-    for (int32_t p = *kv_bucket(kv, hash); p != NONE; p = kv->meta[p].next_in_bucket) {
-        const struct page_meta *m = &kv->meta[p];
-        const int32_t *own = kv->ids + (size_t)p * KV_PAGE_TOKENS;
-        if (m->hash == hash && m->parent == parent &&
-            memcmp(own, ids, KV_PAGE_TOKENS * sizeof *ids) == 0)
-            return p;
-    }
-    return NONE;
-}
-
-int kv_pages_match(struct kv_pages *kv, uint64_t root, const int32_t *ids, int n_pages_max,
-                   int32_t *pages, uint64_t *serial)
-{
-    int n = 0;
-
-    *serial = root;
-    while (kv->buckets && n < n_pages_max) {
-        const int32_t *page_ids = ids + (size_t)n * KV_PAGE_TOKENS;
-        const int32_t page = kv_find(kv, kv_hash(kv, *serial, page_ids), *serial, page_ids);
-        if (page == NONE) break;
-        kv_pages_ref(kv, page);
-        *serial = kv->meta[page].serial;
-        pages[n++] = page;
-    }
-    return n;
-}
-
-void kv_pages_publish(struct kv_pages *kv, int32_t page, const int32_t *ids, uint64_t *serial)
-{
-    if (!kv->buckets) return;
-    const uint64_t hash = kv_hash(kv, *serial, ids);
-    const int32_t known = kv_find(kv, hash, *serial, ids);
-
-    if (known != NONE) {
-        *serial = kv->meta[known].serial;
-        return;
-    }
-    struct page_meta *m = &kv->meta[page];
-    int32_t *bucket = kv_bucket(kv, hash);
-
-    assert(!m->published && m->refs > 0);
-    memcpy(kv->ids + (size_t)page * KV_PAGE_TOKENS, ids, KV_PAGE_TOKENS * sizeof *ids);
-    m->published = true;
-    m->hash = hash;
-    m->parent = *serial;
-    m->serial = kv->next_serial++;
-    m->next_in_bucket = *bucket;
-    *bucket = page;
-    *serial = m->serial;
 }

@@ -10,6 +10,7 @@ struct lm;
 /* Shape of one KV layer, as kv_pages lays it out. */
 struct lm_kv_shape {
     int n_heads, head_dim;
+    int window; /* positions a token looks back over, itself included; 0: all */
 };
 
 struct lm_info {

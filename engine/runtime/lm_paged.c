@@ -77,7 +77,7 @@ static status fill_info(struct lm_paged *p, const struct lower_info *in, const s
 
     if (!kv) return FAIL(err, ST_NOMEM, "out of memory");
     for (int i = 0; i < in->n_layers; i++)
-        kv[i] = (struct lm_kv_shape){ in->kv[i].n_heads, in->kv[i].head_dim };
+        kv[i] = (struct lm_kv_shape){ in->kv[i].n_heads, in->kv[i].head_dim, in->kv[i].window };
     *info = (struct lm_info){ .vocab = in->vocab,
                               .hidden = in->hidden,
                               .width = in->hidden_only ? in->hidden : in->vocab,

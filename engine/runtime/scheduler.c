@@ -192,9 +192,11 @@ static void scheduler_step(struct engine *e)
         const int64_t done = s->stepped[i]->seq.length;
         atomic_store(&g->prefilled, done < g->n_prompt ? done : g->n_prompt);
     }
-    if (e->cfg.prefix_cache)
-        for (int i = 0; i < s->n_stepped; i++)
-            sequence_publish(&s->stepped[i]->seq, s->stepped[i]->tokens);
+    for (int i = 0; i < s->n_stepped; i++) {
+        struct sequence *seq = &s->stepped[i]->seq;
+        if (e->cfg.prefix_cache) sequence_publish(seq, s->stepped[i]->tokens);
+        sequence_slide(seq);
+    }
     for (int i = 0; i < s->n_rows; i++) sample_row(e, s->row_owner[i], s->rows + (size_t)i * width);
 }
 
@@ -214,7 +216,7 @@ bool scheduler_turn(struct engine *e)
     struct scheduler *s = &e->sched;
 
     scheduler_reap(e);
-    scheduler_reserve_decode(e);
+    scheduler_reserve(e);
     scheduler_admit(e);
     scheduler_build(e);
     if (s->n_stepped > 0) scheduler_step(e);

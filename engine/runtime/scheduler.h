@@ -61,7 +61,7 @@ void out_add(struct scheduler *s, struct choice *c);
 /* Gives seats and pages to waiting choices. */
 void scheduler_admit(struct engine *e);
 /* Room for the next token of every decoding choice; whoever cannot have it waits again. */
-void scheduler_reserve_decode(struct engine *e);
+void scheduler_reserve(struct engine *e);
 /* Starts the generation's other choices from c, which has just fed its prompt: full pages are
  * shared. They take seats; *n of them are listed in forks. */
 void scheduler_fork_siblings(struct engine *e, struct choice *c, struct choice **forks, int *n);

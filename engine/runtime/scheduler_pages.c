@@ -25,7 +25,7 @@ static struct choice *find_victim(const struct scheduler *s, const struct choice
         for (int i = 0; i < g->n_choices; i++) {
             struct choice *v = &g->choices[i];
             if (v == c || v->place == CHOICE_DONE || v->place == CHOICE_ENDING) continue;
-            if (v->seq.n_pages == 0) continue;
+            if (sequence_held(&v->seq) == 0) continue;
             if (v->place != CHOICE_PARKED && !choice_is_older(c, v)) continue;
             if (victim_is_better(v, best)) best = v;
         }
@@ -54,36 +54,54 @@ static bool choice_changes_rope(const struct choice *c)
     return c->seq.length > 0 && c->seq.rope_long != sequence_class(&c->seq, c->n_tokens);
 }
 
-/* Pages that the choice may want soon, beyond those for the tokens it has. */
-static int decode_room(const struct choice *c)
+/* Tokens of the choice that a step may feed. */
+static int64_t choice_chunk(const struct engine *e, const struct choice *c)
+{
+    const int64_t left = c->n_tokens - c->seq.length;
+
+    return left < e->cfg.chunk_tokens ? left : e->cfg.chunk_tokens;
+}
+
+/* Pages of a group that the choice lacks for the tokens it has and a page of those it may get. */
+static int pages_ahead(const struct engine *e, const struct choice *c, int group)
 {
     const int64_t soon = c->n_tokens + KV_PAGE_TOKENS;
-    const int want = sequence_pages_for(soon < c->cap_tokens ? soon : c->cap_tokens);
-    const int have = sequence_pages_for(c->n_tokens);
 
-    return want > have ? want - have : 0;
+    return sequence_lacks(&c->seq, group, soon < c->cap_tokens ? soon : c->cap_tokens,
+                          choice_chunk(e, c));
 }
 
-/* Pages that must be there to admit c: for its tokens; and, unless it is alone, for the next ones
- * of everybody, so that it does not lose them again at once. */
-static int pages_to_admit(const struct scheduler *s, const struct choice *c)
+/* Whether the pages are there to admit c: of each group those for its tokens; and, unless it is
+ * alone, for the next ones of everybody, so that it does not lose them again at once. */
+static bool pages_suffice(const struct engine *e, const struct choice *c)
 {
-    int want = sequence_pages_for(c->n_tokens) - c->seq.n_pages;
+    const struct scheduler *s = &e->sched;
 
-    if (s->n_running == 0) return want;
-    for (int i = 0; i < s->n_running; i++) want += decode_room(s->running[i]);
-    return want + decode_room(c);
+    for (int g = 0; g < kv_pages_groups(e->kv); g++) {
+        int want = s->n_running == 0 ? sequence_lacks(&c->seq, g, c->n_tokens, choice_chunk(e, c))
+                                     : pages_ahead(e, c, g);
+
+        for (int i = 0; i < s->n_running; i++) want += pages_ahead(e, s->running[i], g);
+        if (kv_pages_available(e->kv, g) < want) return false;
+    }
+    return true;
 }
 
-/* Pages for all tokens of the choice. ST_BUSY: not now. */
+/* Room for the choice's next step, and of unwindowed layers for all its tokens. */
+static status reserve_step(const struct engine *e, struct choice *c, struct err *err)
+{
+    return sequence_reserve(&c->seq, c->n_tokens, c->seq.length + choice_chunk(e, c), err);
+}
+
+/* Pages to begin with. ST_BUSY: not now. */
 static status admit_pages(struct engine *e, struct choice *c, struct err *err)
 {
     struct sequence *seq = &c->seq;
     const bool fresh = !sequence_resident(seq);
 
-    if (!e->kv) return sequence_reserve(seq, c->n_tokens, err);
+    if (!e->kv) return reserve_step(e, c, err);
     if (fresh) sequence_adopt_prefix(seq, c->tokens, c->n_tokens);
-    while (kv_pages_available(e->kv) < pages_to_admit(&e->sched, c)) {
+    while (!pages_suffice(e, c)) {
         struct choice *v = find_victim(&e->sched, c);
         /* A running younger one is left to finish: it frees its pages soon, and no work is done
          * twice. */
@@ -93,7 +111,7 @@ static status admit_pages(struct engine *e, struct choice *c, struct err *err)
         }
         evict(&e->sched, v);
     }
-    return sequence_reserve(seq, c->n_tokens, err);
+    return reserve_step(e, c, err);
 }
 
 /* First admission: what the counters and the events say of the prompt. */
@@ -155,11 +173,11 @@ void scheduler_admit(struct engine *e)
     }
 }
 
-/* ---- decode ---- */
+/* ---- the next step ---- */
 
 static bool reserve_or_evict(struct engine *e, struct choice *c)
 {
-    while (sequence_reserve(&c->seq, c->n_tokens, NULL) != ST_OK) {
+    while (reserve_step(e, c, NULL) != ST_OK) {
         struct choice *v = find_victim(&e->sched, c);
         evict(&e->sched, v ? v : c);
         if (!v) return false;
@@ -167,7 +185,7 @@ static bool reserve_or_evict(struct engine *e, struct choice *c)
     return true;
 }
 
-void scheduler_reserve_decode(struct engine *e)
+void scheduler_reserve(struct engine *e)
 {
     struct scheduler *s = &e->sched;
 
@@ -176,7 +194,7 @@ void scheduler_reserve_decode(struct engine *e)
         struct choice *c = s->running[i];
         if (choice_changes_rope(c))
             evict(s, c);
-        else if (!e->kv || !choice_decodes(c) || reserve_or_evict(e, c))
+        else if (!e->kv || reserve_or_evict(e, c))
             i++;
     }
 }

@@ -17,11 +17,13 @@ status session_create(struct session **out, struct engine *e, struct err *err)
     if (!s) return FAIL(err, ST_NOMEM, "session: out of memory");
     s->engine = e;
     const status st = sequence_init(&s->seq, e->lm, e->kv, e->context_max, err);
-    if (st == ST_OK)
-        *out = s;
-    else
+    if (st != ST_OK) {
         mem_free(s);
-    return st;
+        return st;
+    }
+    s->seq.slack = SESSION_SLACK;
+    *out = s;
+    return ST_OK;
 }
 
 void session_destroy(struct session *s)
@@ -133,9 +135,10 @@ static status feed_step(struct session *s, struct feed *f, struct err *err)
     struct engine *e = s->engine;
     const struct lm_info *info = &e->lm->info;
     const size_t n = feed_chunk(e, f);
+    const int64_t length = s->seq.length + (int64_t)n;
     size_t n_rows = 0;
 
-    TRY(sequence_reserve(&s->seq, s->seq.length + (int64_t)n, err));
+    TRY(sequence_reserve(&s->seq, length, length, err));
     step_batch_begin(&e->batch);
     while (f->row_at + n_rows < f->n_rows && (size_t)f->rows[f->row_at + n_rows] < f->at + n)
         n_rows++;
@@ -151,6 +154,7 @@ static status feed_step(struct session *s, struct feed *f, struct err *err)
                        .row_base = (int32_t)f->at,
                    });
     TRY(engine_run_batch(e, f->out + f->row_at * (size_t)info->width, err));
+    sequence_slide(&s->seq);
     f->at += n;
     f->row_at += n_rows;
     return ST_OK;
@@ -210,7 +214,7 @@ static status batch_step(struct session *const *s, const int32_t *ids, size_t n,
     step_batch_begin(&e->batch);
     for (size_t i = 0; i < n; i++) {
         struct sequence *seq = &s[i]->seq;
-        TRY(sequence_reserve(seq, seq->length + 1, err));
+        TRY(sequence_reserve(seq, seq->length + 1, seq->length + 1, err));
         step_batch_add(&e->batch, &(struct step_part){ .seq = seq,
                                                        .ids = ids + i,
                                                        .n = 1,
@@ -218,7 +222,9 @@ static status batch_step(struct session *const *s, const int32_t *ids, size_t n,
                                                        .rows = &row,
                                                        .n_rows = 1 });
     }
-    return engine_run_batch(e, out, err);
+    TRY(engine_run_batch(e, out, err));
+    for (size_t i = 0; i < n; i++) sequence_slide(&s[i]->seq);
+    return ST_OK;
 }
 
 status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out,

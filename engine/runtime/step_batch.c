@@ -66,7 +66,8 @@ void step_batch_add(struct step_batch *b, const struct step_part *part)
         .n_tokens = part->n,
         .n_past = (int32_t)part->seq->length,
         .rope_len = (int32_t)part->total,
-        .pages = part->seq->pages,
+        .pages = part->seq->table.pages,
+        .pages_stride = part->seq->table.stride,
     };
     b->n_tokens += part->n;
 }

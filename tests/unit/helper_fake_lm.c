@@ -9,6 +9,7 @@ struct fake_lm {
     struct lm lm;
     struct backend backend;
     struct fake_options options;
+    struct lm_kv_shape shapes[2];
     struct fake_stats stats;
     fake_hook_fn *hook;
     void *hook_user;
@@ -21,7 +22,7 @@ struct fake_state {
     int64_t n, cap;
 };
 
-static const struct lm_kv_shape fake_shapes[] = { { 1, 3 }, { 2, 1 } };
+static const struct lm_kv_shape fake_shapes[] = { { 1, 3, 0 }, { 2, 1, 0 } };
 
 /* ---- the function itself ---- */
 
@@ -42,12 +43,24 @@ static void fake_row(uint64_t h, float *logits)
         logits[v] = (float)(fake_mix(fake_mix(h, v + 1), 77) >> 40) * 0x1p-22F - 2; /* [-2, 2) */
 }
 
-void fake_logits(const int32_t *ids, int64_t n, bool rope_long, float *logits)
+static void fake_logits_from(const int32_t *ids, int64_t first, int64_t n, bool rope_long,
+                             float *logits)
 {
     uint64_t h = 1;
 
-    for (int64_t i = 0; i < n; i++) h = fake_fold(h, ids[i], i, rope_long);
+    for (int64_t i = first; i < n; i++) h = fake_fold(h, ids[i], i, rope_long);
     fake_row(h, logits);
+}
+
+void fake_logits(const int32_t *ids, int64_t n, bool rope_long, float *logits)
+{
+    fake_logits_from(ids, 0, n, rope_long, logits);
+}
+
+/* First of n positions that the last of them sees through a window. */
+static int64_t fake_first(int window, int64_t n)
+{
+    return window > 0 && n > window ? n - window : 0;
 }
 
 /* ---- pages ---- */
@@ -57,11 +70,13 @@ static float *fake_slot(const struct lm_step *step, const struct step_seq *seq, 
 {
     const struct kv_store *kv = step->kv;
     const struct kv_layer *l = &kv->layers[layer];
-    const int32_t page = seq->pages[position / kv->page_tokens];
+    const struct kv_group *group = &kv->groups[l->group];
+    const int32_t page =
+        seq->pages[(size_t)l->group * seq->pages_stride + (size_t)(position / kv->page_tokens)];
     char *base = kv->buf->handle;
 
-    assert(page >= 0 && page < kv->n_pages);
-    base += (size_t)page * kv->page_bytes + (v ? l->v_offset : l->k_offset);
+    assert(page >= 0 && page < group->n_pages);
+    base += group->offset + (size_t)page * group->page_bytes + (v ? l->v_offset : l->k_offset);
     return (float *)(void *)base +
            ((int64_t)head * kv->page_tokens + position % kv->page_tokens) * l->head_dim;
 }
@@ -79,16 +94,25 @@ static void fake_store(const struct lm_step *step, const struct step_seq *seq, i
     fake_slot(step, seq, 1, true, 1, position)[0] = (float)(position + 1);
 }
 
-/* The hash through the page table; a slot whose parts do not agree spoils it. */
-static uint64_t fake_read_hash(const struct lm_step *step, const struct step_seq *seq, int64_t n)
+/* The second layer's slot agrees with the first's. */
+static bool fake_agrees(const struct lm_step *step, const struct step_seq *seq, int64_t i,
+                        const float *k)
+{
+    return fake_slot(step, seq, 1, false, 1, i)[0] == k[0] + 1 &&
+           fake_slot(step, seq, 1, true, 1, i)[0] == k[1] + 1;
+}
+
+/* The hash through the page tables, as far back as each layer sees; a slot whose parts do not agree
+ * spoils it. */
+static uint64_t fake_read_hash(const struct fake_lm *f, const struct lm_step *step,
+                               const struct step_seq *seq, int64_t n)
 {
     uint64_t h = 1;
 
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = fake_first(f->shapes[0].window, n); i < n; i++) {
         const float *k = fake_slot(step, seq, 0, false, 0, i);
         const bool whole = fake_slot(step, seq, 0, true, 0, i)[2] == k[0] &&
-                           fake_slot(step, seq, 1, false, 1, i)[0] == k[0] + 1 &&
-                           fake_slot(step, seq, 1, true, 1, i)[0] == k[1] + 1;
+                           (i < fake_first(f->shapes[1].window, n) || fake_agrees(step, seq, i, k));
         h = fake_fold(h, (int64_t)k[0], whole ? (int64_t)k[1] : -7, k[2] != 0);
     }
     return h;
@@ -184,7 +208,7 @@ static void fake_out(const struct fake_lm *f, const struct lm_step *step, int32_
         const struct fake_state *s = step->states[i];
         for (int64_t p = 0; p < n; p++) h = fake_fold(h, s->ids[p], p, s->rope_long[p]);
     } else {
-        h = fake_read_hash(step, seq, n);
+        h = fake_read_hash(f, step, seq, n);
     }
     fake_row(h, out);
     for (int v = 0; f->poison && n == f->poison && v < FAKE_VOCAB; v++) out[v] = NAN;
@@ -291,6 +315,9 @@ struct lm *fake_lm_create(const struct fake_options *options)
     if (options) f->options = *options;
     f->backend.ops = &fake_backend_ops;
     f->lm = (struct lm){ .ops = &fake_ops, .backend = &f->backend };
+    memcpy(f->shapes, fake_shapes, sizeof f->shapes);
+    f->shapes[1].window = f->options.window;
+    if (f->options.all_windowed) f->shapes[0].window = f->options.window;
     f->lm.info = (struct lm_info){
         .vocab = FAKE_VOCAB,
         .width = FAKE_VOCAB,
@@ -299,7 +326,7 @@ struct lm *fake_lm_create(const struct fake_options *options)
         .whole_prompt = f->options.whole_prompt,
         .long_threshold = f->options.long_threshold,
         .n_kv_layers = (int)COUNT(fake_shapes),
-        .kv_shapes = fake_shapes,
+        .kv_shapes = f->shapes,
         .kv_dtype = DT_F32,
         .tokens_max = f->options.tokens_max ? f->options.tokens_max : 40,
         .seqs_max = f->options.seqs_max ? f->options.seqs_max : 16,
@@ -334,6 +361,7 @@ int fake_expect(const struct fake_options *options, const struct gen_request *re
                 int32_t *out, int max)
 {
     const int64_t threshold = options ? options->long_threshold : 0;
+    const int window = options && options->all_windowed ? options->window : 0;
     struct sampler_scratch scratch;
     struct token_counts counts = { mem_calloc(FAKE_VOCAB, sizeof(uint32_t)) };
     int32_t *ids = mem_calloc(req->n_ids + (size_t)max + 1, sizeof *ids);
@@ -349,7 +377,8 @@ int fake_expect(const struct fake_options *options, const struct gen_request *re
         const int64_t length = (int64_t)req->n_ids + n;
         const struct sample_input in = { logits, &req->sampling, &counts, req->stop_ids,
                                          n < req->min_tokens ? req->n_stop : 0 };
-        fake_logits(ids, length, threshold > 0 && length > threshold, logits);
+        fake_logits_from(ids, fake_first(window, length), length,
+                         threshold > 0 && length > threshold, logits);
         const status st = sampler_pick(&scratch, &in, &rng, &ids[length], &logprob, NULL);
         assert(st == ST_OK);
         (void)st;

@@ -16,6 +16,8 @@ struct fake_options {
     bool hidden_only;
     int64_t long_threshold;
     int tokens_max, seqs_max, rows_max; /* 0: 40, 16, 16 */
+    int window;        /* of the second layer: it holds half of what the first is checked against */
+    bool all_windowed; /* of the first layer too: then older tokens do not count at all */
 };
 
 /* What the model saw; read it while no step runs. */
@@ -38,7 +40,7 @@ void fake_lm_hook(struct lm *lm, fake_hook_fn *hook, void *user);
 /* Rows for sequences of this many tokens are all NaN. 0: none. */
 void fake_lm_poison(struct lm *lm, int64_t length);
 
-/* Logits [FAKE_VOCAB] after ids[0..n). */
+/* Logits [FAKE_VOCAB] after ids[0..n), all of which count. */
 void fake_logits(const int32_t *ids, int64_t n, bool rope_long, float *logits);
 /* The tokens a request must give: choice `index` of a request. Writes at most max tokens, returns
  * their number. */

@@ -39,6 +39,7 @@ struct attn {
     struct program *prog;
     struct buffer store;
     struct kv_layer layer[2];
+    struct kv_group group;
     struct kv_store kv;
     int32_t pages[SEQS][POS_MAX];
     int n_past[SEQS];
@@ -87,18 +88,19 @@ static void make_store(struct attn *a)
     const int per_seq = (POS_MAX + s->page_tokens - 1) / s->page_tokens;
     struct err err = { 0 };
 
-    a->layer[0] = a->layer[1] = (struct kv_layer){ s->kv_heads, s->dim, 0, half };
+    a->layer[0] = a->layer[1] = (struct kv_layer){ s->kv_heads, s->dim, 0, half, 0 };
     a->layer[1].k_offset += 2 * half;
     a->layer[1].v_offset += 2 * half;
     a->kv = (struct kv_store){ .buf = &a->store,
-                               .page_bytes = 4 * half,
                                .page_tokens = s->page_tokens,
-                               .n_pages = per_seq * SEQS,
                                .n_layers = 2,
+                               .n_groups = 1,
                                .dtype = s->kv,
-                               .layers = a->layer };
-    assert_int_equal(
-        a->be->ops->alloc(a->be, a->kv.page_bytes * (size_t)a->kv.n_pages, &a->store, &err), ST_OK);
+                               .layers = a->layer,
+                               .groups = &a->group };
+    a->group = (struct kv_group){ 0, 4 * half, per_seq * SEQS };
+    const size_t bytes = a->group.page_bytes * (size_t)a->group.n_pages;
+    assert_int_equal(a->be->ops->alloc(a->be, bytes, &a->store, &err), ST_OK);
     memset(a->store.host, 0xff, a->store.size); /* NaN everywhere that was not written */
     for (int q = 0; q < SEQS; q++)
         for (int p = 0; p < per_seq; p++)
@@ -392,7 +394,7 @@ static void broken_tables_are_refused(void **state)
 
     (void)state;
     attn_open(&one, &plain, 2);
-    pages[1] = one.kv.n_pages;
+    pages[1] = one.group.n_pages;
     assert_int_equal(step_status(&one, &seq, &err), ST_INVALID);
     assert_non_null(strstr(err.text, "page"));
     err_clear(&err);
@@ -406,7 +408,7 @@ static void broken_tables_are_refused(void **state)
     assert_non_null(strstr(err.text, "rotary"));
     seq.n_past = 100;
     assert_int_equal(step_status(&one, &seq, NULL), ST_OK);
-    one.layer[1].v_offset = one.kv.page_bytes;
+    one.layer[1].v_offset = one.group.page_bytes;
     assert_int_equal(step_status(&one, &seq, NULL), ST_SHAPE);
     attn_close(&one);
 }

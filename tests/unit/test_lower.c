@@ -52,6 +52,8 @@ static struct graph *parse(const char *text)
     return g;
 }
 
+static int first_window; /* of the first KV layer of what was lowered last */
+
 /* The lowered form printed, or the reason of refusal. */
 static char *lowered(const char *text, struct lower_info *info, status *st)
 {
@@ -63,6 +65,7 @@ static char *lowered(const char *text, struct lower_info *info, status *st)
 
     assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
     *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
+    first_window = *st == ST_OK && info->n_layers > 0 ? info->kv[0].window : -1;
     if (*st == ST_OK)
         assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
     else
@@ -106,6 +109,7 @@ static void finds_a_causal_mask(void **state)
     (void)state;
     assert_non_null(strstr(got, "SeqAttention"));
     assert_non_null(strstr(got, "window: -1"));
+    assert_int_equal(first_window, 0);
     assert_int_equal(st, ST_OK);
     assert_int_equal(info.n_layers, 1);
     mem_free(got);
@@ -122,6 +126,7 @@ static void finds_the_window_of_a_mask(void **state)
 
     (void)state;
     assert_non_null(strstr(got, "window: 10"));
+    assert_int_equal(first_window, 10);
     assert_int_equal(st, ST_OK);
     mem_free(got);
 }

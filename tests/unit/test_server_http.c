@@ -16,7 +16,7 @@ static struct fixture fx;
 static int start(void **state)
 {
     const struct server_config cfg = {
-        .body_bytes_max = 100000, .header_seconds = 1, .body_seconds = 1, .drain_seconds = 1
+        .body_bytes_max = 100000, .header_seconds = 1, .body_seconds = 1, .drain_seconds = 2
     };
 
     (void)state;
@@ -264,6 +264,7 @@ static void drains(void **state)
     const int before = fixture_submitted();
 
     (void)state;
+    fixture_script("Hello");
     fake_script.step_ns = 20000000;
     const int finite = client_chat_begin(fx.port, "\"stream\":true");
     fixture_wait_submitted(before + 1);
@@ -280,7 +281,7 @@ static void drains(void **state)
     assert_null(strstr(a.body, "[DONE]"));
     assert_non_null(strstr(a.body, "\"code\":\"server_stopping\""));
     answer_free(&a);
-    assert_true(seconds >= 0.9 && seconds < 5);
+    assert_true(seconds >= 1.9 && seconds < 10);
 }
 
 /* ---- exposure: servers of their own ---- */

@@ -161,7 +161,27 @@ status backend_isa_print(const char *isa, struct str *out, struct err *err);
 struct backend_roofline {
     double read_bytes_per_s, f32_flops, int8_ops;
 };
-/* Probes with n_threads (0 = one per CPU) kernels under the cap; takes about `seconds`. ST_BUSY
- * when kernels are in use under another cap. */
+/* Probes with n_threads (0 = one per CPU) kernels under the cap; takes about `seconds`. */
 status backend_roofline(const char *isa, int n_threads, double seconds,
                         struct backend_roofline *out, struct err *err);
+
+/* ---- decorators: a backend around a backend, through the vtable alone ---- */
+
+/* Both run a segment as programs of one node each, without what the backend would fuse. Closing one
+ * closes what is within it; on failure that stays with the caller. */
+
+/* Takes the time of every node. */
+status backend_trace_wrap(struct backend **out, struct backend *inner, struct err *err);
+/* Appends what was counted since the last call: runs, time, bytes and operations by operator and by
+ * node, and the share of the roofline that they reach; a table or JSON lines. ST_INVALID when `be`
+ * is no trace. */
+status backend_trace_print(struct backend *be, const struct backend_roofline *roof, bool json,
+                           struct str *out, struct err *err);
+/* Runs every node on the reference too, on the same inputs, and compares the outputs: execute fails
+ * with the first node that differs. What lies in buffers (the KV cache) must have a host address.
+ * Takes over both. */
+status backend_mirror_wrap(struct backend **out, struct backend *inner, struct backend *reference,
+                           struct err *err);
+/* Appends the nodes run and the largest difference by operator, and begins anew. ST_INVALID when
+ * `be` is no mirror. */
+status backend_mirror_print(struct backend *be, bool json, struct str *out, struct err *err);

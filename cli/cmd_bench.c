@@ -17,7 +17,7 @@ struct bench {
     int64_t prompt, gen, context, repeat;
     int64_t batches[BATCH_LIST_MAX];
     size_t n_batches;
-    bool json;
+    bool json, trace, mirror;
     const char *isa;
     double load_s;
     float *row;   /* [batch, width] */
@@ -220,14 +220,69 @@ static status bench_decode(struct bench *b, struct session **s, int64_t batch, s
     return ST_OK;
 }
 
+/* ---- operator by operator ---- */
+
+/* Prints what was counted since the last call, under a title. */
+static status print_look(const struct bench *b, const char *title, int64_t batch, struct err *err)
+{
+    struct roofline roof;
+    struct str s = { 0 };
+
+    TRY(engine_roofline(b->isa, b->info->n_threads, 0.2, &roof, err));
+    if (!b->json) {
+        str_printf(&s, "%s batch %lld, each operator a program of its own", title,
+                   (long long)batch);
+        str_put(&s, b->trace ? ": together slower than the whole; roofline of " : "");
+        if (b->trace)
+            str_printf(&s, "%.1f GB/s, %.0f Gflop/s, %.0f int8 Gop/s", roof.read_bytes_per_s / 1e9,
+                       roof.f32_flops / 1e9, roof.int8_ops / 1e9);
+        str_put_char(&s, '\n');
+    }
+    const status st = engine_look_print(b->engine, &roof, b->json, &s, err);
+    if (st == ST_OK) {
+        fwrite(str_cstr(&s), 1, s.len, stdout);
+        fflush(stdout);
+    }
+    str_fini(&s);
+    return st;
+}
+
+/* A run to warm up, then the counted ones. */
+static status look_at(struct bench *b, run_fn *run, struct session **s, int64_t batch,
+                      const char *title, struct err *err)
+{
+    const struct roofline none = { 0 };
+    struct str unused = { 0 };
+    double seconds;
+    status st;
+
+    TRY(run(b, s, batch, &seconds, err));
+    st = engine_look_print(b->engine, &none, true, &unused, err);
+    str_fini(&unused);
+    for (int64_t i = 0; st == ST_OK && i < b->repeat; i++) st = run(b, s, batch, &seconds, err);
+    return st == ST_OK ? print_look(b, title, batch, err) : st;
+}
+
+static status look_batch(struct bench *b, struct session **s, int64_t batch, struct err *err)
+{
+    char title[48];
+
+    snprintf(title, sizeof title, "pp%lld", (long long)b->prompt);
+    if (b->prompt > 0) TRY(look_at(b, run_prompt, s, batch, title, err));
+    snprintf(title, sizeof title, "tg%lld@%lld", (long long)b->gen, (long long)b->context);
+    return b->gen > 0 ? look_at(b, run_decode, s, batch, title, err) : ST_OK;
+}
+
 static status bench_batch(struct bench *b, int64_t batch, struct err *err)
 {
     struct session *s[ENGINE_N_MAX] = { 0 };
+    const bool look = b->trace || b->mirror;
     status st = ST_OK;
 
     for (int64_t i = 0; st == ST_OK && i < batch; i++) st = session_create(&s[i], b->engine, err);
-    if (st == ST_OK && b->prompt > 0) st = bench_prompt(b, s, batch, err);
-    if (st == ST_OK && b->gen > 0) st = bench_decode(b, s, batch, err);
+    if (st == ST_OK && look) st = look_batch(b, s, batch, err);
+    if (st == ST_OK && !look && b->prompt > 0) st = bench_prompt(b, s, batch, err);
+    if (st == ST_OK && !look && b->gen > 0) st = bench_decode(b, s, batch, err);
     for (int64_t i = 0; i < batch; i++) session_destroy(s[i]);
     return st;
 }
@@ -262,6 +317,7 @@ static status run_bench(struct bench *b, const char *model, const struct cli_com
     cfg.batch_max = (int)batch_max;
     cfg.chunk_tokens = PREFILL_CHUNK;
     cfg.prefix_cache = false;
+    cfg.look = b->trace ? LOOK_TRACE : b->mirror ? LOOK_MIRROR : LOOK_NONE;
     const int64_t longest = b->prompt > b->context + b->gen ? b->prompt : b->context + b->gen;
     cfg.kv_tokens_max = batch_max * (longest + 128);
     cfg.context_max = longest + 128;
@@ -326,6 +382,10 @@ int cmd_bench(int argc, char **argv)
         { "--context", CLI_INT, &b.context, "C", "tokens before the decode (default: 0)" },
         { "--batch", CLI_STRING, &batch, "B,B...", "sequences run together (default: 1)" },
         { "--repeat", CLI_INT, &b.repeat, "N", "repetitions; the median counts (default: 5)" },
+        { "--trace", CLI_FLAG, &b.trace, NULL,
+          "operator by operator: time, bytes, share of the roofline" },
+        { "--mirror", CLI_FLAG, &b.mirror, NULL,
+          "every operator with the scalar kernels too; fails at the first that differs" },
         { "--json", CLI_FLAG, &b.json, NULL, "one JSON object a line and test" },
         { "--tokenizer", CLI_FLAG, &tokenizer, NULL,
           "measure the tokenizers of one or more folders instead" },
@@ -342,6 +402,7 @@ int cmd_bench(int argc, char **argv)
         "  cupola bench pocket\n"
         "  cupola bench DIR --prompt 512 --gen 64 --context 512 --threads 1 --json\n"
         "  cupola bench DIR --gen 128 --batch 1,4,16\n"
+        "  cupola bench DIR --prompt 64 --gen 16 --trace\n"
         "  cupola bench --tokenizer pocket DIR --repeat 9\n",
         options,
         COUNT(options),
@@ -355,6 +416,7 @@ int cmd_bench(int argc, char **argv)
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
     if (b.repeat < 1 || b.repeat > REPEAT_MAX)
         return cli_usage("--repeat: expected 1 to %d", REPEAT_MAX);
+    if (b.trace && b.mirror) return cli_usage("--trace and --mirror: one at a time");
     if (!tokenizer) return bench_model(&b, batch, &args);
     t.repeat = b.repeat;
     t.json = b.json;

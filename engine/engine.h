@@ -11,6 +11,13 @@
 
 typedef void engine_progress_fn(void *user, const char *what, double fraction /* 0..1 */);
 
+enum engine_look {
+    LOOK_NONE,
+    LOOK_TRACE,  /* takes the time of every operator */
+    LOOK_MIRROR, /* runs every operator with the scalar kernels too and compares: a step fails with
+                    the first operator that differs */
+};
+
 struct engine_config {
     const char *device;    /* "auto", "cpu", …; NULL = auto */
     const char *isa;       /* cap of the CPU kernels; NULL = native */
@@ -25,6 +32,7 @@ struct engine_config {
     int chunk_tokens;      /* prefill tokens per step; 0 = 256 */
     int queue_max;         /* waiting generations; 0 = 256 */
     bool prefix_cache;     /* find shared prompt prefixes again */
+    enum engine_look look; /* operator by operator: slower */
     engine_progress_fn *progress; /* may be NULL */
     void *progress_user;
 };
@@ -286,3 +294,7 @@ struct roofline {
 };
 status engine_roofline(const char *isa, int n_threads, double seconds, struct roofline *out,
                        struct err *err);
+/* Appends what `look` has counted since the last call: a table, or one JSON object a line. roof is
+ * for LOOK_TRACE. ST_INVALID for LOOK_NONE. No step may run. */
+status engine_look_print(struct engine *e, const struct roofline *roof, bool json, struct str *out,
+                         struct err *err);

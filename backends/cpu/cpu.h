@@ -11,7 +11,8 @@ struct cpu_backend {
     struct backend head;
     pthread_mutex_t lock; /* held while the team works, or scratch may move */
     struct cpu_team *team;
-    bool strict; /* block-quantised layers in fp32 */
+    uint32_t kern_mask; /* of the kernels that prepare, compile and execute use */
+    bool strict;        /* block-quantised layers in fp32 */
     /* Scratch of the operators, grown by compile: [n_workers] private slices, then a shared one. */
     char *scratch;
     size_t worker_bytes, shared_bytes;

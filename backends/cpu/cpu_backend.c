@@ -11,38 +11,32 @@
 
 enum { THREADS_MAX = 256 };
 
-/* ---- the kernel table is one for the process ---- */
+/* ---- the kernel table is one for the process, and lent to one cap at a time ---- */
 
-static pthread_mutex_t kern_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below and `kern` */
+static pthread_mutex_t kern_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* guards the three below and `kern` */
+static pthread_cond_t kern_free = PTHREAD_COND_INITIALIZER;
 static uint32_t kern_mask;
-static int kern_users;
+static bool kern_filled;
+static int kern_users; /* inside, all with kern_mask */
 
-static status kernels_acquire(const char *isa, struct err *err)
+void cpu_kernels_enter(uint32_t mask)
 {
-    uint32_t mask = KERN_CPU_ALL;
-    status st = ST_OK;
-
-    if (isa && !kern_isa_mask(isa, &mask))
-        return FAIL(err, ST_INVALID, "cpu: unknown instruction set '%s'", isa);
-    mask &= kern_cpu_features();
     pthread_mutex_lock(&kern_lock);
-    if (kern_users > 0 && mask != kern_mask) {
-        st = FAIL(err, ST_BUSY, "cpu: kernels are in use with another instruction set");
-    } else {
-        if (kern_users++ == 0) {
-            kern_init(mask);
-            openblas_set_num_threads(1); /* the team is what shares the work */
-        }
+    while (kern_users > 0 && kern_mask != mask) pthread_cond_wait(&kern_free, &kern_lock);
+    if (kern_users++ == 0 && (!kern_filled || kern_mask != mask)) {
+        kern_init(mask);
+        openblas_set_num_threads(1); /* the team is what shares the work */
+        kern_filled = true;
         kern_mask = mask;
     }
     pthread_mutex_unlock(&kern_lock);
-    return st;
 }
 
-static void kernels_release(void)
+void cpu_kernels_leave(void)
 {
     pthread_mutex_lock(&kern_lock);
-    kern_users--;
+    if (--kern_users == 0) pthread_cond_broadcast(&kern_free);
     pthread_mutex_unlock(&kern_lock);
 }
 
@@ -57,12 +51,12 @@ static void cpu_close(struct backend *handle)
     mem_free_aligned(be->scratch);
     pthread_mutex_destroy(&be->lock);
     mem_free(be);
-    kernels_release();
 }
 
 static status cpu_open(struct backend **out, const struct backend_config *cfg, struct err *err)
 {
     int n = cfg->n_threads;
+    uint32_t mask;
 
     *out = NULL;
     if (n < 0 || n > THREADS_MAX)
@@ -73,12 +67,10 @@ static status cpu_open(struct backend **out, const struct backend_config *cfg, s
     if (n == 0) n = (int)os_cpu_count();
     if (n < 1) n = 1;
     if (n > THREADS_MAX) n = THREADS_MAX;
-    TRY(kernels_acquire(cfg->isa, err));
+    TRY(cpu_isa_mask(cfg->isa, &mask, err));
     struct cpu_backend *be = mem_calloc(1, sizeof *be);
-    if (!be) {
-        kernels_release();
-        return FAIL(err, ST_NOMEM, "cpu: backend");
-    }
+    if (!be) return FAIL(err, ST_NOMEM, "cpu: backend");
+    be->kern_mask = mask;
     pthread_mutex_init(&be->lock, NULL);
     be->head.ops = &cpu_backend_ops;
     be->strict = cfg->precision != NULL;
@@ -189,9 +181,11 @@ static status cpu_prepare(struct backend *be, const struct op_call *call, struct
         return FAIL(err, ST_UNSUPPORTED, "%s: no such operator on the cpu", call->node);
     if (!cpu_ops[call->op].prepare) return ST_OK;
     struct cpu_backend *cpu = (struct cpu_backend *)be;
+    cpu_kernels_enter(cpu->kern_mask);
     pthread_mutex_lock(&cpu->lock);
     const status st = cpu_ops[call->op].prepare(cpu, call, out, err);
     pthread_mutex_unlock(&cpu->lock);
+    cpu_kernels_leave();
     return st;
 }
 

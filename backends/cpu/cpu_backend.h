@@ -17,3 +17,11 @@
 #include "backends/backend.h"
 
 extern const struct backend_ops cpu_backend_ops;
+
+/* Features of this machine that kernels may use under a cap (NULL = all). ST_INVALID: no such cap.
+ */
+status cpu_isa_mask(const char *isa, uint32_t *mask, struct err *err);
+/* Between the two the table `kern` is the one for `mask`. Backends with one mask go in together;
+ * others wait. Not to be nested. */
+void cpu_kernels_enter(uint32_t mask);
+void cpu_kernels_leave(void);

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_run.h"
 
 /* ---- checks ---- */
@@ -153,11 +154,13 @@ status cpu_execute(struct backend *be, struct program *p, const struct step *ste
     for (int i = 0; i < p->n_steps; i++) atomic_init(&p->counters[i].next, 0);
     atomic_flag_clear(&run.claimed);
     atomic_init(&run.failed_at, INT_MAX);
+    cpu_kernels_enter(run.be->kern_mask);
     pthread_mutex_lock(&run.be->lock);
     if (p->solo)
         walk(&run, 0);
     else
         cpu_team_run(run.be->team, walk, &run);
     pthread_mutex_unlock(&run.be->lock);
+    cpu_kernels_leave();
     return run.st;
 }

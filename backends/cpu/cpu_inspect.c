@@ -7,7 +7,7 @@
 
 /* ---- listing ---- */
 
-static status mask_of(const char *isa, uint32_t *mask, struct err *err)
+status cpu_isa_mask(const char *isa, uint32_t *mask, struct err *err)
 {
     *mask = KERN_CPU_ALL;
     if (isa && !kern_isa_mask(isa, mask))
@@ -34,7 +34,7 @@ status backend_kernels_print(const char *isa, bool json, struct str *out, struct
     uint32_t mask;
     char needs[128];
 
-    TRY(mask_of(isa, &mask, err));
+    TRY(cpu_isa_mask(isa, &mask, err));
     if (!json) str_printf(out, "%-28s %-12s %-30s %s\n", "slot", "variant", "needs", "picked");
     for (size_t i = 0; i < kern_row_count(); i++) {
         const struct kern_row r = kern_row_at(i);
@@ -59,7 +59,7 @@ status backend_isa_print(const char *isa, struct str *out, struct err *err)
     uint32_t mask;
     char text[128];
 
-    TRY(mask_of(isa, &mask, err));
+    TRY(cpu_isa_mask(isa, &mask, err));
     kern_cpu_text(mask, text, sizeof text);
     str_put(out, text);
     return ST_OK;
@@ -131,9 +131,11 @@ status backend_roofline(const char *isa, int n_threads, double seconds,
     p.bytes = (size_t)READ_BYTES / (size_t)cpu_team_size(team) / 4096 * 4096;
     if (data) {
         memset(data, 1, READ_BYTES);
+        cpu_kernels_enter(((struct cpu_backend *)be)->kern_mask);
         out->read_bytes_per_s = probe_rate(team, &p, PROBE_READ, seconds * 0.5);
         out->f32_flops = probe_rate(team, &p, PROBE_F32, seconds * 0.2);
         out->int8_ops = probe_rate(team, &p, PROBE_INT8, seconds * 0.3);
+        cpu_kernels_leave();
     }
     mem_free_aligned(data);
     be->ops->close(be);

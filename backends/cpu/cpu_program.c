@@ -3,6 +3,7 @@
  * enough scratch. Everything that can be refused is refused here. */
 #include <string.h>
 
+#include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_run.h"
 
 static enum cpu_lead lead_of(const struct tensor_type *t)
@@ -237,9 +238,11 @@ status cpu_compile(struct backend *be, const struct segment *seg, struct program
     *out = NULL;
     if (!p) return FAIL(err, ST_NOMEM, "cpu: program");
     p->be = (struct cpu_backend *)be;
+    cpu_kernels_enter(p->be->kern_mask);
     pthread_mutex_lock(&p->be->lock);
     const status st = build(p, seg, err);
     pthread_mutex_unlock(&p->be->lock);
+    cpu_kernels_leave();
     if (st != ST_OK) {
         cpu_discard(be, p);
         return st;

@@ -284,6 +284,20 @@ void engine_stats(const struct engine *e, struct engine_stats *out)
 
 const struct engine_info *engine_info(const struct engine *e) { return &e->info; }
 
+status engine_look_print(struct engine *e, const struct roofline *roof, bool json, struct str *out,
+                         struct err *err)
+{
+    struct backend *be = e->lm->backend;
+
+    if (e->cfg.look == LOOK_TRACE) {
+        const struct backend_roofline r = { roof->read_bytes_per_s, roof->f32_flops,
+                                            roof->int8_ops };
+        return backend_trace_print(be, &r, json, out, err);
+    }
+    if (e->cfg.look == LOOK_MIRROR) return backend_mirror_print(be, json, out, err);
+    return FAIL(err, ST_INVALID, "look: the engine counts nothing by operator");
+}
+
 /* ---- life ---- */
 
 static void engine_fill_info(struct engine *e)

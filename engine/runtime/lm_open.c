@@ -27,6 +27,25 @@ void lm_base_free(struct lm_base *base)
     mem_free(base);
 }
 
+/* The backend in `*be` with what looks on around it; closed on failure. */
+static status wrap_backend(const struct engine_config *cfg, struct backend **be, struct err *err)
+{
+    const struct backend_config scalar = { .n_threads = cfg->n_threads,
+                                           .isa = "scalar",
+                                           .precision = cfg->precision };
+    struct backend *inner = *be, *reference = NULL;
+    status st = ST_OK;
+
+    if (cfg->look == LOOK_TRACE) st = backend_trace_wrap(be, inner, err);
+    if (cfg->look == LOOK_MIRROR) {
+        st = backend_find("cpu")->open(&reference, &scalar, err);
+        if (st == ST_OK) st = backend_mirror_wrap(be, inner, reference, err);
+        if (st != ST_OK && reference) reference->ops->close(reference);
+    }
+    if (st != ST_OK) inner->ops->close(inner);
+    return st;
+}
+
 static status open_backend(const struct engine_config *cfg, struct backend **out, struct err *err)
 {
     const bool automatic = !cfg->device || str_equal(cfg->device, "auto");
@@ -37,7 +56,8 @@ static status open_backend(const struct engine_config *cfg, struct backend **out
                                        .precision = cfg->precision };
 
     if (!ops) return FAIL(err, ST_NOT_FOUND, "device '%s': not built into this binary", name);
-    return ops->open(out, &bc, err);
+    TRY(ops->open(out, &bc, err));
+    return wrap_backend(cfg, out, err);
 }
 
 static void report(const struct engine_config *cfg, const char *what, double fraction)

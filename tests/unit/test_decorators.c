@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* trace and mirror around the cpu backend: the answer stays, every node is counted, and a node that
+ * computes something else is named. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/helper_segment.h"
+
+enum { HIDDEN = 72, INNER = 200, TOKENS = 9, ROWS = 2 };
+
+/* norm -> linear -> gate -> linear -> residual -> the rows asked for */
+struct mlp {
+    struct segment_builder b;
+    int x, y;
+    float norm[HIDDEN], up[INNER * HIDDEN], down[INNER * HIDDEN];
+};
+
+static const char *const names[] = { "norm", "up", "gate", "down", "add", "pick" };
+static struct mlp mlp;
+static float input[TOKENS * HIDDEN];
+
+static int temp(int64_t width)
+{
+    return sb_value(&mlp.b, SEG_TEMP, DT_F32, SB_DIMS(DIM_TOKENS, width), NULL);
+}
+
+static int setup(void **state)
+{
+    struct segment_builder *b = &mlp.b;
+
+    (void)state;
+    fill_floats(input, COUNT(input), 9);
+    fill_floats(mlp.norm, HIDDEN, 1);
+    fill_floats(mlp.up, COUNT(mlp.up), 2);
+    fill_floats(mlp.down, COUNT(mlp.down), 3);
+    mlp.x = sb_value(b, SEG_INPUT, DT_F32, SB_DIMS(DIM_TOKENS, HIDDEN), NULL);
+    mlp.y = sb_value(b, SEG_OUTPUT, DT_F32, SB_DIMS(DIM_ROWS, HIDDEN), NULL);
+    const int norm = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(HIDDEN), mlp.norm);
+    const int w_up = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(HIDDEN, INNER), mlp.up);
+    const int w_down = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(INNER / 2, HIDDEN), mlp.down);
+    const int n = temp(HIDDEN), u = temp(INNER), g = temp(INNER / 2), d = temp(HIDDEN),
+              sum = temp(HIDDEN);
+    const union op_attrs up = { .linear = { .k = HIDDEN, .n = INNER } };
+    const union op_attrs down = { .linear = { .k = INNER / 2, .n = HIDDEN } };
+    sb_node(b, OP_RMSNORM, &(union op_attrs){ .rmsnorm = { .axis = -1, .epsilon = 1e-5f } },
+            SB_LIST(mlp.x, norm), SB_LIST(n));
+    sb_node(b, OP_LINEAR, &up, SB_LIST(n, w_up), SB_LIST(u));
+    sb_node(b, OP_GATEDACT, &(union op_attrs){ .gated = { .act = "silu" } }, SB_LIST(u),
+            SB_LIST(g));
+    sb_node(b, OP_LINEAR, &down, SB_LIST(g, w_down), SB_LIST(d));
+    sb_node(b, OP_ADD, NULL, SB_LIST(d, mlp.x), SB_LIST(sum));
+    sb_node(b, OP_SELECTROWS, NULL, SB_LIST(sum), SB_LIST(mlp.y));
+    for (size_t i = 0; i < COUNT(names); i++) b->nodes[i].call.node = names[i];
+    return 0;
+}
+
+static struct backend *open_cpu(const char *isa)
+{
+    const struct backend_config cfg = { .n_threads = 2, .isa = isa };
+    struct backend *be = NULL;
+
+    assert_int_equal(backend_find("cpu")->open(&be, &cfg, NULL), ST_OK);
+    return be;
+}
+
+static struct program *compile(struct backend *be)
+{
+    const struct segment seg = sb_segment(&mlp.b, 2 * TOKENS, 2 * ROWS, 1);
+    struct program *prog = NULL;
+    struct err err = { 0 };
+
+    if (be->ops->compile(be, &seg, &prog, &err) != ST_OK) fail_msg("%s", err.text);
+    return prog;
+}
+
+/* out [ROWS, HIDDEN] */
+static status run(struct backend *be, struct program *prog, float *out, struct err *err)
+{
+    static const int32_t rows[ROWS] = { 2, TOKENS - 1 };
+    const struct step_seq seq = { .n_tokens = TOKENS };
+
+    sb_bind(&mlp.b, mlp.x, TOKENS, input);
+    sb_bind(&mlp.b, mlp.y, ROWS, out);
+    const struct step step = { .n_tokens = TOKENS,
+                               .n_seqs = 1,
+                               .n_rows = ROWS,
+                               .seqs = &seq,
+                               .rows = rows,
+                               .bindings = mlp.b.bindings,
+                               .n_bindings = mlp.b.n_bindings };
+    return be->ops->execute(be, prog, &step, err);
+}
+
+static void run_on(struct backend *be, float *out)
+{
+    struct program *prog = compile(be);
+    struct err err = { 0 };
+
+    memset(out, 0, ROWS * HIDDEN * sizeof *out);
+    if (run(be, prog, out, &err) != ST_OK) fail_msg("%s", err.text);
+    be->ops->discard(be, prog);
+}
+
+static void near(const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) assert_true(a[i] - b[i] < 1e-3F && b[i] - a[i] < 1e-3F);
+}
+
+/* ---- two caps in one process ---- */
+
+/* Each backend keeps its own kernels, whatever others are open or ran in between. */
+static void backends_of_two_caps_keep_their_kernels(void **state)
+{
+    static float alone[ROWS * HIDDEN], beside[ROWS * HIDDEN], native[ROWS * HIDDEN];
+    struct backend *scalar = open_cpu("scalar");
+
+    (void)state;
+    run_on(scalar, alone);
+    struct program *prog = compile(scalar);
+    struct backend *be = open_cpu(NULL);
+    run_on(be, native);
+    assert_int_equal(run(scalar, prog, beside, NULL), ST_OK);
+    assert_memory_equal(beside, alone, sizeof alone);
+    near(native, alone, ROWS * HIDDEN);
+    scalar->ops->discard(scalar, prog);
+    be->ops->close(be);
+    scalar->ops->close(scalar);
+}
+
+/* ---- trace ---- */
+
+/* The number behind "key": in the line of an operator or a node. */
+static double field(const char *json, const char *line, const char *key)
+{
+    const char *at = strstr(json, line);
+
+    if (!at || !(at = strstr(at, key))) fail_msg("%s %s is not in %s", line, key, json);
+    return strtod(at + strlen(key) + 2, NULL);
+}
+
+static void a_trace_counts_every_node(void **state)
+{
+    static float plain[ROWS * HIDDEN], traced[ROWS * HIDDEN];
+    const struct backend_roofline roof = { 1e10, 1e11, 1e12 };
+    struct backend *cpu = open_cpu(NULL), *be = NULL;
+    struct str out = { 0 };
+
+    (void)state;
+    run_on(cpu, plain);
+    assert_int_equal(backend_trace_print(cpu, &roof, true, &out, NULL), ST_INVALID);
+    assert_int_equal(backend_trace_wrap(&be, cpu, NULL), ST_OK);
+    struct program *prog = compile(be);
+    const uint64_t before = mem_alloc_count();
+    for (int i = 0; i < 3; i++) assert_int_equal(run(be, prog, traced, NULL), ST_OK);
+    assert_int_equal(mem_alloc_count(), before);
+    assert_memory_equal(traced, plain, sizeof plain);
+    assert_int_equal(backend_trace_print(be, &roof, true, &out, NULL), ST_OK);
+    const char *json = str_cstr(&out);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char line[32] = "\"node\":\"";
+        strcat(line, names[i]);
+        assert_true(field(json, line, "runs") == 3);
+        assert_true(field(json, line, "seconds") > 0);
+    }
+    /* weights once a run; what comes in and goes out; two operations a multiply-add */
+    assert_true(field(json, "\"node\":\"up\"", "bytes") ==
+                3 * 4.0 * (HIDDEN * INNER + TOKENS * (HIDDEN + INNER)));
+    assert_true(field(json, "\"node\":\"up\"", "ops") == 3 * 2.0 * TOKENS * HIDDEN * INNER);
+    assert_true(field(json, "\"op\":\"cupola.Linear\"", "runs") == 6);
+    /* begins anew */
+    str_clear(&out);
+    assert_int_equal(backend_trace_print(be, &roof, true, &out, NULL), ST_OK);
+    assert_int_equal(out.len, 0);
+    str_fini(&out);
+    be->ops->discard(be, prog);
+    be->ops->close(be);
+}
+
+/* ---- mirror ---- */
+
+static struct backend_ops spoiled_ops;
+static int executions, spoil_at;
+
+/* Adds 1 to the last number that the chosen execution wrote. */
+static status spoiled_execute(struct backend *be, struct program *prog, const struct step *step,
+                              struct err *err)
+{
+    TRY(backend_find("cpu")->execute(be, prog, step, err));
+    if (++executions != spoil_at) return ST_OK;
+    const struct tensor *out = &step->bindings[step->n_bindings - 1].tensor;
+    ((float *)out->data)[out->type.dim[0] * out->type.dim[1] - 1] += 1;
+    return ST_OK;
+}
+
+static void a_mirror_agrees(void **state)
+{
+    static float plain[ROWS * HIDDEN], mirrored[ROWS * HIDDEN];
+    struct backend *cpu = open_cpu(NULL), *be = NULL;
+    struct str out = { 0 };
+
+    (void)state;
+    run_on(cpu, plain);
+    assert_int_equal(backend_mirror_wrap(&be, cpu, open_cpu("scalar"), NULL), ST_OK);
+    struct program *prog = compile(be);
+    const uint64_t before = mem_alloc_count();
+    assert_int_equal(run(be, prog, mirrored, NULL), ST_OK);
+    assert_int_equal(mem_alloc_count(), before);
+    assert_memory_equal(mirrored, plain, sizeof plain);
+    assert_int_equal(backend_mirror_print(be, true, &out, NULL), ST_OK);
+    const char *json = str_cstr(&out);
+    assert_true(field(json, "\"op\":\"cupola.Linear\"", "runs") == 2);
+    assert_true(field(json, "\"op\":\"cupola.Linear\"", "largest_difference") < 1e-5);
+    str_fini(&out);
+    be->ops->discard(be, prog);
+    be->ops->close(be);
+}
+
+static void a_mirror_names_the_first_node_that_differs(void **state)
+{
+    static float out[ROWS * HIDDEN];
+
+    (void)state;
+    spoiled_ops = *backend_find("cpu");
+    spoiled_ops.execute = spoiled_execute;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct backend *cpu = open_cpu(NULL), *be = NULL;
+        struct err err = { 0 };
+
+        cpu->ops = &spoiled_ops;
+        assert_int_equal(backend_mirror_wrap(&be, cpu, open_cpu("scalar"), NULL), ST_OK);
+        struct program *prog = compile(be);
+        executions = 0;
+        spoil_at = (int)i + 1;
+        assert_int_equal(run(be, prog, out, &err), ST_INTERNAL);
+        assert_int_equal(strncmp(err.text, names[i], strlen(names[i])), 0);
+        assert_non_null(strstr(err.text, "the reference's"));
+        be->ops->discard(be, prog);
+        be->ops->close(be);
+    }
+}
+
+/* A failed allocation while compiling leaves nothing behind. */
+static void every_failed_allocation_is_reported(void **state)
+{
+    int failures = 0;
+
+    (void)state;
+    for (int mirror = 0; mirror < 2; mirror++) {
+        struct backend *cpu = open_cpu(NULL), *be = NULL;
+        const struct segment seg = sb_segment(&mlp.b, TOKENS, ROWS, 1);
+
+        assert_int_equal(mirror ? backend_mirror_wrap(&be, cpu, open_cpu("scalar"), NULL)
+                                : backend_trace_wrap(&be, cpu, NULL),
+                         ST_OK);
+        for (uint64_t n = 1;; n++) {
+            struct program *prog = NULL;
+            mem_fail_after(n, 0);
+            const status st = be->ops->compile(be, &seg, &prog, NULL);
+            mem_fail_after(0, 0);
+            be->ops->discard(be, prog);
+            if (st == ST_OK) break;
+            assert_int_equal(st, ST_NOMEM);
+            failures++;
+        }
+        be->ops->close(be);
+    }
+    assert_true(failures > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(backends_of_two_caps_keep_their_kernels),
+        cmocka_unit_test(a_trace_counts_every_node),
+        cmocka_unit_test(a_mirror_agrees),
+        cmocka_unit_test(a_mirror_names_the_first_node_that_differs),
+        cmocka_unit_test(every_failed_allocation_is_reported),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -79,6 +79,9 @@ static status open_all(struct embedding *x, const char *model, const struct cli_
     mem_free(path);
     if (st != ST_OK) return st;
     st = embedder_open(&x->e, &folder, &cfg, err);
+    if (st == ST_OK && embedder_info(x->e)->why_dense && !common->dense)
+        fprintf(stderr, "cupola: runs in its dense form, slower: %s\n",
+                embedder_info(x->e)->why_dense);
     if (st == ST_OK && !x->opt.ids) st = tokenizer_open(&x->tok, folder.dir, err);
     model_folder_fini(&folder);
     if (st == ST_OK) st = set_pooling(x, err);

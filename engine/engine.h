@@ -207,6 +207,7 @@ struct embedder_info {
     bool normalize;
     bool causal; /* a decoder, run through an engine */
     const struct model_embedding *settings;
+    const char *why_dense; /* an encoder that runs in its dense form, slower: the reason */
     const char *device, *isa;
     int n_threads;
 };

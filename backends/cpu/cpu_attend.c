@@ -65,7 +65,7 @@ static void visible(const struct cpu_attend *a, size_t t, size_t *first, size_t 
 {
     const size_t end = a->first_key + t + 1;
 
-    *limit = end < a->n_keys ? end : a->n_keys;
+    *limit = end < a->n_keys && a->ahead < a->n_keys - end ? end + a->ahead : a->n_keys;
     *first = a->window > 0 && (size_t)a->window < end ? end - (size_t)a->window : 0;
 }
 
@@ -100,11 +100,17 @@ static size_t span_end(const struct cpu_attend *a, size_t key, size_t segment_en
 
 /* ---- one span ---- */
 
+/* Elements between rows of keys or values. */
+static size_t kv_stride(const struct cpu_attend *a)
+{
+    return a->kv_stride ? a->kv_stride : a->head_dim;
+}
+
 static const char *row_at(const struct cpu_attend *a, const char *base, size_t key)
 {
     const size_t row_bytes = a->head_dim * cpu_size(a->dtype);
 
-    if (!a->pages) return base + key * row_bytes;
+    if (!a->pages) return base + key * kv_stride(a) * cpu_size(a->dtype);
     return base + (size_t)a->pages[key / a->page_tokens] * a->page_bytes +
            key % a->page_tokens * row_bytes;
 }
@@ -171,15 +177,16 @@ static void run_span(const struct cpu_attend *a, size_t t0, size_t t1, size_t ke
 {
     if (!a->pages && end > a->n_rows_kv) end = a->n_rows_kv;
     if (end <= key || !set_limits(a, t0, t1, key, end - key, s)) return;
+    const size_t q_stride = a->q_stride ? a->q_stride : a->head_dim;
     struct kern_attn_args args = {
-        .q = a->q + t0 * a->heads * a->head_dim,
-        .q_stride = a->head_dim,
+        .q = a->q + t0 * a->heads * q_stride,
+        .q_stride = q_stride,
         .n_rows = (t1 - t0) * a->heads,
         .n_keys = end - key,
         .head_dim = a->head_dim,
         .v_dim = a->head_dim,
-        .k_stride = a->head_dim,
-        .v_stride = a->head_dim,
+        .k_stride = kv_stride(a),
+        .v_stride = kv_stride(a),
         .first = s->first,
         .limit = s->limit,
         .scale = a->scale,

@@ -30,13 +30,16 @@ struct cpu_attend {
     size_t page_bytes, page_tokens;
     struct cpu_kv_scale k_scale, v_scale;
     size_t n_rows_kv; /* contiguous: rows there are */
+    size_t kv_stride; /* contiguous: elements between rows; 0: head_dim */
     size_t head_dim;
     float scale, softcap;
     int64_t window; /* <= 0: none */
     /* queries: tokens x heads rows of head_dim, token-major and contiguous */
     const float *q;
     size_t heads;
-    size_t first_key;  /* key index of token 0; token t sees keys up to first_key + t */
+    size_t q_stride;   /* heads == 1: elements between tokens; 0: head_dim */
+    size_t first_key;  /* key index of token 0; token t sees keys up to first_key + t + ahead */
+    size_t ahead;      /* 0: causal; n_keys or more: to the last key */
     size_t n_keys;     /* … and below this */
     const float *sink; /* [heads] or NULL */
     const struct tensor

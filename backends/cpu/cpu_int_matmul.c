@@ -25,8 +25,7 @@ static void range_of_all(const struct cpu_task *t, const struct tensor *x, float
     kern.range_f32(range, ranges, 2 * (size_t)t->n_workers);
 }
 
-/* Scale and zero point of ONNX's DynamicQuantizeLinear for a range that holds 0. */
-static void byte_scale(const float range[2], float *scale, uint8_t *zero)
+void cpu_byte_scale(const float range[2], float *scale, uint8_t *zero)
 {
     const float step = (range[1] - range[0]) / 255.0f;
 
@@ -57,7 +56,7 @@ void cpu_dynquant(const struct cpu_task *t)
         return;
     }
     range_of_all(t, x, t->shared, range);
-    byte_scale(range, &scale, &zero);
+    cpu_byte_scale(range, &scale, &zero);
     const struct cpu_share s = cpu_share(t, cpu_elements(x), 64);
     kern.quantize_u8((uint8_t *)out->data + s.begin, (const float *)x->data + s.begin,
                      s.end - s.begin, scale, zero);
@@ -442,7 +441,7 @@ void cpu_int_matmul(const struct cpu_task *t)
     }
     if (mm.dynamic) {
         range_of_all(t, mm.a, t->shared, range);
-        byte_scale(range, &run.scale, &zero);
+        cpu_byte_scale(range, &run.scale, &zero);
         run.zero = (int32_t)zero - FLIP;
     }
     run.w = packed ? (struct weights){ packed->panels, packed->sums }

@@ -83,9 +83,15 @@ cpu_op_fn cpu_seqrotary;
 /* cpu_shape.c */
 cpu_op_fn cpu_filllike;
 cpu_scratch_fn cpu_seqrotary_scratch;
+/* cpu_selfattn.c, cpu_seqrows.c */
+cpu_op_fn cpu_selfattn, cpu_posrows, cpu_seqquant, cpu_seqcumsum;
+cpu_scratch_fn cpu_selfattn_scratch;
 /* cpu_seqattn.c */
 cpu_op_fn cpu_seqattn;
 cpu_scratch_fn cpu_seqattn_scratch;
+
+/* Scale and zero point of ONNX's DynamicQuantizeLinear for a range that holds 0. */
+void cpu_byte_scale(const float range[2], float *scale, uint8_t *zero);
 
 /* out[at] = reduction ("add", "mul", "max", "min") of what is there and updates[i]; false for any
  * other. */

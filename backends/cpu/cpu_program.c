@@ -128,6 +128,13 @@ static status prepare_step(struct program *p, struct cpu_step *s, const struct s
     return ST_OK;
 }
 
+/* Operators that read the step's table. */
+static bool needs_step(enum op_kind op)
+{
+    return op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_SELECTROWS || op == OP_SELFATTN ||
+           op == OP_POSROWS || op == OP_SEQQUANT || op == OP_SEQCUMSUM;
+}
+
 static status add_step(struct program *p, const struct seg_node *node, struct err *err)
 {
     struct cpu_step *s = &p->steps[p->n_steps];
@@ -144,7 +151,7 @@ static status add_step(struct program *p, const struct seg_node *node, struct er
     TRY(check_call(&s->call, err));
     s->run = cpu_ops[op].run;
     if (op == OP_SEQATTN) p->uses_kv = true;
-    if (op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_SELECTROWS) p->uses_step = true;
+    if (needs_step(op)) p->uses_step = true;
     p->n_steps++; /* from here on discard knows what the step owns */
     return prepare_step(p, s, node, err);
 }

@@ -125,6 +125,8 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_IF] = { 1, 1, 1, MANY },      [OP_LOOP] = { 0, MANY, 1, MANY },   [OP_SCAN] = { 1, MANY, 1, MANY },
     [OP_LINEAR] = { 2, 5, 1, 1 },     [OP_GATEDACT] = { 1, 2, 1, 1 },   [OP_HEADNORM] = { 2, 2, 1, 1 },
     [OP_SEQROTARY] = { 3, 5, 1, 1 },  [OP_FILLLIKE] = { 2, 2, 1, 1 },
+    [OP_SELFATTN] = { 1, 3, 1, 1 },   [OP_POSROWS] = { 2, 2, 1, 1 },    [OP_SEQQUANT] = { 1, 1, 3, 3 },
+    [OP_SEQCUMSUM] = { 1, 1, 1, 1 },
     [OP_SEQATTN] = { 1, 10, 1, 1 },   [OP_SELECTROWS] = { 1, 1, 1, 1 },
 };
 // clang-format on

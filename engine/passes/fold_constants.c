@@ -49,12 +49,10 @@ static bool outputs_fit(const struct op_call *call)
     return true;
 }
 
-/* The dimensions themselves, or their product: no kernel could read them off a value that is not
- * there yet. False when memory runs out. */
-static bool fold_from_type(struct graph *g, struct op_call *call)
+bool pass_fold_from_type(struct op_call *call, struct arena *a)
 {
     const struct tensor_type *x = &call->in[0].type, *y = &call->out[0].type;
-    int64_t *out = ARENA_ARRAY(graph_arena(g), IR_DIMS_MAX, int64_t);
+    int64_t *out = ARENA_ARRAY(a, IR_DIMS_MAX, int64_t);
     size_t n = 0;
 
     if (!out || !type_elements(x, &n)) return false;
@@ -92,7 +90,7 @@ static status fold_node(struct graph *g, int node, const struct pass_context *ct
     if (op_is_view(call.op)) {
         call.out[0].data = call.in[0].data;
     } else if (call.op == OP_SHAPE || call.op == OP_SIZE) {
-        if (!fold_from_type(g, &call)) st = FAIL(err, ST_NOMEM, "out of memory");
+        if (!pass_fold_from_type(&call, graph_arena(g))) st = FAIL(err, ST_NOMEM, "out of memory");
         if (st != ST_OK) goto out;
     } else {
         struct err quiet = { 0 };

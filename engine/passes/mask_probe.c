@@ -76,8 +76,7 @@ static status fill_input(struct probe *p, int value, int64_t past, int64_t rows,
     return ST_OK;
 }
 
-/* Element i of the mask: 1 seen, 0 hidden, -1 something else is added. */
-static int element(const struct tensor *t, size_t i)
+int mask_element(const struct tensor *t, size_t i)
 {
     double x;
 
@@ -106,7 +105,8 @@ static status read_mask(struct probe *p, const struct tensor *t, struct err *err
     if (!p->seen) return FAIL(err, ST_NOMEM, "out of memory");
     for (int64_t i = 0; i < p->rows; i++)
         for (int64_t j = 0; j < p->total; j++) {
-            const int x = element(t, (size_t)((rows == 1 ? 0 : i) * total + (total == 1 ? 0 : j)));
+            const int x =
+                mask_element(t, (size_t)((rows == 1 ? 0 : i) * total + (total == 1 ? 0 : j)));
             if (x < 0) return refuse(p, "it adds to the scores of keys that are seen", err);
             p->seen[i * p->total + j] = x;
         }

@@ -15,3 +15,7 @@ struct mask_shape {
  */
 status mask_probe(const struct graph *g, int value, const struct model_io_names *io,
                   struct backend *be, struct mask_shape *out, struct err *err);
+
+/* Element i of a mask's values: 1 seen (true, or nothing is added), 0 hidden, -1 something else is
+ * added. */
+int mask_element(const struct tensor *t, size_t i);

@@ -32,6 +32,10 @@ status passes_run(const struct graph *in, const char *last, const struct pass_co
 pass_fn pass_fold_constants, pass_cse, pass_dead_code, pass_remove_casts, pass_fuse_rmsnorm,
     pass_fuse_dequant, pass_fuse_linear, pass_fuse_bias, pass_fuse_gated, pass_fuse_qk_norm;
 
+/* Data of output 0 of an inferred Shape or Size call from the known type of its input (no kernel
+ * could read it off a value that is not there yet). False when memory runs out. */
+bool pass_fold_from_type(struct op_call *call, struct arena *a);
+
 /* ---- the lowered form ---- */
 
 struct lower_kv {
@@ -60,3 +64,19 @@ struct lower_info {
 status lower_decoder(const struct graph *g, const struct model_io_names *io,
                      const struct pass_context *ctx, struct graph **out, struct lower_info *info,
                      struct err *err);
+
+/* What an encoder's inputs are for. */
+enum lower_role { LOWER_IDS, LOWER_MASK, LOWER_TYPES, LOWER_POSITIONS };
+
+struct lower_encoder_spec {
+    const enum lower_role *roles; /* [g->n_inputs] */
+    int output;                   /* number of the output that gives token states */
+    int64_t length_max;           /* longest text; 0: not known */
+};
+
+/* Makes the lowered form of an encoder: one input, ids i32[tokens], one output, states
+ * f32[tokens, width]. Texts lie one behind the other without padding; masks, token types and
+ * positions vanish, attention is cupola.SelfAttention. `g` has been through the passes.
+ * ST_UNSUPPORTED with the node and the reason when the graph is not of this kind. */
+status lower_encoder(const struct graph *g, const struct lower_encoder_spec *spec,
+                     const struct pass_context *ctx, struct graph **out, struct err *err);

@@ -3,9 +3,14 @@
  * in the generic executor, or an engine's sessions. */
 #pragma once
 #include "engine/engine.h"
+#include "engine/passes/passes.h"
 #include <pthread.h>
 
 struct encoder;
+struct flat;
+
+/* Tokens that run together, unless one text has more; texts at once. */
+enum { EMBED_TOKENS = 2048, EMBED_TEXTS_MAX = 256 };
 
 struct embedder {
     struct arena arena; /* settings */
@@ -32,22 +37,41 @@ void embed_normalize(float *v, size_t n);
 
 struct encoder_info {
     bool whole;            /* the output is one vector a text, not states */
+    bool flat;             /* lowered: texts of any lengths run together */
     bool apart;            /* a row's result depends on the others': one text a run */
     int64_t batch, length; /* fixed by the graph; 0 = free */
+    int64_t length_max;    /* tokens of the longest text it can run; 0 = not known */
     int64_t width;         /* floats of a state, or of a vector */
+    const char *why_dense; /* why it is not lowered, else NULL */
 };
 
-/* Names of graph inputs that make it a decoder with a cache: then *decoder is true and no encoder
- * is made. `hidden` gets the name of its states' output (NULL: none). */
+/* Reads the graph and its interface; encoder_prepare makes it ready to run. Names of graph inputs
+ * that make it a decoder with a cache: then *decoder is true and no encoder is made. `hidden` gets
+ * the name of its states' output (NULL: none). */
 status encoder_open(struct encoder **out, const struct model_folder *folder,
                     const struct engine_config *cfg, bool *decoder, const char **hidden,
                     struct arena *a, struct err *err);
+/* The lowered form where the graph allows it (embed_flat.c), else the dense one: weights packed.
+ * length_max: tokens of the longest text, 0 = not known. */
+status encoder_prepare(struct encoder *e, const struct engine_config *cfg, int64_t length_max,
+                       struct err *err);
 void encoder_close(struct encoder *e);
 const struct encoder_info *encoder_info(const struct encoder *e);
-/* Runs texts of one length n (padded to the graph's fixed length). *states: f32, text i's begin at
- * i * *stride; valid until the next run. */
+/* Runs texts, of one length each unless the form is flat. states[i]: f32, of text i; valid until
+ * the next run. */
 status encoder_run(struct encoder *e, const struct embed_text *const *texts, size_t n_texts,
-                   size_t n, const float **states, size_t *stride, struct err *err);
+                   const float **states, struct err *err);
+
+/* ---- embed_flat.c ---- */
+
+/* ST_UNSUPPORTED: the graph cannot be lowered, the reason in err. g may go afterwards. */
+status flat_open(struct flat **out, const struct graph *g, const struct lower_encoder_spec *spec,
+                 const struct engine_config *cfg, struct err *err);
+void flat_close(struct flat *f); /* accepts NULL */
+int64_t flat_width(const struct flat *f);
+int64_t flat_tokens_max(const struct flat *f); /* of a run, all texts together */
+status flat_run(struct flat *f, const struct embed_text *const *texts, size_t n_texts,
+                const float **states, struct err *err);
 
 /* ---- embed_decoder.c ---- */
 

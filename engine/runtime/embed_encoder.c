@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* An encoder's graph: what its inputs and outputs are for, and a run of texts of one length. */
+/* An encoder's graph: what its inputs and outputs are for, and a run of texts: lowered
+ * (embed_flat.c), or texts of one length in the generic executor. */
 #include "engine/exec/dense_exec.h"
 #include "engine/runtime/embed.h"
 #include <string.h>
 
-enum encoder_role { ENC_IDS, ENC_MASK, ENC_TYPES, ENC_POSITIONS };
-
 struct encoder {
-    struct dense *dense;
+    struct dense *dense; /* NULL once there is the lowered form */
+    struct flat *flat;
     struct encoder_info info;
-    enum encoder_role *role; /* [n_inputs] */
+    enum lower_role *role;   /* [n_inputs] */
     struct tensor *in, *out; /* [n_inputs], [n_outputs] */
     int output;
     int32_t pad_id;
@@ -37,20 +37,20 @@ static bool takes_cache(const struct dense *d)
 }
 
 static status input_role(const struct dense *d, size_t i, const struct model_io_names *io,
-                         enum encoder_role *role, struct err *err)
+                         enum lower_role *role, struct err *err)
 {
     struct tensor_type type;
     const char *name = dense_input(d, i, &type);
 
     if (str_equal(name, io->input_ids) || str_equal(name, "input_ids") || str_equal(name, "input"))
-        *role = ENC_IDS;
+        *role = LOWER_IDS;
     else if (str_equal(name, io->attention_mask) || str_equal(name, "attention_mask") ||
              str_equal(name, "input_mask"))
-        *role = ENC_MASK;
+        *role = LOWER_MASK;
     else if (str_equal(name, "token_type_ids") || str_equal(name, "segment_ids"))
-        *role = ENC_TYPES;
+        *role = LOWER_TYPES;
     else if (str_equal(name, io->position_ids) || str_equal(name, "position_ids"))
-        *role = ENC_POSITIONS;
+        *role = LOWER_POSITIONS;
     else
         return FAIL(err, ST_UNSUPPORTED, "input %s: its role in an encoder is not known", name);
     if (type.ndim >= 0 && type.ndim != 2)
@@ -68,7 +68,7 @@ static status read_inputs(struct encoder *e, const struct model_io_names *io, st
     const size_t n = dense_input_count(e->dense);
     bool ids = false;
 
-    e->role = ARENA_ARRAY(&e->arena, n + 1, enum encoder_role);
+    e->role = ARENA_ARRAY(&e->arena, n + 1, enum lower_role);
     e->in = ARENA_ARRAY(&e->arena, n + 1, struct tensor);
     e->out = ARENA_ARRAY(&e->arena, dense_output_count(e->dense) + 1, struct tensor);
     if (!e->role || !e->in || !e->out) return FAIL(err, ST_NOMEM, "out of memory");
@@ -76,7 +76,7 @@ static status read_inputs(struct encoder *e, const struct model_io_names *io, st
         struct tensor_type type;
         TRY(input_role(e->dense, i, io, &e->role[i], err));
         (void)dense_input(e->dense, i, &type);
-        if (e->role[i] != ENC_IDS) continue;
+        if (e->role[i] != LOWER_IDS) continue;
         ids = true;
         if (type.ndim == 2 && type.dim[0] > 0) e->info.batch = type.dim[0];
         if (type.ndim == 2 && type.dim[1] > 0) e->info.length = type.dim[1];
@@ -136,15 +136,15 @@ static void put_number(struct tensor *t, size_t i, int64_t v)
 }
 
 /* Element (row, at) of an input for texts of n tokens; beyond them is padding. */
-static int64_t number_at(const struct encoder *e, enum encoder_role role,
+static int64_t number_at(const struct encoder *e, enum lower_role role,
                          const struct embed_text *text, size_t at)
 {
     const bool inside = at < text->n;
 
     switch (role) {
-    case ENC_IDS: return inside ? text->ids[at] : e->pad_id;
-    case ENC_MASK: return inside;
-    case ENC_POSITIONS: return inside ? (int64_t)at : 0;
+    case LOWER_IDS: return inside ? text->ids[at] : e->pad_id;
+    case LOWER_MASK: return inside;
+    case LOWER_POSITIONS: return inside ? (int64_t)at : 0;
     default: return 0;
     }
 }
@@ -183,11 +183,13 @@ static status widen(struct encoder *e, const struct tensor *y, size_t n, const f
     return ST_OK;
 }
 
-/* [rows, length, width], or [rows, width] where texts are whole. */
+/* [rows, length, width], or [rows, width] where texts are whole: where each of n_texts begins. */
 static status take_output(struct encoder *e, size_t rows, size_t length, const float **states,
-                          size_t *stride, struct err *err)
+                          size_t n_texts, struct err *err)
 {
     const struct tensor *y = &e->out[e->output];
+    const float *all;
+    size_t stride;
     const struct tensor_type *t = &y->type;
     char text[128];
 
@@ -198,14 +200,16 @@ static status take_output(struct encoder *e, size_t rows, size_t length, const f
                     type_print(t, text, sizeof text),
                     e->info.whole ? "[batch, width]" : "[batch, sequence, width]");
     e->info.width = t->dim[t->ndim - 1];
-    *stride = (size_t)e->info.width * (e->info.whole ? 1 : length);
-    return widen(e, y, rows * *stride, states, err);
+    stride = (size_t)e->info.width * (e->info.whole ? 1 : length);
+    TRY(widen(e, y, rows * stride, &all, err));
+    for (size_t i = 0; i < n_texts; i++) states[i] = all + i * stride;
+    return ST_OK;
 }
 
-status encoder_run(struct encoder *e, const struct embed_text *const *texts, size_t n_texts,
-                   size_t n, const float **states, size_t *stride, struct err *err)
+static status run_dense(struct encoder *e, const struct embed_text *const *texts, size_t n_texts,
+                        const float **states, struct err *err)
 {
-    const size_t length = e->info.length > 0 ? (size_t)e->info.length : n;
+    const size_t n = texts[0]->n, length = e->info.length > 0 ? (size_t)e->info.length : n;
     const size_t rows = e->info.batch > 0 ? (size_t)e->info.batch : n_texts;
     const struct embed_text **all = NULL;
     struct arena a = { 0 };
@@ -221,9 +225,16 @@ status encoder_run(struct encoder *e, const struct embed_text *const *texts, siz
     for (size_t r = 0; st == ST_OK && r < rows; r++) all[r] = texts[r < n_texts ? r : 0];
     if (st == ST_OK) st = fill_inputs(e, all, rows, length, &a, err);
     if (st == ST_OK) st = dense_run(e->dense, e->in, e->out, err);
-    if (st == ST_OK) st = take_output(e, rows, length, states, stride, err);
+    if (st == ST_OK) st = take_output(e, rows, length, states, n_texts, err);
     arena_fini(&a);
     return st;
+}
+
+status encoder_run(struct encoder *e, const struct embed_text *const *texts, size_t n_texts,
+                   const float **states, struct err *err)
+{
+    return e->flat ? flat_run(e->flat, texts, n_texts, states, err)
+                   : run_dense(e, texts, n_texts, states, err);
 }
 
 /* ---- life ---- */
@@ -231,6 +242,7 @@ status encoder_run(struct encoder *e, const struct embed_text *const *texts, siz
 void encoder_close(struct encoder *e)
 {
     if (!e) return;
+    flat_close(e->flat);
     dense_close(e->dense);
     mem_free(e->wide);
     arena_fini(&e->arena);
@@ -240,7 +252,7 @@ void encoder_close(struct encoder *e)
 static bool has_mask(const struct encoder *e)
 {
     for (size_t i = 0; i < dense_input_count(e->dense); i++)
-        if (e->role[i] == ENC_MASK) return true;
+        if (e->role[i] == LOWER_MASK) return true;
     return false;
 }
 
@@ -250,12 +262,43 @@ static status warm_up(struct encoder *e, struct err *err)
     const int32_t id = 0;
     const struct embed_text text = { .ids = &id, .n = 1 }, *texts[] = { &text };
     const float *states;
-    size_t stride;
 
     if (e->info.length > 1 && !has_mask(e))
         return FAIL(err, ST_UNSUPPORTED, "texts of exactly %lld tokens, without a mask",
                     (long long)e->info.length);
-    return encoder_run(e, texts, 1, 1, &states, &stride, err);
+    return encoder_run(e, texts, 1, &states, err);
+}
+
+/* The lowered form in place of the dense one. */
+static status lower(struct encoder *e, const struct engine_config *cfg, int64_t length_max,
+                    struct err *err)
+{
+    const struct lower_encoder_spec spec = { e->role, e->output, length_max };
+
+    if (cfg->dense) return FAIL(err, ST_UNSUPPORTED, "the dense form was asked for");
+    if (e->info.whole) return FAIL(err, ST_UNSUPPORTED, "its output is whole texts, not tokens");
+    if (e->info.batch > 0 || e->info.length > 0)
+        return FAIL(err, ST_UNSUPPORTED, "its batch or sequence length is fixed");
+    TRY(flat_open(&e->flat, dense_graph(e->dense), &spec, cfg, err));
+    e->info.width = flat_width(e->flat);
+    e->info.length_max = flat_tokens_max(e->flat);
+    e->info.flat = true;
+    dense_close(e->dense);
+    e->dense = NULL;
+    return ST_OK;
+}
+
+status encoder_prepare(struct encoder *e, const struct engine_config *cfg, int64_t length_max,
+                       struct err *err)
+{
+    struct err why = { 0 };
+    const status st = lower(e, cfg, length_max, &why);
+
+    if (st == ST_OK) return st;
+    if (st != ST_UNSUPPORTED) return FAIL(err, st, "%s", why.text);
+    e->info.why_dense = arena_strdup(&e->arena, why.text);
+    e->info.apart = mixes_rows(dense_graph(e->dense));
+    return e->info.why_dense ? warm_up(e, err) : FAIL(err, ST_NOMEM, "out of memory");
 }
 
 static status read_interface(struct encoder *e, const struct model_folder *folder, struct err *err)
@@ -264,9 +307,8 @@ static status read_interface(struct encoder *e, const struct model_folder *folde
     e->output = find_states(e->dense, &folder->io, &e->info.whole);
     if (e->output < 0)
         return FAIL(err, ST_UNSUPPORTED, "no output gives states of tokens or texts");
-    e->info.apart = mixes_rows(dense_graph(e->dense));
     e->pad_id = folder->pad_id > 0 && folder->pad_id <= INT32_MAX ? (int32_t)folder->pad_id : 0;
-    return warm_up(e, err);
+    return ST_OK;
 }
 
 /* Name of a decoder's states, in the arena. */

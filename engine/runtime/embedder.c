@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Embedders: opening, batches of equal length, pooling. A batch has no padding: texts are sorted by
- * length and those of one length run together, so a text's vector is the same whatever is beside
- * it. */
+/* Embedders: opening, batches, pooling. A batch has no padding: a lowered encoder takes texts one
+ * behind the other; in the dense form texts are sorted by length and those of one length run
+ * together. So a text's vector is the same whatever is beside it. */
 #include "backends/backend.h"
 #include "engine/runtime/embed.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_TOKENS = 2048, BATCH_TEXTS = 64, TEXTS_MAX = 1 << 20 };
+enum { DENSE_TEXTS = 64, TEXTS_MAX = 1 << 20 };
 
 const struct embedder_info *embedder_info(const struct embedder *e) { return &e->info; }
 
@@ -71,6 +71,9 @@ static status finish_encoder(struct embedder *e, const struct engine_config *cfg
     e->info.width = x->width * (int64_t)(x->whole ? 1 : embed_pool_count(e->info.pooling));
     if (x->length > 0 && (e->info.length_max == 0 || e->info.length_max > x->length))
         e->info.length_max = x->length;
+    if (x->length_max > 0 && (e->info.length_max == 0 || e->info.length_max > x->length_max))
+        e->info.length_max = x->length_max;
+    e->info.why_dense = x->why_dense;
     e->info.device = "cpu";
     e->info.n_threads = cfg->n_threads > 0 ? cfg->n_threads : (int)os_cpu_count();
     struct str isa = { 0 };
@@ -125,6 +128,7 @@ status embedder_open(struct embedder **out, const struct model_folder *folder,
     *out = NULL;
     TRY(create(&e, folder, err));
     status st = encoder_open(&e->encoder, folder, cfg, &decoder, &hidden, &e->arena, err);
+    if (st == ST_OK && !decoder) st = encoder_prepare(e->encoder, cfg, e->settings.length_max, err);
     if (st == ST_OK)
         st = decoder ? open_decoder(e, folder, cfg, hidden, err) : finish_encoder(e, cfg, err);
     if (st != ST_OK) {
@@ -231,32 +235,43 @@ static int by_length(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* How many texts from `at` on run together. */
-static size_t batch_at(const struct embedder *e, const struct sorted_text *s, size_t at, size_t n)
+/* How many texts from `at` on run together: of one length in the dense form. */
+static size_t dense_batch(const struct encoder_info *x, const struct sorted_text *s, size_t at,
+                          size_t n)
 {
-    const struct encoder_info *x = encoder_info(e->encoder);
     const size_t length = s[at].text->n;
-    size_t most = length < BATCH_TOKENS ? BATCH_TOKENS / length : 1, count = 1;
+    size_t most = length < EMBED_TOKENS ? EMBED_TOKENS / length : 1, count = 1;
 
     if (x->apart) most = 1;
     if (x->batch > 0) most = x->apart ? 1 : (size_t)x->batch;
-    if (most > BATCH_TEXTS) most = BATCH_TEXTS;
+    if (most > DENSE_TEXTS) most = DENSE_TEXTS;
     while (count < most && at + count < n && s[at + count].text->n == length) count++;
+    return count;
+}
+
+static size_t batch_at(const struct embedder *e, const struct sorted_text *s, size_t at, size_t n)
+{
+    const struct encoder_info *x = encoder_info(e->encoder);
+    size_t count = 1, tokens = s[at].text->n;
+
+    if (!x->flat) return dense_batch(x, s, at, n);
+    while (count < EMBED_TEXTS_MAX && at + count < n &&
+           (tokens += s[at + count].text->n) <= EMBED_TOKENS)
+        count++;
     return count;
 }
 
 static status run_batch(struct embedder *e, const struct sorted_text *s, size_t count, float *out,
                         struct err *err)
 {
-    const struct embed_text *texts[BATCH_TEXTS];
-    const float *states;
-    size_t stride;
+    const struct embed_text *texts[EMBED_TEXTS_MAX];
+    const float *states[EMBED_TEXTS_MAX];
 
     for (size_t i = 0; i < count; i++) texts[i] = s[i].text;
     pthread_mutex_lock(&e->lock);
-    const status st = encoder_run(e->encoder, texts, count, texts[0]->n, &states, &stride, err);
+    const status st = encoder_run(e->encoder, texts, count, states, err);
     for (size_t i = 0; st == ST_OK && i < count; i++)
-        put_vector(e, texts[i], states + i * stride, out + s[i].index * (size_t)e->info.width);
+        put_vector(e, texts[i], states[i], out + s[i].index * (size_t)e->info.width);
     pthread_mutex_unlock(&e->lock);
     return st;
 }
@@ -297,7 +312,6 @@ status embedder_states(struct embedder *e, const struct embed_text *text, float 
                        struct err *err)
 {
     const float *states;
-    size_t stride;
 
     if (e->info.hidden == 0)
         return FAIL(err, ST_UNSUPPORTED, "the graph gives whole texts, no token states");
@@ -311,7 +325,7 @@ status embedder_states(struct embedder *e, const struct embed_text *text, float 
         return st;
     }
     pthread_mutex_lock(&e->lock);
-    const status st = encoder_run(e->encoder, &text, 1, text->n, &states, &stride, err);
+    const status st = encoder_run(e->encoder, &text, 1, &states, err);
     if (st == ST_OK) memcpy(out, states, text->n * (size_t)e->info.hidden * sizeof *out);
     pthread_mutex_unlock(&e->lock);
     return st;

@@ -82,6 +82,9 @@ static const struct good goods[] = {
     { "in x: f32[tokens,8]  in w: f32[8,3]  y = cupola.Linear(x, w) {K: 8, N: 3}", "f32[tokens,3]" }, { "in x: f32[rows,8]  in w: f16[3,8]  in k: f32[3]  y = cupola.Linear(x, w, _, _, k) {K: 8, N: 3, trans_b: 1}", "f32[rows,3]" },
     { "in x: f32[tokens,64]  in w: u8[5,2,16]  in z: f32[5,2]  y = cupola.Linear(x, w, z) {K: 64, N: 5, bits: 4, block_size: 32}", "f32[tokens,5]" },
     { "in x: f32[tokens,8]  y = cupola.GatedAct(x, x) {act: \"gelu_tanh\"}", "f32[tokens,8]" }, { "in x: f32[tokens,8]  y = cupola.GatedAct(x)", "f32[tokens,4]" }, { "in x: f32[tokens,8]  y = cupola.HeadNorm(x, v) {head_dim: 4}", "f32[tokens,8]" },
+    { "in x: f32[tokens,96]  y = cupola.SelfAttention(x) {num_heads: 4, kv_num_heads: 4, head_dim: 8}", "f32[tokens,32]" }, { "in x: i32[tokens]  in k: f32[99,2]  y = cupola.PositionRows(x, k)", "f32[tokens,2]" },
+    { "in x: f32[tokens,4,8]  y = cupola.SelfAttention(x, x, x) {num_heads: 4, kv_num_heads: 4, head_dim: 8, left: 3}", "f32[tokens,4,8]" }, { "in x: i64[tokens]  y = cupola.SeqCumSum(x)", "i64[tokens]" },
+    { "in x: f32[tokens,8]  y, p, q = cupola.SeqQuantize(x)", "u8[tokens,8]" }, { "in x: f32[tokens,8]  p, y, q = cupola.SeqQuantize(x)", "f32[tokens,1]" },
     { "in x: f32[tokens,8]  y = cupola.SelectRows(x)", "f32[rows,8]" }, { "in x: f32[tokens,64]  in k: f32[99,2]  y = cupola.SeqAttention(x, _, _, k, k) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "f32[tokens,32]" },
 };
 
@@ -128,6 +131,8 @@ static const struct bad bads[] = {
     { "in k: bool[2]  y = If(k) {then_branch: graph t { out f }, else_branch: graph e { out f }}", "the condition has 2 elements" }, { "in k: bool[]  y = If(k) {then_branch: graph t { out f }}", "'else_branch' is missing" }, { "in k: bool[]  y = If(k) {then_branch: graph t { out f }, else_branch: graph e { out f, f }}", "else_branch has 0 inputs and 2 outputs" },
     { "in x: f32[tokens,8]  in w: f32[8,4]  y = cupola.Linear(x, w) {K: 8, N: 3}", "dimension 1 is 4, expected 3" }, { "in x: f32[tokens,9]  in w: f32[8,3]  y = cupola.Linear(x, w) {K: 8, N: 3}", "dimension 1 is 9, expected 8" }, { "in x: f32[tokens,8]  in w: f32[8,3]  y = cupola.Linear(x, w, w) {K: 8, N: 3}", "scales with float weights" },
     { "in x: f32[tokens,7]  y = cupola.GatedAct(x)", "do not halve" }, { "in x: f32[tokens,8]  in z: f32[rows,8]  y = cupola.GatedAct(x, z)", "dimension 0 is rows, expected tokens" }, { "in x: f32[tokens,8]  y = cupola.GatedAct(x) {act: \"swish\"}", "act is 'swish'" }, { "in x: f32[tokens,9]  y = cupola.HeadNorm(x, v) {head_dim: 4}", "no multiple" },
+    { "in x: f32[tokens,63]  y = cupola.SelfAttention(x) {num_heads: 4, kv_num_heads: 4, head_dim: 8}", "rows of 63 elements, expected 96" }, { "in x: f32[tokens]  y = cupola.SeqCumSum(x)", "SeqCumSum" },
+    { "in x: f32[tokens,32]  y = cupola.SelfAttention(x, x) {num_heads: 4, kv_num_heads: 4, head_dim: 8}", "keys and values go together" }, { "in x: f32[tokens,2,8]  y, p, q = cupola.SeqQuantize(x)", "SeqQuantize" },
     { "in x: f32[rows,8]  y = cupola.SelectRows(x)", "dimension 0 is rows, expected tokens" }, { "in x: f32[tokens,64]  y = cupola.SeqAttention(x) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "do_rotary without tables" }, { "in x: f32[tokens,63]  y = cupola.SeqAttention(x) {num_heads: 4, kv_num_heads: 2, head_dim: 8}", "dimension 1 is 63, expected 64" },
     { "in x: f32[tokens,64]  in k: f32[99,5]  y = cupola.SeqAttention(x, _, _, k, k) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "tables for 10 dimensions" },
 };

@@ -103,6 +103,19 @@ static status text_give(struct str *s, char **text, size_t *n_bytes, struct err 
     return ST_OK;
 }
 
+static status decode(const struct tokenizer *tok, const int32_t *ids, size_t n, uint32_t flags,
+                     struct str *out, struct err *err)
+{
+    const bool skip = (flags & CUPOLA_SKIP_SPECIAL) != 0;
+    struct str plain = { 0 };
+
+    if (!(flags & CUPOLA_CLEAN_UP)) return tokenizer_decode(tok, ids, n, skip, out, err);
+    status st = tokenizer_decode(tok, ids, n, skip, &plain, err);
+    if (st == ST_OK) st = tokenizer_clean_up(tok, str_cstr(&plain), plain.len, out, err);
+    str_fini(&plain);
+    return st;
+}
+
 int32_t cupola_tokenizer_decode(const struct cupola_tokenizer *tokenizer, const int32_t *ids,
                                 size_t n, uint32_t flags, char **text, size_t *n_bytes,
                                 struct cupola_error *error)
@@ -115,8 +128,8 @@ int32_t cupola_tokenizer_decode(const struct cupola_tokenizer *tokenizer, const 
     if (n_bytes) *n_bytes = 0;
     if (st == ST_OK) st = API_NEED(tokenizer, &err);
     if (st == ST_OK && n > 0) st = API_NEED(ids, &err);
-    if (st == ST_OK) st = flags_check(flags, CUPOLA_SKIP_SPECIAL, &err);
-    if (st == ST_OK) st = tokenizer_decode(tokenizer->tok, ids, n, flags != 0, &s, &err);
+    if (st == ST_OK) st = flags_check(flags, CUPOLA_SKIP_SPECIAL | CUPOLA_CLEAN_UP, &err);
+    if (st == ST_OK) st = decode(tokenizer->tok, ids, n, flags, &s, &err);
     if (st == ST_OK) st = text_give(&s, text, n_bytes, &err);
     str_fini(&s);
     return api_done(st, &err, error);
@@ -231,8 +244,9 @@ struct cupola_stream {
 static status stream_fill(struct cupola_stream *s, struct cupola_tokenizer *tokenizer,
                           uint32_t flags, struct err *err)
 {
-    TRY(flags_check(flags, CUPOLA_SKIP_SPECIAL, err));
-    TRY(token_stream_create(&s->stream, tokenizer->tok, flags != 0, err));
+    TRY(flags_check(flags, CUPOLA_SKIP_SPECIAL | CUPOLA_CLEAN_UP, err));
+    TRY(token_stream_create(&s->stream, tokenizer->tok, (flags & CUPOLA_SKIP_SPECIAL) != 0, err));
+    if (flags & CUPOLA_CLEAN_UP) token_stream_clean_up(s->stream);
     s->tokenizer = api_tokenizer_ref(tokenizer);
     return ST_OK;
 }

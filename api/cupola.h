@@ -134,7 +134,9 @@ enum {
     CUPOLA_ADD_SPECIAL = 1,   /* encode: the special tokens that the model wants round a text */
     CUPOLA_PARSE_SPECIAL = 2, /* encode: special tokens written in the text become their ids (as a
                                  rendered chat template needs; never for a user's own text) */
-    CUPOLA_SKIP_SPECIAL = 4   /* decode and streams: leave special tokens out */
+    CUPOLA_SKIP_SPECIAL = 4,  /* decode and streams: leave special tokens out */
+    CUPOLA_CLEAN_UP = 8       /* decode and streams: clean the text up where the folder's
+                                 clean_up_tokenization_spaces asks for it */
 };
 
 /* Text to ids. text [n_bytes]; n_bytes at most 64 MiB. *ids [*n], cupola_free'd by the caller. */
@@ -188,7 +190,7 @@ CUPOLA_API int32_t cupola_chat_render(const struct cupola_tokenizer *tokenizer,
  * joined equal the decoding of the whole. One thread at a time. */
 struct cupola_stream;
 
-/* flags: CUPOLA_SKIP_SPECIAL or 0. Taken back by cupola_stream_destroy. */
+/* flags: CUPOLA_SKIP_SPECIAL, CUPOLA_CLEAN_UP. Taken back by cupola_stream_destroy. */
 CUPOLA_API int32_t cupola_stream_create(struct cupola_stream **out,
                                         struct cupola_tokenizer *tokenizer, uint32_t flags,
                                         struct cupola_error *error);

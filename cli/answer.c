@@ -186,6 +186,7 @@ status answer_generate(struct engine *e, const struct tokenizer *tok,
     status st;
 
     TRY(token_stream_create(&p.stream, tok, true, err));
+    token_stream_clean_up(p.stream);
     interrupted = 0;
     sigaction(SIGINT, &act, &old);
     st = submit_and_pump(e, prompt, opt, &p, &box, err);

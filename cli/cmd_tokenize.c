@@ -143,14 +143,32 @@ static status ids_of(const cJSON *list, struct token_ids *ids, struct err *err)
     return ST_OK;
 }
 
+/* Members of a line beside the ids. */
+struct decode_ways {
+    bool skip, clean;
+};
+
+static status decode_whole(const struct tokenizer *tok, const struct token_ids *ids,
+                           const struct decode_ways *w, struct str *out, struct err *err)
+{
+    struct str plain = { 0 };
+
+    if (!w->clean) return tokenizer_decode(tok, ids->ids, ids->n, w->skip, out, err);
+    status st = tokenizer_decode(tok, ids->ids, ids->n, w->skip, &plain, err);
+    if (st == ST_OK) st = tokenizer_clean_up(tok, str_cstr(&plain), plain.len, out, err);
+    str_fini(&plain);
+    return st;
+}
+
 /* One chunk per id, and a last one for what the end flushes. */
-static status put_chunks(const struct tokenizer *tok, const struct token_ids *ids, bool skip,
-                         struct str *out, struct err *err)
+static status put_chunks(const struct tokenizer *tok, const struct token_ids *ids,
+                         const struct decode_ways *w, struct str *out, struct err *err)
 {
     struct token_stream *stream = NULL;
     struct str chunk = { 0 };
-    status st = token_stream_create(&stream, tok, skip, err);
+    status st = token_stream_create(&stream, tok, w->skip, err);
 
+    if (st == ST_OK && w->clean) token_stream_clean_up(stream);
     str_put(out, ",\"chunks\":[");
     for (size_t i = 0; st == ST_OK && i <= ids->n; i++) {
         str_clear(&chunk);
@@ -169,18 +187,19 @@ static status detokenize_line(const struct tokenizer *tok, const struct str *lin
                               struct err *err)
 {
     cJSON *json = NULL;
-    bool skip = true;
+    struct decode_ways w = { .skip = true };
     struct token_ids ids = { 0 };
     struct str text = { 0 };
     status st = json_parse(str_cstr(line), line->len, NULL, &json, err);
 
-    if (st == ST_OK) st = json_get_bool(json, "skip_special", &skip, err);
+    if (st == ST_OK) st = json_get_bool(json, "skip_special", &w.skip, err);
+    if (st == ST_OK) st = json_get_bool(json, "clean_up", &w.clean, err);
     if (st == ST_OK) st = ids_of(json_get(json, "ids"), &ids, err);
-    if (st == ST_OK) st = tokenizer_decode(tok, ids.ids, ids.n, skip, &text, err);
+    if (st == ST_OK) st = decode_whole(tok, &ids, &w, &text, err);
     if (st == ST_OK) {
         str_put(out, "{\"text\":");
         str_put_json(out, str_cstr(&text), text.len);
-        st = put_chunks(tok, &ids, skip, out, err);
+        st = put_chunks(tok, &ids, &w, out, err);
     }
     str_fini(&text);
     token_ids_fini(&ids);
@@ -301,7 +320,7 @@ int cmd_detokenize(int argc, char **argv)
     bool jsonl = false;
     const struct cli_option options[] = {
         { "--jsonl", CLI_FLAG, &jsonl, NULL,
-          "each line {\"ids\",\"skip_special\"} gives {\"text\",\"chunks\"}" },
+          "each line {\"ids\",\"skip_special\",\"clean_up\"} gives {\"text\",\"chunks\"}" },
     };
     const struct cli_syntax syntax = {
         "detokenize MODEL",

@@ -25,9 +25,10 @@ const char *chat_number_key(enum chat_number_name name) { return rules[name].key
 const char *jvalue_kind(const struct jvalue *v)
 {
     static const char *const kinds[] = {
-        [JVALUE_NONE] = "null",        [JVALUE_BOOL] = "a boolean",  [JVALUE_INT] = "an integer",
-        [JVALUE_DOUBLE] = "a decimal", [JVALUE_STRING] = "a string", [JVALUE_LIST] = "an array",
-        [JVALUE_DICT] = "an object",
+        [JVALUE_NONE] = "null",        [JVALUE_BOOL] = "a boolean",
+        [JVALUE_INT] = "an integer",   [JVALUE_BIG] = "a large integer",
+        [JVALUE_DOUBLE] = "a decimal", [JVALUE_STRING] = "a string",
+        [JVALUE_LIST] = "an array",    [JVALUE_DICT] = "an object",
     };
     return v ? kinds[v->type] : "nothing";
 }

@@ -134,9 +134,11 @@ static status normalize_token(struct tokenizer *tok, struct added_token *t, stru
     t->shown = t->text;
     t->shown_n = t->n;
     if (!t->normalized) return ST_OK;
-    status st = normalizers_run(&tok->norms, bufs, &t->shown, &t->shown_n, err);
-    if (st == ST_OK && !(t->shown = arena_strndup(&tok->arena, t->shown, t->shown_n)))
+    struct piece shown = { t->text, t->n, true };
+    status st = normalizers_run(&tok->norms, bufs, &shown, err);
+    if (st == ST_OK && !(t->shown = arena_strndup(&tok->arena, shown.p, shown.n)))
         st = FAIL(err, ST_NOMEM, "added tokens: no memory");
+    t->shown_n = shown.n;
     str_fini(&bufs[0]);
     str_fini(&bufs[1]);
     return st;
@@ -169,7 +171,14 @@ status added_finish(struct tokenizer *tok, struct err *err)
 {
     struct added *added = &tok->added;
 
-    for (size_t i = 0; i < added->n; i++) TRY(normalize_token(tok, &added->tokens[i], err));
+    for (size_t i = 0; i < added->n; i++) {
+        struct added_token *t = &added->tokens[i];
+        uint64_t same;
+
+        TRY(normalize_token(tok, t, err));
+        t->skipped =
+            map_get(&added->by_text, t->shown, t->shown_n, &same) && added->tokens[same].special;
+    }
     TRY(build(tok, false, &added->plain, &added->plain_index, err));
     return build(tok, true, &added->normalized, &added->normalized_index, err);
 }
@@ -230,16 +239,18 @@ static size_t spaces_after(const char *text, size_t n, size_t at)
     return at;
 }
 
-/* One match: what is between goes first. *told moves on. */
+/* One match: what is between goes first. *told moves on. A match that lies in the blanks which the
+ * last one took with it, and would take blanks itself, is empty: nothing. */
 static status tell_match(const struct added_token *t, struct piece in, size_t start, size_t end,
                          size_t *told, added_part_fn *fn, void *user, struct err *err)
 {
-    if (t->lstrip) start = spaces_before(in.p, start, *told < start ? *told : start);
+    if (t->lstrip) start = *told < start ? spaces_before(in.p, start, *told) : *told;
     if (t->rstrip) end = spaces_after(in.p, in.n, end);
     if (*told < start)
         TRY(fn(user, (struct piece){ in.p + *told, start - *told, in.first && *told == 0 }, -1,
                err));
     *told = end;
+    if (start >= end) return ST_OK;
     return fn(user, (struct piece){ in.p + start, end - start, in.first && start == 0 }, t->id,
               err);
 }

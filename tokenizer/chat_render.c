@@ -3,6 +3,7 @@
  * template. */
 #include "tokenizer/chat_cache.h"
 #include "tokenizer/tok_internal.h"
+#include "tokenizer/tmpl.h"
 #include <string.h>
 
 enum { CONTEXT_MAX = 64 << 20 };
@@ -113,7 +114,7 @@ status chat_render_template(const struct chat_template *tmpl, const struct token
     if (context)
         st = chat_template_render_at(tmpl, context, &options, out, err);
     else
-        st = FAIL(err, ST_LIMIT, "chat: the conversation is too large");
+        st = FAIL(err, tmpl_arena_failure(&a), "chat: no room for the conversation");
     arena_fini(&a);
     return st;
 }

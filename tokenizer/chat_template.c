@@ -6,6 +6,11 @@
 
 enum { SOURCE_MAX = 4 << 20, COMPILED_MAX = 512 << 20 };
 
+status tmpl_arena_failure(const struct arena *a)
+{
+    return a->used_bytes >= a->limit_bytes / 2 ? ST_LIMIT : ST_NOMEM;
+}
+
 status chat_template_compile(struct chat_template **out, const char *source, size_t n,
                              struct err *err)
 {
@@ -44,7 +49,7 @@ static void set_limits(struct run *r, const struct template_limits *limits)
     r->limits.output_max = l->output_max ? l->output_max : 64 << 20;
     r->limits.memory_max = l->memory_max ? l->memory_max : 256 << 20;
     r->fuel = r->limits.fuel_max;
-    arena_init(&r->arena, r->limits.memory_max);
+    arena_init(&r->arena, 0); /* run_alloc keeps the budget, and tells it from memory */
 }
 
 /* The context's variables that the template names. */

@@ -145,7 +145,7 @@ static status put_id(const struct decode_table *t, struct decoding *d, int32_t i
             str_put_n(all, p->text, p->n);
         *kind = utf8_valid(str_cstr(all) + before, all->len - before) ? KIND_TEXT : KIND_PART;
     }
-    if (tokenizer_is_special(t->tok, id)) *kind |= KIND_SPECIAL;
+    if (tok_skips(t->tok, id)) *kind |= KIND_SPECIAL;
     return ST_OK;
 }
 
@@ -299,7 +299,7 @@ static status put_first(struct join *j, const int32_t *ids, size_t n, bool skip_
         struct vocab_piece tmp;
         const struct vocab_piece *p = tok_piece(t->tok, ids[i], &tmp);
 
-        if (!p || (skip_special && tokenizer_is_special(t->tok, ids[i]))) continue;
+        if (!p || (skip_special && tok_skips(t->tok, ids[i]))) continue;
         str_clear(decoding_text(d));
         str_clear(&one);
         if ((st = decoding_push(d, p->text, p->n, err)) != ST_OK) break;

@@ -3,6 +3,7 @@
  * what is not. A whole decode is all pieces and the finish; a stream settles after each piece
  * (decoding_settle), so both give the same text and the cost of a piece does not depend on those
  * before it. */
+#include "tokenizer/clean_up.h"
 #include "tokenizer/tok_internal.h"
 #include <string.h>
 
@@ -14,8 +15,11 @@ struct link {
                         after Fuse: blanks that may be last; BPE, CTC: the last piece */
     struct str work;
     size_t stripped; /* Strip after Fuse: taken off the start */
-    bool fused;      /* all pieces from here on are one */
-    bool began;      /* Strip after Fuse: past the start */
+    bool fused;      /* all pieces from here on are one, that comes in parts */
+    bool gathers;    /* what it makes waits for the end in `whole`, since a later one wants it so */
+    bool gathered;   /* the end is there */
+    struct str whole;
+    bool began; /* Strip after Fuse: past the start */
 };
 
 struct decoding {
@@ -131,22 +135,6 @@ static status push_byte_fallback(struct decoding *d, size_t i, const char *p, si
 
 /* ---- piece by piece ---- */
 
-static void replace_all(struct str *out, const char *p, size_t n, const char *from, size_t from_n,
-                        const char *to, size_t to_n)
-{
-    size_t at = 0;
-
-    while (from_n) {
-        const char *found = memmem(p + at, n - at, from, from_n);
-
-        if (!found) break;
-        str_put_n(out, p + at, (size_t)(found - p) - at);
-        str_put_n(out, to, to_n);
-        at = (size_t)(found - p) + from_n;
-    }
-    str_put_n(out, p + at, n - at);
-}
-
 static status tell(struct decoding *d, size_t i, const struct str *text, struct err *err)
 {
     if (text->failed) return FAIL(err, ST_NOMEM, "decode: no memory");
@@ -156,17 +144,19 @@ static status tell(struct decoding *d, size_t i, const struct str *text, struct 
 static status replace_regex(struct decoding *d, const struct decoder *dec, const char *p, size_t n,
                             struct str *out, struct err *err)
 {
-    size_t at = 0, copied = 0;
+    size_t at = 0, copied = 0, last_end = SIZE_MAX;
 
-    while (at <= n) {
+    while (n && at <= n) { /* in an empty text nothing is found, not even nothing */
         bool found;
         size_t start, end;
 
         TRY(regex_next(dec->regex, &d->regex, p, n, at, &found, &start, &end, err));
         if (!found) break;
-        str_put_n(out, p + copied, start - copied);
-        str_put_n(out, dec->with, dec->with_n);
-        copied = end;
+        if (start != end || start != last_end) { /* no empty match right behind the last one */
+            str_put_n(out, p + copied, start - copied);
+            str_put_n(out, dec->with, dec->with_n);
+            copied = last_end = end;
+        }
         at = end > start ? end : end + 1;
         while (at < n && ((unsigned char)p[at] & 0xC0) == 0x80) at++;
     }
@@ -183,7 +173,7 @@ static status push_replace(struct decoding *d, size_t i, const char *p, size_t n
     if (dec->regex)
         TRY(replace_regex(d, dec, p, n, &l->work, err));
     else
-        replace_all(&l->work, p, n, dec->text, dec->text_n, dec->with, dec->with_n);
+        clean_up_replace(&l->work, p, n, dec->text, dec->text_n, dec->with, dec->with_n);
     return tell(d, i, &l->work, err);
 }
 
@@ -193,8 +183,8 @@ static status push_metaspace(struct decoding *d, size_t i, const char *p, size_t
     const bool drop = l->n_pieces == 0 && l->d->prepend != PREPEND_NEVER;
 
     str_clear(&l->work);
-    replace_all(&l->work, p, n, l->d->text, l->d->text_n, " ", drop ? 0 : 1);
-    l->n_pieces++;
+    clean_up_replace(&l->work, p, n, l->d->text, l->d->text_n, " ", drop ? 0 : 1);
+    if (!l->fused) l->n_pieces++;
     return tell(d, i, &l->work, err);
 }
 
@@ -221,27 +211,8 @@ static status push_spm(struct decoding *d, size_t i, const char *p, size_t n, st
     }
     l->began |= n > 0;
     str_clear(&l->work);
-    replace_all(&l->work, p, n, "\xE2\x96\x81", 3, " ", 1);
+    clean_up_replace(&l->work, p, n, "\xE2\x96\x81", 3, " ", 1);
     return tell(d, i, &l->work, err);
-}
-
-/* What Python's clean_up_tokenization does to a text, in its order. */
-static void clean_up(struct str *text, struct str *spare)
-{
-    static const char *const rules[][2] = {
-        { " .", "." },   { " ?", "?" },     { " !", "!" },     { " ,", "," },
-        { " ' ", "'" },  { " n't", "n't" }, { " 'm", "'m" },   { " do not", " don't" },
-        { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
-    };
-
-    for (size_t r = 0; r < COUNT(rules); r++) {
-        str_clear(spare);
-        replace_all(spare, str_cstr(text), text->len, rules[r][0], strlen(rules[r][0]), rules[r][1],
-                    strlen(rules[r][1]));
-        const struct str swap = *text;
-        *text = *spare;
-        *spare = swap;
-    }
 }
 
 static status push_wordpiece(struct decoding *d, size_t i, const char *p, size_t n, struct err *err)
@@ -259,7 +230,7 @@ static status push_wordpiece(struct decoding *d, size_t i, const char *p, size_t
         str_put_n(&l->work, p, n);
     }
     l->n_pieces++;
-    if (l->d->cleanup) clean_up(&l->work, &l->kept);
+    if (l->d->cleanup) clean_up_piece(&l->work, &l->kept);
     return tell(d, i, &l->work, err);
 }
 
@@ -276,8 +247,8 @@ static status tell_bpe(struct decoding *d, size_t i, bool last, struct err *err)
     struct link *l = &d->links[i];
 
     str_clear(&l->work);
-    replace_all(&l->work, str_cstr(&l->kept), l->kept.len, l->d->text, l->d->text_n, " ",
-                last ? 0 : 1);
+    clean_up_replace(&l->work, str_cstr(&l->kept), l->kept.len, l->d->text, l->d->text_n, " ",
+                     last ? 0 : 1);
     return tell(d, i, &l->work, err);
 }
 
@@ -306,11 +277,11 @@ static status push_ctc(struct decoding *d, size_t i, const char *p, size_t n, st
     str_clear(&l->kept);
     str_put_n(&l->kept, p, n);
     str_clear(&l->work);
-    replace_all(&l->work, p, n, l->d->text, l->d->text_n, "", 0);
+    clean_up_replace(&l->work, p, n, l->d->text, l->d->text_n, "", 0);
     if (l->d->cleanup) {
-        clean_up(&l->work, &spare);
+        clean_up_piece(&l->work, &spare);
         str_clear(&spare);
-        replace_all(&spare, str_cstr(&l->work), l->work.len, l->d->with, l->d->with_n, " ", 1);
+        clean_up_replace(&spare, str_cstr(&l->work), l->work.len, l->d->with, l->d->with_n, " ", 1);
         const struct str swap = l->work;
         l->work = spare;
         spare = swap;
@@ -406,22 +377,52 @@ static const struct {
 
 static status push(struct decoding *d, size_t i, const char *p, size_t n, struct err *err)
 {
+    struct link *from = i ? &d->links[i - 1] : NULL;
+
+    if (from && from->gathers && !from->gathered) {
+        str_put_n(&from->whole, p, n);
+        return from->whole.failed ? FAIL(err, ST_NOMEM, "decode: no memory") : ST_OK;
+    }
     if (i < d->n) return links_of[d->links[i].d->type].push(d, i, p, n, err);
     str_put_n(&d->out, p, n);
     return d->out.failed ? FAIL(err, ST_NOMEM, "decode: no memory") : ST_OK;
 }
 
+static bool fuses(const struct decoder *d)
+{
+    return d->type == DEC_FUSE || d->type == DEC_BYTE_LEVEL;
+}
+
+/* Must the decoder have a fused text all at once? */
+static bool wants_whole(const struct decoder *d)
+{
+    int32_t cp;
+
+    switch (d->type) {
+    case DEC_FUSE:
+    case DEC_STRIP:
+    case DEC_METASPACE: return false;
+    case DEC_REPLACE: /* a character is never cut */
+        return d->regex || !d->text_n || utf8_decode(d->text, d->text_n, &cp) != d->text_n;
+    default: return true;
+    }
+}
+
 status decoding_create(struct decoding **out, const struct decoder_list *list, struct err *err)
 {
     struct decoding *d = mem_calloc(1, sizeof *d);
-    bool fused = false;
+    bool fused = false, whole = false;
 
     if (!d) return FAIL(err, ST_NOMEM, "decode: no memory");
     d->n = list->n;
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = list->n; i-- > 0;) {
         d->links[i].d = &list->items[i];
+        d->links[i].gathers = whole && fuses(&list->items[i]);
+        whole |= wants_whole(&list->items[i]);
+    }
+    for (size_t i = 0; i < list->n; i++) {
         d->links[i].fused = fused;
-        if (list->items[i].type == DEC_FUSE || list->items[i].type == DEC_BYTE_LEVEL) fused = true;
+        if (fuses(&list->items[i])) fused = !d->links[i].gathers;
     }
     *out = d;
     return ST_OK;
@@ -433,6 +434,7 @@ void decoding_destroy(struct decoding *d)
     for (size_t i = 0; i < d->n; i++) {
         str_fini(&d->links[i].kept);
         str_fini(&d->links[i].work);
+        str_fini(&d->links[i].whole);
     }
     regex_scratch_fini(&d->regex);
     str_fini(&d->out);
@@ -446,7 +448,8 @@ void decoding_reset(struct decoding *d)
 
         str_clear(&l->kept);
         l->n_pieces = l->stripped = 0;
-        l->began = false;
+        l->began = l->gathered = false;
+        str_clear(&l->whole);
     }
     str_clear(&d->out);
 }
@@ -486,9 +489,14 @@ bool decoding_settle(struct decoding *d)
 
 status decoding_finish(struct decoding *d, struct err *err)
 {
-    for (size_t i = 0; i < d->n; i++)
-        if (links_of[d->links[i].d->type].finish)
-            TRY(links_of[d->links[i].d->type].finish(d, i, err));
+    for (size_t i = 0; i < d->n; i++) {
+        struct link *l = &d->links[i];
+
+        if (links_of[l->d->type].finish) TRY(links_of[l->d->type].finish(d, i, err));
+        if (!l->gathers) continue;
+        l->gathered = true;
+        TRY(push(d, i + 1, str_cstr(&l->whole), l->whole.len, err));
+    }
     return ST_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 256, NUMBER_MAX = 512 };
+enum { DEPTH_MAX = 256, DIGITS_MAX = 4300 };
 
 static bool fail(struct json_reader *r, const char *expected)
 {
@@ -225,24 +225,41 @@ static size_t digits(struct json_reader *r)
     return r->pos - start;
 }
 
+static bool to_double(struct json_reader *r, struct json_number *out)
+{
+    char small[64];
+    char *text = out->n < sizeof small ? small : mem_alloc(out->n + 1);
+
+    if (!text) {
+        if (r->st == ST_OK) r->st = FAIL(r->err, ST_NOMEM, "JSON: no memory");
+        return false;
+    }
+    memcpy(text, out->text, out->n);
+    text[out->n] = 0;
+    out->number = strtod(text, NULL);
+    if (text != small) mem_free(text);
+    return true;
+}
+
 static bool parse_number(struct json_reader *r, struct json_number *out)
 {
-    char buf[NUMBER_MAX + 1];
+    char buf[24];
+    const size_t sign = *out->text == '-';
 
-    if (out->n > NUMBER_MAX) return fail(r, "a number of at most 512 characters");
-    memcpy(buf, out->text, out->n);
-    buf[out->n] = 0;
-    if (out->is_double) {
-        out->number = strtod(buf, NULL);
-        if (isinf(out->number)) return fail(r, "a number within double's range");
-        return true;
+    if (out->is_double)
+        return to_double(r, out) &&
+               (!isinf(out->number) || fail(r, "a number within double's range"));
+    if (out->n - sign > DIGITS_MAX) return fail(r, "an integer of at most 4300 digits");
+    out->is_big = out->n >= sizeof buf;
+    if (!out->is_big) {
+        memcpy(buf, out->text, out->n);
+        buf[out->n] = 0;
+        errno = 0;
+        out->integer = strtoll(buf, NULL, 10);
+        out->is_big = errno == ERANGE;
+        out->number = (double)out->integer;
     }
-    errno = 0;
-    const long long v = strtoll(buf, NULL, 10);
-    out->is_big = errno == ERANGE;
-    out->integer = v;
-    out->number = out->is_big ? strtod(buf, NULL) : (double)v;
-    return true;
+    return !out->is_big || to_double(r, out);
 }
 
 /* Ids: up to nine digits and no more to the number. */

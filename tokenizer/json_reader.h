@@ -22,7 +22,7 @@ struct json_number {
     bool is_double;
     bool is_big; /* an integer beyond int64: text and n tell it */
     int64_t integer;
-    double number;
+    double number; /* of an integer, too; infinite where a big one is beyond double */
     const char *text;
     size_t n;
 };

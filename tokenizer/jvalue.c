@@ -2,10 +2,9 @@
 #include "tokenizer/jvalue.h"
 #include "base/base.h"
 #include "tokenizer/uni.h"
-#include <math.h>
 #include <string.h>
 
-enum { INDEX_FROM = 12, DEPTH_MAX = 256 };
+enum { INDEX_FROM = 12 };
 
 static struct jvalue *new_value(struct arena *a, enum jvalue_type type)
 {
@@ -31,6 +30,16 @@ struct jvalue *jvalue_int(struct arena *a, int64_t i)
 
     if (v) v->u.integer = i;
     return v;
+}
+
+struct jvalue *jvalue_big(struct arena *a, const char *digits, size_t n)
+{
+    struct jvalue *v = new_value(a, JVALUE_BIG);
+
+    if (!v) return NULL;
+    v->u.string.text = arena_strndup(a, digits, n);
+    v->u.string.n = n;
+    return v->u.string.text ? v : NULL;
 }
 
 struct jvalue *jvalue_double(struct arena *a, double d)
@@ -171,49 +180,4 @@ struct jvalue *jvalue_get_n(const struct jvalue *dict, const char *key, size_t n
 struct jvalue *jvalue_get(const struct jvalue *dict, const char *key)
 {
     return jvalue_get_n(dict, key, strlen(key));
-}
-
-static struct jvalue *number_from_cjson(struct arena *a, double d)
-{
-    if (d == floor(d) && fabs(d) <= 9007199254740992.0) return jvalue_int(a, (int64_t)d);
-    return jvalue_double(a, d);
-}
-
-static status from_cjson(struct arena *a, const cJSON *json, unsigned depth, struct jvalue **out,
-                         struct err *err)
-{
-    struct jvalue *v = NULL, *child;
-
-    if (depth > DEPTH_MAX) return FAIL(err, ST_LIMIT, "JSON: more than %d levels", DEPTH_MAX);
-    switch (json->type & 0xFF) {
-    case cJSON_False: v = jvalue_bool(a, false); break;
-    case cJSON_True: v = jvalue_bool(a, true); break;
-    case cJSON_NULL: v = jvalue_none(a); break;
-    case cJSON_Number: v = number_from_cjson(a, json->valuedouble); break;
-    case cJSON_String: v = jvalue_string(a, json->valuestring); break;
-    case cJSON_Array:
-        v = jvalue_list(a);
-        for (const cJSON *c = json->child; c; c = c->next) {
-            TRY(from_cjson(a, c, depth + 1, &child, err));
-            if (!jvalue_append(a, v, child)) return FAIL(err, ST_NOMEM, "JSON: no memory");
-        }
-        break;
-    case cJSON_Object:
-        v = jvalue_dict(a);
-        for (const cJSON *c = json->child; c; c = c->next) {
-            TRY(from_cjson(a, c, depth + 1, &child, err));
-            if (!jvalue_set(a, v, c->string ? c->string : "", child))
-                return FAIL(err, ST_NOMEM, "JSON: no memory");
-        }
-        break;
-    default: return FAIL(err, ST_INVALID, "JSON: a node of unknown type");
-    }
-    if (!v) return FAIL(err, ST_NOMEM, "JSON: no memory");
-    *out = v;
-    return ST_OK;
-}
-
-status jvalue_from_cjson(struct arena *a, const cJSON *json, struct jvalue **out, struct err *err)
-{
-    return from_cjson(a, json, 0, out, err);
 }

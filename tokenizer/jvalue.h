@@ -11,6 +11,7 @@ enum jvalue_type {
     JVALUE_NONE,
     JVALUE_BOOL,
     JVALUE_INT,
+    JVALUE_BIG, /* an integer beyond int64, in u.string: its decimal digits, a minus before them */
     JVALUE_DOUBLE,
     JVALUE_STRING,
     JVALUE_LIST,
@@ -54,6 +55,7 @@ struct jvalue_pair {
 struct jvalue *jvalue_none(struct arena *a);
 struct jvalue *jvalue_bool(struct arena *a, bool v);
 struct jvalue *jvalue_int(struct arena *a, int64_t v);
+struct jvalue *jvalue_big(struct arena *a, const char *digits, size_t n);
 struct jvalue *jvalue_double(struct arena *a, double v);
 struct jvalue *jvalue_string(struct arena *a, const char *text);
 /* Bytes that are not UTF-8 become U+FFFD. */
@@ -72,12 +74,9 @@ bool jvalue_set_n(struct arena *a, struct jvalue *dict, const char *key, size_t 
 struct jvalue *jvalue_get(const struct jvalue *dict, const char *key);
 struct jvalue *jvalue_get_n(const struct jvalue *dict, const char *key, size_t n);
 
-/* Copies a cJSON tree. A number without fraction within ±2^53 becomes an integer (cJSON does not
- * keep what was written: use jvalue_parse where 1.0 and 1 must stay apart). ST_NOMEM, ST_LIMIT
- * (depth over 256). */
-status jvalue_from_cjson(struct arena *a, const cJSON *json, struct jvalue **out, struct err *err);
 /* Parses strict JSON text (RFC 8259; of a key given twice the last one wins; depth at most 256;
- * numbers with '.', 'e' or 'E' are floats, others integers). Errors give the byte offset.
+ * numbers with '.', 'e' or 'E' are floats, others integers of up to 4,300 digits, as in Python).
+ * Errors give the byte offset.
  * Everything lives in the arena, whose limit is the budget. */
 status jvalue_parse(struct arena *a, const char *text, size_t n, struct jvalue **out,
                     struct err *err);

@@ -14,7 +14,8 @@ static struct jvalue *read_number(struct arena *a, struct json_reader *r)
     struct json_number num;
 
     if (!json_reader_number(r, &num)) return NULL;
-    return num.is_double || num.is_big ? jvalue_double(a, num.number) : jvalue_int(a, num.integer);
+    if (num.is_big) return jvalue_big(a, num.text, num.n);
+    return num.is_double ? jvalue_double(a, num.number) : jvalue_int(a, num.integer);
 }
 
 static struct jvalue *read_literal(struct arena *a, struct json_reader *r)

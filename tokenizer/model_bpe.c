@@ -81,20 +81,18 @@ struct symbols {
     bool unk_pending;
 };
 
-static int32_t symbol_of(const struct tokenizer *tok, struct enc *e, const char *p, size_t n,
-                         bool first, bool last)
+/* The character with the prefix and suffix of its place: `in` itself, or a text that lives until
+ * the next call. */
+static struct piece decorated(const struct bpe *bpe, struct enc *e, struct piece in, bool last)
 {
-    const struct bpe *bpe = tok->bpe;
     struct str *buf = &e->symbol_text;
-    const size_t before = buf->len;
 
-    if ((first || !bpe->prefix) && (!last || !bpe->suffix)) return vocab_find(&tok->vocab, p, n);
-    if (!first && bpe->prefix) str_put_n(buf, bpe->prefix, bpe->prefix_n);
-    str_put_n(buf, p, n);
+    if ((in.first || !bpe->prefix) && (!last || !bpe->suffix)) return in;
+    str_clear(buf);
+    if (!in.first && bpe->prefix) str_put_n(buf, bpe->prefix, bpe->prefix_n);
+    str_put_n(buf, in.p, in.n);
     if (last && bpe->suffix) str_put_n(buf, bpe->suffix, bpe->suffix_n);
-    const int32_t id = vocab_find(&tok->vocab, buf->data + before, buf->len - before);
-    buf->len = before;
-    return id;
+    return (struct piece){ str_cstr(buf), buf->len, in.first };
 }
 
 static bool put_fallback(const struct bpe *bpe, struct symbols *s, const char *p, size_t n)
@@ -126,15 +124,21 @@ static status read_symbols(const struct tokenizer *tok, struct enc *e, struct pi
     for (size_t i = 0; i < in.n;) {
         int32_t cp;
         const size_t used = uni_next(in.p + i, in.n - i, &cp);
-        const int32_t id = bpe->char_ids && cp < BPE_CHARS
-                               ? bpe->char_ids[cp]
-                               : symbol_of(tok, e, in.p + i, used, i == 0, i + used == in.n);
+        struct piece symbol = { in.p + i, used, i == 0 };
+        int32_t id;
 
+        if (bpe->char_ids && cp < BPE_CHARS) {
+            id = bpe->char_ids[cp];
+        } else {
+            symbol = decorated(bpe, e, symbol, i + used == in.n);
+            if (e->symbol_text.failed) return FAIL(err, ST_NOMEM, "BPE: no memory");
+            id = vocab_find(&tok->vocab, symbol.p, symbol.n);
+        }
         if (id >= 0) {
             if (s->unk_pending) s->ids[s->n++] = bpe->unk_id;
             s->unk_pending = false;
             s->ids[s->n++] = id;
-        } else if (!put_fallback(bpe, s, in.p + i, used)) {
+        } else if (!put_fallback(bpe, s, symbol.p, symbol.n)) {
             TRY(put_unknown(bpe, s, err));
         }
         i += used;
@@ -143,16 +147,30 @@ static status read_symbols(const struct tokenizer *tok, struct enc *e, struct pi
     return ST_OK;
 }
 
-/* One independent stretch of characters. A character gives at most 4 symbols, one per byte. */
+/* Symbols that n bytes may become; SIZE_MAX if too many. Byte tokens are made of a character's
+ * prefix and suffix, too, as the reference does it. */
+static size_t symbols_max(const struct bpe *bpe, size_t n)
+{
+    size_t max = n;
+
+    if (!bpe->byte_fallback) return n + 1;
+    if (bpe->prefix && (!checked_mul(n, bpe->prefix_n, &max) || !checked_add(max, n, &max)))
+        return SIZE_MAX;
+    if (bpe->suffix && !checked_add(max, bpe->suffix_n, &max)) return SIZE_MAX;
+    return max < SIZE_MAX ? max + 1 : max;
+}
+
+/* One independent stretch of characters. */
 static status encode_chars(const struct tokenizer *tok, struct enc *e, struct piece in,
                            struct err *err)
 {
     enum { STACK_MAX = 32 };
-    int32_t few[STACK_MAX + 1];
+    int32_t few[STACK_MAX];
     struct symbols s = { few, 0, false };
     void *merge_scratch = NULL;
+    const size_t max = symbols_max(tok->bpe, in.n);
 
-    if (in.n > STACK_MAX && !(s.ids = scratch_for(e, in.n + 1, &merge_scratch, err)))
+    if (max > STACK_MAX && !(s.ids = scratch_for(e, max, &merge_scratch, err)))
         return err ? err->code : ST_NOMEM;
     TRY(read_symbols(tok, e, in, &s, err));
     return put_all(e, s.ids, bpe_merge(tok->bpe, s.ids, s.n, merge_scratch), err);

@@ -102,8 +102,7 @@ static status read_piece(struct tokenizer *tok, struct json_reader *r, size_t id
     if (json_reader_item(r, &first))
         return FAIL(err, ST_FORMAT, "model.vocab[%zu]: expected [piece, score]", id);
     if (r->st != ST_OK) return r->st;
-    return unigram_put(tok, text, n, (int32_t)id, num.is_double ? num.number : (double)num.integer,
-                       err);
+    return unigram_put(tok, text, n, (int32_t)id, num.number, err);
 }
 
 static status load_unigram(struct tokenizer *tok, const struct jvalue *settings,
@@ -140,14 +139,18 @@ struct node {
     int32_t id;
 };
 
-static void offer(struct node *node, uint32_t start, int32_t id, double score, bool single)
+/* False: there is a better one already. */
+static bool offer(struct node *node, uint32_t start, int32_t id, double score, bool single)
 {
     if (single) score = (double)(float)score;
-    if (node->start != UINT32_MAX && score <= node->score) return;
+    if (node->start != UINT32_MAX && score <= node->score) return false;
     *node = (struct node){ score, start, id };
+    return true;
 }
 
-static void forward(const struct unigram *u, struct piece in, struct node *nodes)
+/* False: an unknown character was the best way to somewhere, and there is no unknown token. That
+ * the best way of all may do without it does not count, in the reference either. */
+static bool forward(const struct unigram *u, struct piece in, struct node *nodes)
 {
     const double unk_score = u->min_score - UNK_PENALTY;
 
@@ -166,9 +169,13 @@ static void forward(const struct unigram *u, struct piece in, struct node *nodes
             offer(&nodes[k + 1], (uint32_t)at, id, here + u->scores[id], u->single);
             if (k + 1 - at == used) single = true;
         }
-        if (!single) offer(&nodes[at + used], (uint32_t)at, u->unk_id, here + unk_score, u->single);
+        if (!single &&
+            offer(&nodes[at + used], (uint32_t)at, u->unk_id, here + unk_score, u->single) &&
+            u->unk_id < 0)
+            return false;
         at += used;
     }
+    return true;
 }
 
 /* A stretch of unknown characters: its bytes, or the unknown token. A stretch may by chance be a
@@ -184,10 +191,7 @@ static status put_stretch(const struct tokenizer *tok, struct enc *e, const char
     for (size_t i = 0; bytes && i < n; i++) bytes = u->fallback_ids[(unsigned char)p[i]] >= 0;
     for (size_t i = 0; bytes && i < n; i++)
         TRY(enc_put(e, u->fallback_ids[(unsigned char)p[i]], err));
-    if (bytes) return ST_OK;
-    if (u->unk_id < 0)
-        return FAIL(err, ST_INVALID, "Unigram: no unknown token (unk_id) for this text");
-    return enc_put(e, u->unk_id, err);
+    return bytes ? ST_OK : enc_put(e, u->unk_id, err);
 }
 
 /* Back from the end, leaving in nodes[start].start where the piece that begins there ends. */
@@ -218,7 +222,8 @@ static status encode_unigram(const struct tokenizer *tok, struct enc *e, struct 
     int32_t *ids = (int32_t *)(void *)(ends + n + 1);
 
     for (size_t i = 0; i <= n; i++) nodes[i].start = UINT32_MAX;
-    forward(u, in, nodes);
+    if (!forward(u, in, nodes))
+        return FAIL(err, ST_INVALID, "Unigram: no unknown token (unk_id) for this text");
     backward(in, nodes, ends, ids);
     for (size_t at = 0; at < n;) {
         size_t end = ends[at];

@@ -104,6 +104,7 @@ static status run_strip(const struct normalizer *self, struct norm_io *io, bool 
     if (!any) start = end = self->a || self->b ? io->n : 0;
     if (!self->a) start = any || !self->b ? 0 : io->n;
     if (!self->b) end = io->n;
+    io->start_lost = start > 0;
     str_put_n(io->out, io->in + start, end - start);
     return ST_OK;
 }

@@ -85,21 +85,20 @@ void normalizers_fini(struct norm_list *list)
     list->n = 0;
 }
 
-status normalizers_run(const struct norm_list *list, struct str bufs[2], const char **text,
-                       size_t *n, struct err *err)
+status normalizers_run(const struct norm_list *list, struct str bufs[2], struct piece *text,
+                       struct err *err)
 {
     unsigned next = 0;
 
     for (size_t i = 0; i < list->n; i++) {
-        struct norm_io io = { *text, *n, &bufs[next] };
+        struct norm_io io = { text->p, text->n, &bufs[next], false };
         bool same = false;
 
         str_clear(io.out);
         TRY(list->items[i].run(&list->items[i], &io, &same, err));
         if (same) continue;
         if (io.out->failed) return FAIL(err, ST_NOMEM, "normalizer: no memory");
-        *text = str_cstr(io.out);
-        *n = io.out->len;
+        *text = (struct piece){ str_cstr(io.out), io.out->len, text->first && !io.start_lost };
         next = !next;
     }
     return ST_OK;

@@ -1,35 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* Post-processors: for one text they all come to ids before and behind it. A new kind is one row
- * and one function. */
+/* Post-processors. Each takes a list of encodings and gives another, and what follows in a Sequence
+ * takes those: a template makes an encoding of each of its pieces, BertProcessing and
+ * RobertaProcessing put their tokens round each. For one text that all comes to ids before and
+ * behind it. A new kind is one row and one function. */
 #include "tokenizer/tok_internal.h"
 #include <string.h>
 
-typedef status post_load_fn(struct arena *a, const struct jvalue *json, struct post *out,
-                            struct err *err);
+enum { TEXT = -1, BORDER = -2, ITEMS_MAX = 8192 };
 
-static status put(struct arena *a, bool after, int32_t id, struct post *out, struct err *err)
+/* Encodings one after the other: ids, TEXT for the ids of the text, BORDER between two of them. */
+struct line {
+    struct arena *a;
+    int32_t *items; /* [n] */
+    size_t n, cap;
+};
+
+typedef status post_load_fn(const struct jvalue *json, struct line *line, struct err *err);
+
+static status line_put(struct line *line, int32_t item, struct err *err)
 {
-    int32_t **ids = after ? &out->after : &out->before;
-    size_t *n = after ? &out->n_after : &out->n_before, cap = *n;
-
-    if (*n >= 4096) return FAIL(err, ST_LIMIT, "post_processor: more than 4096 special tokens");
-    void *grown = arena_grow(a, *ids, &cap, *n + 1, sizeof **ids);
-    if (!grown) return FAIL(err, ST_NOMEM, "post_processor: no memory");
-    *ids = grown;
-    (*ids)[(*n)++] = id;
+    if (line->n >= ITEMS_MAX)
+        return FAIL(err, ST_LIMIT, "post_processor: more than %d special tokens", ITEMS_MAX);
+    void *items = arena_grow(line->a, line->items, &line->cap, line->n + 1, sizeof *line->items);
+    if (!items) return FAIL(err, ST_NOMEM, "post_processor: no memory");
+    line->items = items;
+    line->items[line->n++] = item;
     return ST_OK;
 }
 
-/* Ids go behind all that is there already, or before it. */
-static status wrap(struct arena *a, const struct post *inner, struct post *out, struct err *err)
+static size_t line_encodings(const struct line *line)
 {
-    struct post all = { 0 };
+    size_t n = 1;
 
-    for (size_t i = 0; i < inner->n_before; i++) TRY(put(a, false, inner->before[i], &all, err));
-    for (size_t i = 0; i < out->n_before; i++) TRY(put(a, false, out->before[i], &all, err));
-    for (size_t i = 0; i < out->n_after; i++) TRY(put(a, true, out->after[i], &all, err));
-    for (size_t i = 0; i < inner->n_after; i++) TRY(put(a, true, inner->after[i], &all, err));
-    *out = all;
+    for (size_t i = 0; i < line->n; i++) n += line->items[i] == BORDER;
+    return n;
+}
+
+/* Appends encoding `index` of another line. */
+static status line_put_encoding(struct line *line, const struct line *from, size_t index,
+                                struct err *err)
+{
+    for (size_t i = 0, at = 0; i < from->n; i++) {
+        if (from->items[i] == BORDER)
+            at++;
+        else if (at == index)
+            TRY(line_put(line, from->items[i], err));
+    }
     return ST_OK;
 }
 
@@ -46,36 +62,40 @@ static status pair_id(const struct jvalue *json, const char *key, int32_t *id, s
     return ST_OK;
 }
 
-/* BertProcessing and RobertaProcessing: cls, text, sep. */
-static status load_cls_sep(struct arena *a, const struct jvalue *json, struct post *out,
-                           struct err *err)
+/* cls, the first encoding, sep; then each other one and sep, RobertaProcessing's with sep before
+ * it, too. */
+static status load_cls_sep(const struct jvalue *json, struct line *line, struct err *err)
 {
-    struct post own = { 0 };
+    const bool roberta = jvalue_is_text(jvalue_get(json, "type"), "RobertaProcessing");
+    struct line next = { .a = line->a };
     int32_t cls, sep;
 
     TRY(pair_id(json, "cls", &cls, err));
     TRY(pair_id(json, "sep", &sep, err));
-    TRY(put(a, false, cls, &own, err));
-    TRY(put(a, true, sep, &own, err));
-    return wrap(a, &own, out, err);
+    for (size_t i = 0; i < line_encodings(line); i++) {
+        if (i) TRY(line_put(&next, BORDER, err));
+        if (i == 0 || roberta) TRY(line_put(&next, i ? sep : cls, err));
+        TRY(line_put_encoding(&next, line, i, err));
+        TRY(line_put(&next, sep, err));
+    }
+    *line = next;
+    return ST_OK;
 }
 
-static status load_nothing(struct arena *a, const struct jvalue *json, struct post *out,
-                           struct err *err)
+static status load_nothing(const struct jvalue *json, struct line *line, struct err *err)
 {
-    (void)a; /* ByteLevel trims offsets only */
-    (void)json;
-    (void)out;
+    (void)json; /* ByteLevel trims offsets only */
+    (void)line;
     (void)err;
     return ST_OK;
 }
 
 /* All ids of one special token of a template. */
-static status put_special(struct arena *a, const struct jvalue *specials, const struct jvalue *name,
-                          bool after, struct post *own, struct err *err)
+static status put_special(const struct jvalue *specials, const struct jvalue *name,
+                          struct line *line, struct err *err)
 {
     if (!name || name->type != JVALUE_STRING)
-        return FAIL(err, ST_FORMAT, "post_processor: single: SpecialToken: id: expected a string");
+        return FAIL(err, ST_FORMAT, "post_processor: SpecialToken: id: expected a string");
     const struct jvalue *entry = jvalue_get_n(specials, name->u.string.text, name->u.string.n);
     const struct jvalue *ids = jvalue_get(entry, "ids");
     if (!ids || ids->type != JVALUE_LIST)
@@ -87,35 +107,48 @@ static status put_special(struct arena *a, const struct jvalue *specials, const 
         if (id->type != JVALUE_INT || id->u.integer < 0 || id->u.integer >= VOCAB_IDS_MAX)
             return FAIL(err, ST_FORMAT, "post_processor: special_tokens: \"%.60s\": bad id",
                         name->u.string.text);
-        TRY(put(a, after, (int32_t)id->u.integer, own, err));
+        TRY(line_put(line, (int32_t)id->u.integer, err));
     }
     return ST_OK;
 }
 
-static status load_template(struct arena *a, const struct jvalue *json, struct post *out,
-                            struct err *err)
+/* One piece of a template: a special token, or encoding A (0) or B (1). */
+static status put_template_piece(const struct jvalue *json, const struct jvalue *piece,
+                                 const struct line *line, struct line *next, struct err *err)
 {
-    const struct jvalue *single = jvalue_get(json, "single");
-    const struct jvalue *specials = jvalue_get(json, "special_tokens");
-    struct post own = { 0 };
-    unsigned texts = 0;
+    const struct jvalue *special = jvalue_get(piece, "SpecialToken");
+    const struct jvalue *sequence = jvalue_get(piece, "Sequence");
 
-    if (!single || single->type != JVALUE_LIST)
-        return FAIL(err, ST_FORMAT, "post_processor: single: expected a list");
-    for (size_t i = 0; i < single->u.list.n; i++) {
-        const struct jvalue *special = jvalue_get(single->u.list.items[i], "SpecialToken");
+    if (special)
+        return put_special(jvalue_get(json, "special_tokens"), jvalue_get(special, "id"), next,
+                           err);
+    if (!sequence) return FAIL(err, ST_FORMAT, "post_processor: expected SpecialToken or Sequence");
+    return line_put_encoding(next, line, jvalue_is_text(jvalue_get(sequence, "id"), "B"), err);
+}
 
-        if (special)
-            TRY(put_special(a, specials, jvalue_get(special, "id"), texts > 0, &own, err));
-        else if (jvalue_get(single->u.list.items[i], "Sequence"))
-            texts++;
-        else
-            return FAIL(err, ST_FORMAT,
-                        "post_processor: single: expected SpecialToken or Sequence");
+static status load_template(const struct jvalue *json, struct line *line, struct err *err)
+{
+    const size_t n = line_encodings(line);
+    const char *name = n == 1 ? "single" : "pair";
+    const struct jvalue *pieces = jvalue_get(json, name);
+    struct line next = { .a = line->a };
+    size_t texts = 0;
+
+    if (n > 2)
+        return FAIL(err, ST_UNSUPPORTED,
+                    "post_processor: TemplateProcessing of %zu encodings, expected 1 or 2", n);
+    if (!pieces || pieces->type != JVALUE_LIST)
+        return FAIL(err, ST_FORMAT, "post_processor: %s: expected a list", name);
+    for (size_t i = 0; i < pieces->u.list.n; i++) {
+        if (i) TRY(line_put(&next, BORDER, err));
+        TRY(put_template_piece(json, pieces->u.list.items[i], line, &next, err));
     }
+    for (size_t i = 0; i < next.n; i++) texts += next.items[i] == TEXT;
     if (texts != 1)
-        return FAIL(err, ST_UNSUPPORTED, "post_processor: single: names the text %u times", texts);
-    return wrap(a, &own, out, err);
+        return FAIL(err, ST_UNSUPPORTED, "post_processor: %s: names the text %zu times", name,
+                    texts);
+    *line = next;
+    return ST_OK;
 }
 
 static const struct {
@@ -128,15 +161,14 @@ static const struct {
     { "ByteLevel", load_nothing },
 };
 
-static status load(struct arena *a, const struct jvalue *json, unsigned depth, struct post *out,
-                   struct err *err)
+static status load(const struct jvalue *json, unsigned depth, struct line *line, struct err *err)
 {
     const struct jvalue *type = jvalue_get(json, "type");
 
     if (!json || json->type == JVALUE_NONE) return ST_OK;
     if (depth > 16) return FAIL(err, ST_LIMIT, "post_processor: nested too deeply");
     for (size_t i = 0; i < COUNT(kinds); i++)
-        if (jvalue_is_text(type, kinds[i].type)) return kinds[i].load(a, json, out, err);
+        if (jvalue_is_text(type, kinds[i].type)) return kinds[i].load(json, line, err);
     if (!jvalue_is_text(type, "Sequence"))
         return FAIL(err, ST_UNSUPPORTED, "post_processor: type \"%.60s\" is not known",
                     type && type->type == JVALUE_STRING ? type->u.string.text : "?");
@@ -144,13 +176,37 @@ static status load(struct arena *a, const struct jvalue *json, unsigned depth, s
     if (!list || list->type != JVALUE_LIST)
         return FAIL(err, ST_FORMAT, "post_processor: processors: expected a list");
     for (size_t i = 0; i < list->u.list.n; i++)
-        TRY(load(a, list->u.list.items[i], depth + 1, out, err));
+        TRY(load(list->u.list.items[i], depth + 1, line, err));
+    return ST_OK;
+}
+
+static status put(struct arena *a, bool after, int32_t id, struct post *out, struct err *err)
+{
+    int32_t **ids = after ? &out->after : &out->before;
+    size_t *n = after ? &out->n_after : &out->n_before, cap = *n;
+
+    if (*n >= ITEMS_MAX) return FAIL(err, ST_LIMIT, "post_processor: too many special tokens");
+    void *grown = arena_grow(a, *ids, &cap, *n + 1, sizeof **ids);
+    if (!grown) return FAIL(err, ST_NOMEM, "post_processor: no memory");
+    *ids = grown;
+    (*ids)[(*n)++] = id;
     return ST_OK;
 }
 
 status post_load(struct arena *a, const struct jvalue *json, struct post *out, struct err *err)
 {
-    return load(a, json, 0, out, err);
+    struct line line = { .a = a };
+    bool after = false;
+
+    TRY(line_put(&line, TEXT, err));
+    TRY(load(json, 0, &line, err));
+    for (size_t i = 0; i < line.n; i++) {
+        if (line.items[i] == TEXT)
+            after = true;
+        else if (line.items[i] >= 0)
+            TRY(put(a, after, line.items[i], out, err));
+    }
+    return ST_OK;
 }
 
 /* ---- folders whose settings say what goes round a text ---- */

@@ -19,8 +19,9 @@ enum { CLASS_DEPTH_MAX = 16, PATTERN_MAX = 1 << 16 };
 #define SET_WORD                                                                                   \
     "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"                    \
     "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
-#define SET_NOT_WORD "\\p{Z}\\p{C}\\p{Pd}\\p{Ps}\\p{Pe}\\p{Pi}\\p{Pf}\\p{Po}\\p{S}\\p{No}"
-#define ONE_WORD     "[" SET_WORD "]"
+/* \w has six more than [:word:]: the superscripts and fractions of Latin-1. */
+#define SET_ESCAPE_W SET_WORD "\\xb2\\xb3\\xb9\\xbc-\\xbe"
+#define ONE_WORD     "[" SET_ESCAPE_W "]"
 #define ANY_CHAR     "(?s:.)"
 
 struct trans {
@@ -73,6 +74,10 @@ static void put_property(struct str *out, const char *p, size_t n)
         { "Separator", "Z" },
         { "Other", "C" },
         { "Digit", "Nd" },
+        { "Alpha", "Alphabetic" },
+        { "Upper", "Uppercase" },
+        { "Lower", "Lowercase" },
+        { "Space", "White_Space" },
     };
 
     for (size_t i = 0; i < COUNT(known); i++) {
@@ -116,8 +121,7 @@ static const char *escape_set(char c)
     switch (c) {
     case 's': return SET_SPACE;
     case 'S': return SET_NOT_SPACE;
-    case 'w': return SET_WORD;
-    case 'W': return SET_NOT_WORD;
+    case 'w': return SET_ESCAPE_W;
     case 'h': return "0-9a-fA-F";
     default: return NULL;
     }
@@ -144,8 +148,8 @@ static status outer_escape(struct trans *t)
         str_put_char(t->out, '[');
         str_put(t->out, set);
         str_put_char(t->out, ']');
-    } else if (c == 'H') {
-        str_put(t->out, "[^0-9a-fA-F]");
+    } else if (c == 'H' || c == 'W') {
+        str_put(t->out, c == 'H' ? "[^0-9a-fA-F]" : "[^" SET_ESCAPE_W "]");
     } else if (c == 'b') {
         str_put(t->out, "(?:(?<=" ONE_WORD ")(?!" ONE_WORD ")|(?<!" ONE_WORD ")(?=" ONE_WORD "))");
     } else if (c == 'B') {
@@ -216,8 +220,8 @@ static status set_escape(struct trans *t, struct set *s)
     if (set) {
         str_put(t->out, set);
         t->i += 2;
-    } else if (c == 'H') {
-        set_add_other(s, "[^0-9a-fA-F]");
+    } else if (c == 'H' || c == 'W') {
+        set_add_other(s, c == 'H' ? "[^0-9a-fA-F]" : "[^" SET_ESCAPE_W "]");
         t->i += 2;
     } else if (c == 'p' || c == 'P') {
         st = property(t);
@@ -229,19 +233,58 @@ static status set_escape(struct trans *t, struct set *s)
     return st;
 }
 
-/* [:alpha:] and the like are passed through. */
+/* Inside of a set for what is between [: and :], NULL if it is no class. */
+static const char *posix_set(const char *name, size_t n)
+{
+    static const struct {
+        const char *name, *set, *older; /* older: before PCRE2 knew binary properties */
+    } classes[] = {
+        { "alpha", "\\p{Alphabetic}", "\\p{L}\\p{Nl}" },
+        { "alnum", "\\p{Alphabetic}\\p{Nd}", "\\p{L}\\p{Nl}\\p{Nd}" },
+        { "upper", "\\p{Uppercase}", "\\p{Lu}" },
+        { "lower", "\\p{Lowercase}", "\\p{Ll}" },
+        { "punct", "\\p{P}\\p{S}", NULL },
+        { "space", SET_SPACE, NULL },
+        { "digit", "\\p{Nd}", NULL },
+        { "blank", "\\p{Zs}\\x09", NULL },
+        { "cntrl", "\\p{Cc}", NULL },
+        { "graph", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}", NULL },
+        { "print", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}\\p{Zs}", NULL },
+        { "xdigit", "0-9a-fA-F", NULL },
+        { "word", SET_WORD, NULL },
+        { "ascii", "\\x00-\\x7f", NULL },
+    };
+
+    for (size_t i = 0; i < COUNT(classes); i++)
+        if (strlen(classes[i].name) == n && memcmp(classes[i].name, name, n) == 0)
+            return classes[i].older && !regex_has_script_names() ? classes[i].older
+                                                                 : classes[i].set;
+    return NULL;
+}
+
+/* [:alpha:], [:^alpha:] and the like. */
 static bool posix_class(struct trans *t, struct set *s)
 {
+    size_t from = t->i + 2, to = from;
+
     if (t->n - t->i < 4 || t->p[t->i + 1] != ':') return false;
-    for (size_t k = t->i + 2; k + 1 < t->n; k++) {
-        if (t->p[k] == ':' && t->p[k + 1] == ']') {
-            str_put_n(&s->plain, t->p + t->i, k + 2 - t->i);
-            t->i = k + 2;
-            return true;
-        }
-        if (!((t->p[k] >= 'a' && t->p[k] <= 'z') || t->p[k] == '^')) return false;
+    const bool negated = t->p[from] == '^';
+    from += negated;
+    for (to = from; to < t->n && t->p[to] >= 'a' && t->p[to] <= 'z';) to++;
+    if (t->n - to < 2 || memcmp(t->p + to, ":]", 2) != 0) return false;
+    const char *set = posix_set(t->p + from, to - from);
+    if (!set) return false;
+    if (negated) {
+        struct str other = { 0 };
+
+        str_printf(&other, "[^%s]", set);
+        set_add_other(s, str_cstr(&other));
+        str_fini(&other);
+    } else {
+        str_put(&s->plain, set);
     }
-    return false;
+    t->i = to + 2;
+    return true;
 }
 
 static status parse_set(struct trans *t, unsigned depth, struct str *as_text,

@@ -237,6 +237,10 @@ struct chat_template {
     struct map name_ids;
 };
 
+/* Why an arena with a budget gave nothing: ST_LIMIT once half of it is used (what is asked for is
+ * far smaller, or an array's next doubling), else ST_NOMEM. */
+status tmpl_arena_failure(const struct arena *a);
+
 /* ---- lexer ---- */
 
 enum token_type {
@@ -296,6 +300,8 @@ bool parse_is_name(const struct parser *p, const char *name);
 bool parse_skip_op(struct parser *p, const char *op);
 bool parse_skip_name(struct parser *p, const char *name);
 bool parse_expect_op(struct parser *p, const char *op);
+/* Fails for want of memory or of the budget; always NULL. */
+struct node *parse_no_room(struct parser *p);
 struct node *parse_fail(struct parser *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 struct node *parse_new(struct parser *p, enum node_type type);
@@ -341,13 +347,24 @@ struct run {
     int64_t now;
     status st;
     struct err *err;
+    bool over_budget; /* an allocation was more than limits.memory_max leaves */
     char kind[TEMPLATE_ERROR_KIND_MAX];
 };
 
 /* Fails the rendering; always false. kind: "type", "undefined", "ValueError", …. */
 bool run_fail(struct run *r, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* An allocation failed: ST_LIMIT where the budget was spent, else ST_NOMEM. */
 bool run_no_memory(struct run *r);
+/* The same for a text that could not grow. */
+bool run_str_failed(struct run *r, const struct str *s);
+/* Memory of the rendering, as arena.h has it: NULL (see run_no_memory) beyond the budget. */
+void *run_alloc(struct run *r, size_t n, size_t size);
+void *run_grow(struct run *r, void *items, size_t *capacity, size_t n_want, size_t item_size);
+char *run_strndup(struct run *r, const char *s, size_t n);
+char *run_strdup(struct run *r, const char *s);
+#define RUN_NEW(r, type)      ((type *)run_alloc((r), 1, sizeof(type)))
+#define RUN_ARRAY(r, n, type) ((type *)run_alloc((r), (n), sizeof(type)))
 /* Pays n steps; false when the fuel is spent. */
 bool run_pay(struct run *r, uint64_t n);
 

@@ -14,7 +14,7 @@ static bool name_is(struct tstr s, const char *text)
 static bool method_value(struct run *r, const struct tv *self, const struct tfunction *f,
                          struct tv *out)
 {
-    struct tmethod *m = ARENA_NEW(&r->arena, struct tmethod);
+    struct tmethod *m = RUN_NEW(r, struct tmethod);
 
     if (!m) return run_no_memory(r);
     m->self = *self;
@@ -179,7 +179,7 @@ static bool python_attribute(struct run *r, const struct tv *v, struct tstr name
 static bool no_attribute(struct run *r, const struct tv *v, struct tstr name, struct tv *out)
 {
     char buf[64];
-    const char *object = arena_strdup(&r->arena, tv_object_name(v, buf));
+    const char *object = run_strdup(r, tv_object_name(v, buf));
 
     return object ? tv_undefined(r, UNDEF_ATTRIBUTE, object, name, out) : run_no_memory(r);
 }
@@ -247,7 +247,7 @@ static bool no_item(struct run *r, const struct tv *v, const struct tv *key, str
         return false;
     }
     if (!tv_string_take(r, &text, &name)) return false;
-    const char *object = arena_strdup(&r->arena, tv_object_name(v, buf));
+    const char *object = run_strdup(r, tv_object_name(v, buf));
     return object ? tv_undefined(r, UNDEF_ELEMENT, object, *name.u.s, out) : run_no_memory(r);
 }
 

@@ -26,7 +26,7 @@ static bool make(struct run *r, size_t n, struct big *out)
 {
     *out = (struct big){ .n = n };
     if (n > LIMBS_MAX + 2) return too_long(r);
-    out->limbs = ARENA_ARRAY(&r->arena, n + 1, uint32_t);
+    out->limbs = RUN_ARRAY(r, n + 1, uint32_t);
     return out->limbs ? run_pay(r, n / 8 + 1) : run_no_memory(r);
 }
 
@@ -87,7 +87,7 @@ bool big_from_digits(struct run *r, const char *p, size_t n, struct tv *out)
         }
     }
     if (n > LIMBS_MAX * BASE_DIGITS) return too_long(r);
-    char *kept = arena_strndup(&r->arena, p, n);
+    char *kept = run_strndup(r, p, n);
     if (!kept) return run_no_memory(r);
     if (sign) *kept = '-';
     if (!tv_string_borrow(r, kept, n, out)) return false;
@@ -103,8 +103,8 @@ static bool to_value(struct run *r, const struct big *b, struct tv *out)
     if (b->negative) str_put_char(&digits, '-');
     if (b->n == 0) str_put_char(&digits, '0');
     for (size_t i = b->n; i-- > 0;) str_printf(&digits, i + 1 == b->n ? "%u" : "%09u", b->limbs[i]);
-    const bool ok =
-        digits.failed ? run_no_memory(r) : big_from_digits(r, str_cstr(&digits), digits.len, out);
+    const bool ok = digits.failed ? run_str_failed(r, &digits)
+                                  : big_from_digits(r, str_cstr(&digits), digits.len, out);
     str_fini(&digits);
     return ok;
 }

@@ -164,7 +164,7 @@ static bool eval_item(struct run *r, const struct node *n, struct tv *out)
 static bool add_pos(struct run *r, struct targs *a, size_t *cap, struct tv v)
 {
     if (a->n == *cap) {
-        void *pos = arena_grow(&r->arena, a->pos, cap, a->n + 1, sizeof *a->pos);
+        void *pos = run_grow(r, a->pos, cap, a->n + 1, sizeof *a->pos);
         if (!pos) return run_no_memory(r);
         a->pos = pos;
     }
@@ -179,7 +179,7 @@ static bool add_kw(struct run *r, struct targs *a, size_t *cap, struct tstr name
             return run_fail(r, "type", "got multiple values for keyword argument '%.*s'",
                             (int)name.n, name.p);
     if (a->n_kw == *cap) {
-        void *kw = arena_grow(&r->arena, a->kw, cap, a->n_kw + 1, sizeof *a->kw);
+        void *kw = run_grow(r, a->kw, cap, a->n_kw + 1, sizeof *a->kw);
         if (!kw) return run_no_memory(r);
         a->kw = kw;
     }

@@ -97,8 +97,8 @@ static bool merge_sort(struct run *r, struct keyed *items, struct keyed *spare, 
 static bool sorted(struct run *r, const struct tv *items, size_t n, const struct tv *attribute,
                    bool case_sensitive, bool reverse, struct keyed **out)
 {
-    struct keyed *keyed = ARENA_ARRAY(&r->arena, n + 1, struct keyed),
-                 *spare = ARENA_ARRAY(&r->arena, n + 1, struct keyed);
+    struct keyed *keyed = RUN_ARRAY(r, n + 1, struct keyed),
+                 *spare = RUN_ARRAY(r, n + 1, struct keyed);
 
     if (!keyed || !spare) return run_no_memory(r);
     for (size_t i = 0; i < n; i++) {
@@ -353,8 +353,8 @@ FILTER(f_groupby)
         return run_fail(r, "type", "groupby() needs an attribute");
     const bool has_default = arg_get(args, 1, "default", &otherwise) && otherwise.type != TV_NONE;
     if (!tv_items(r, self, &items, &n)) return false;
-    keyed = ARENA_ARRAY(&r->arena, n + 1, struct keyed);
-    spare = ARENA_ARRAY(&r->arena, n + 1, struct keyed);
+    keyed = RUN_ARRAY(r, n + 1, struct keyed);
+    spare = RUN_ARRAY(r, n + 1, struct keyed);
     if (!keyed || !spare) return run_no_memory(r);
     for (size_t i = 0; i < n; i++) {
         struct tv key;
@@ -541,8 +541,8 @@ FILTER(f_dictsort)
     if (has_by && !by_value && !tv_is_text(&by, "key"))
         return run_fail(r, "FilterArgumentError",
                         "You can only sort by either \"key\" or \"value\"");
-    struct keyed *keyed = ARENA_ARRAY(&r->arena, d->n + 1, struct keyed),
-                 *spare = ARENA_ARRAY(&r->arena, d->n + 1, struct keyed);
+    struct keyed *keyed = RUN_ARRAY(r, d->n + 1, struct keyed),
+                 *spare = RUN_ARRAY(r, d->n + 1, struct keyed);
     if (!keyed || !spare) return run_no_memory(r);
     for (size_t i = 0; i < d->n; i++) {
         if (!pair_value(r, &d->pairs[i], &pair)) return false;

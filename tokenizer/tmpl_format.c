@@ -469,7 +469,7 @@ static bool one_field(struct run *r, struct braces *b, const char *p, size_t n, 
     memcpy(name, p, name_n);
     name[name_n] = 0;
     const char *spec = colon ? colon + 1 : p + n;
-    const char *kept = arena_strndup(&r->arena, name, name_n);
+    const char *kept = run_strndup(r, name, name_n);
     if (!kept) return run_no_memory(r);
     const bool ok = field_value(r, b, kept, name_n, &v) &&
                     expand(r, b, spec, (size_t)(p + n - spec), depth + 1, &filled) &&

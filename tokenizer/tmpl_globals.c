@@ -13,7 +13,7 @@ enum { RANGE_MAX = 100000 };
 GLOBAL(g_range)
 {
     int64_t v[3] = { 0, 0, 1 };
-    struct trange *range = ARENA_NEW(&r->arena, struct trange);
+    struct trange *range = RUN_NEW(r, struct trange);
 
     (void)self;
     if (!range) return run_no_memory(r);
@@ -90,7 +90,7 @@ GLOBAL(g_namespace)
 
 static bool object(struct run *r, const char *type, struct tv *out)
 {
-    struct tobject *o = ARENA_NEW(&r->arena, struct tobject);
+    struct tobject *o = RUN_NEW(r, struct tobject);
 
     if (!o) return run_no_memory(r);
     o->type = type;

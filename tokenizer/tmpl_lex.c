@@ -74,7 +74,7 @@ static status push(struct lexer *x, enum token_type type, const char *p, size_t 
 
     if (l->n == l->cap) {
         void *items = arena_grow(x->a, l->items, &l->cap, l->n + 1, sizeof *l->items);
-        if (!items) return FAIL(x->err, ST_LIMIT, "template: too large");
+        if (!items) return FAIL(x->err, tmpl_arena_failure(x->a), "template: no room");
         l->items = items;
     }
     l->items[l->n] = (struct token){ .type = type, .line = x->line, .text = { p, n } };
@@ -275,7 +275,7 @@ static status string_token(struct lexer *x)
     const char *copy = st == ST_OK ? arena_strndup(x->a, str_cstr(&text), text.len) : NULL;
     if (st == ST_OK)
         st = copy ? push(x, T_STRING, copy, text.len, NULL)
-                  : FAIL(x->err, ST_LIMIT, "template: too large");
+                  : FAIL(x->err, tmpl_arena_failure(x->a), "template: no room");
     str_fini(&text);
     count_lines(x, start, end);
     x->at = end + 1;
@@ -324,7 +324,7 @@ static status big_integer(struct lexer *x, const char *digits, struct token *t)
     struct tstr *s = ARENA_NEW(x->a, struct tstr);
 
     if (!s || !(s->p = arena_strdup(x->a, digits)))
-        return FAIL(x->err, ST_LIMIT, "template: too large");
+        return FAIL(x->err, tmpl_arena_failure(x->a), "template: no room");
     s->n = strlen(digits);
     t->value = (struct tv){ .type = TV_BIG, .u.s = s };
     return ST_OK;
@@ -511,7 +511,7 @@ status tmpl_lex(struct arena *a, const char *source, size_t n, struct token_list
 
     if (!utf8_valid(source, n)) return FAIL(err, ST_INVALID, "template: the source is not UTF-8");
     if (!(x.p = normalize_newlines(a, source, n, &x.n)))
-        return FAIL(err, ST_LIMIT, "template: too large");
+        return FAIL(err, tmpl_arena_failure(a), "template: no room");
     while (x.at < x.n) {
         const size_t start = x.at;
 

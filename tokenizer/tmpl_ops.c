@@ -157,7 +157,7 @@ static bool repeat(struct run *r, const struct tv *v, int64_t times, struct tv *
         return run_fail(r, "limit", "a repeated value is too long");
     if (!run_pay(r, total / 8)) return false;
     if (text) {
-        char *p = arena_alloc(&r->arena, total + 1);
+        char *p = run_alloc(r, 1, total + 1);
         if (!p) return run_no_memory(r);
         for (size_t i = 0; i < count; i++) memcpy(p + i * n, v->u.s->p, n);
         if (!tv_string_borrow(r, p, total, out)) return false;

@@ -60,6 +60,12 @@ struct node *parse_fail(struct parser *p, const char *fmt, ...)
     return NULL;
 }
 
+struct node *parse_no_room(struct parser *p)
+{
+    if (p->st == ST_OK) p->st = FAIL(p->err, tmpl_arena_failure(&p->t->arena), "template: no room");
+    return NULL;
+}
+
 bool parse_expect_op(struct parser *p, const char *op)
 {
     if (parse_skip_op(p, op)) return true;
@@ -81,7 +87,7 @@ struct node *parse_new(struct parser *p, enum node_type type)
 {
     struct node *n = ARENA_NEW(&p->t->arena, struct node);
 
-    if (!n) return parse_fail(p, "the template is too large");
+    if (!n) return parse_no_room(p);
     n->type = type;
     n->line = parse_current(p)->line;
     return n;
@@ -90,14 +96,14 @@ struct node *parse_new(struct parser *p, enum node_type type)
 bool parse_append(struct parser *p, struct node_list *list, struct node *item)
 {
     if (!item) {
-        parse_fail(p, "the template is too large");
+        parse_no_room(p);
         return false;
     }
     if (list->n == list->cap) {
         void *items =
             arena_grow(&p->t->arena, list->items, &list->cap, list->n + 1, sizeof *list->items);
         if (!items) {
-            parse_fail(p, "the template is too large");
+            parse_no_room(p);
             return false;
         }
         list->items = items;
@@ -239,8 +245,7 @@ static struct node *name_target(struct parser *p)
     if (!(n = parse_new(p, N_NAME))) return NULL;
     n->text = t->text;
     parse_advance(p);
-    return tmpl_name_id(p->t, n->text, &n->name_id) ? n
-                                                    : parse_fail(p, "the template is too large");
+    return tmpl_name_id(p->t, n->text, &n->name_id) ? n : parse_no_room(p);
 }
 
 static bool can_assign(const struct node *n)

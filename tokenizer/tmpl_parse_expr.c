@@ -276,7 +276,7 @@ static struct node *string_constant(struct parser *p)
         s->n = joined.len;
     }
     str_fini(&joined);
-    if (!s || !s->p) return parse_fail(p, "too large");
+    if (!s || !s->p) return parse_no_room(p);
     return constant(p, (struct tv){ .type = TV_STRING, .u.s = s });
 }
 
@@ -296,7 +296,7 @@ static struct node *name(struct parser *p)
     if (text_is(text, "none") || text_is(text, "None")) return constant(p, tv_none());
     if (!(n = parse_new(p, N_NAME))) return NULL;
     n->text = text;
-    if (!tmpl_name_id(p->t, text, &n->name_id)) return parse_fail(p, "too large");
+    if (!tmpl_name_id(p->t, text, &n->name_id)) return parse_no_room(p);
     if (text_is(text, "caller")) p->uses_caller = true;
     if (text_is(text, "varargs")) p->uses_varargs = true;
     if (text_is(text, "kwargs")) p->uses_kwargs = true;
@@ -494,7 +494,7 @@ static bool dotted_name(struct parser *p, struct tstr *out)
     out->p = arena_strndup(&p->t->arena, str_cstr(&name_text), name_text.len);
     out->n = name_text.len;
     str_fini(&name_text);
-    if (!out->p) parse_fail(p, "too large");
+    if (!out->p) parse_no_room(p);
     return out->p != NULL;
 }
 

@@ -178,7 +178,7 @@ bool tv_put_repr(struct run *r, struct str *out, const struct tv *v, unsigned de
     if (depth > PRINT_DEPTH_MAX)
         return run_fail(r, "limit", "a value is nested too deeply to print");
     if (!run_pay(r, 1) || (out->limit && out->failed))
-        return r->st == ST_OK ? run_no_memory(r) : false;
+        return r->st == ST_OK ? run_str_failed(r, out) : false;
     switch ((enum tv_type)v->type) {
     case TV_UNDEFINED:
         if (v->u.undef && v->u.undef->kind == UNDEF_UNSAFE && depth == 0)
@@ -503,7 +503,7 @@ static bool json_dict(struct run *r, struct str *out, const struct tdict *d,
         return true;
     }
     if (style->sort) {
-        if (!(order = ARENA_ARRAY(&r->arena, d->n, size_t))) return run_no_memory(r);
+        if (!(order = RUN_ARRAY(r, d->n, size_t))) return run_no_memory(r);
         if (!sorted_order(r, d, order)) return false;
     }
     str_put_char(out, '{');
@@ -527,7 +527,7 @@ static bool json_put(struct run *r, struct str *out, const struct tv *v,
     if (depth > PRINT_DEPTH_MAX)
         return run_fail(r, "limit", "a value is nested too deeply to print");
     if (!run_pay(r, 1)) return false;
-    if (out->failed) return run_no_memory(r);
+    if (out->failed) return run_str_failed(r, out);
     switch (v->type) {
     case TV_NONE: str_put(out, "null"); return true;
     case TV_BOOL: str_put(out, v->u.b ? "true" : "false"); return true;

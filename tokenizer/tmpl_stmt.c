@@ -8,7 +8,7 @@ static bool exec(struct run *r, const struct node *n);
 
 struct scope *scope_new(struct run *r, struct scope *parent)
 {
-    struct scope *s = ARENA_NEW(&r->arena, struct scope);
+    struct scope *s = RUN_NEW(r, struct scope);
 
     if (!s)
         run_no_memory(r);
@@ -25,7 +25,7 @@ bool scope_set(struct run *r, struct scope *s, uint32_t name_id, struct tv value
         return true;
     }
     if (s->n == s->cap) {
-        void *vars = arena_grow(&r->arena, s->vars, &s->cap, s->n + 1, sizeof *s->vars);
+        void *vars = run_grow(r, s->vars, &s->cap, s->n + 1, sizeof *s->vars);
         if (!vars) return run_no_memory(r);
         s->vars = vars;
     }
@@ -162,7 +162,7 @@ bool run_loop(struct run *r, const struct node *n, struct scope *scope, const st
               int64_t depth)
 {
     struct scope *before = r->scope;
-    struct tloop *loop = ARENA_NEW(&r->arena, struct tloop);
+    struct tloop *loop = RUN_NEW(r, struct tloop);
     bool ok;
 
     if (!loop) return run_no_memory(r);
@@ -229,11 +229,11 @@ static bool set_named(struct run *r, const char *name, struct tv value)
 
 static bool missing_argument(struct run *r, struct tstr name, struct tv *out)
 {
-    const char *text =
-        arena_printf(&r->arena, "parameter '%.*s' was not provided", (int)name.n, name.p);
+    struct str text = { 0 };
+    struct tv kept;
 
-    return text ? tv_undefined(r, UNDEF_TEXT, "", (struct tstr){ text, strlen(text) }, out)
-                : run_no_memory(r);
+    str_printf(&text, "parameter '%.*s' was not provided", (int)name.n, name.p);
+    return tv_string_take(r, &text, &kept) && tv_undefined(r, UNDEF_TEXT, "", *kept.u.s, out);
 }
 
 /* Named arguments, in order; a default may speak of those before it. */
@@ -285,7 +285,7 @@ static bool bind_rest(struct run *r, const struct tmacro *m, const struct targs 
 bool call_macro(struct run *r, const struct tmacro *m, const struct targs *args, struct tv *out)
 {
     struct scope *before = r->scope;
-    bool *used = ARENA_ARRAY(&r->arena, args->n_kw + 1, bool);
+    bool *used = RUN_ARRAY(r, args->n_kw + 1, bool);
     const bool was = r->autoescape;
     bool ok;
 
@@ -305,13 +305,13 @@ bool call_macro(struct run *r, const struct tmacro *m, const struct targs *args,
 
 static bool macro_value(struct run *r, const struct node *n, struct tv *out)
 {
-    struct tmacro *m = ARENA_NEW(&r->arena, struct tmacro);
+    struct tmacro *m = RUN_NEW(r, struct tmacro);
 
     if (!m) return run_no_memory(r);
     m->node = n;
     m->scope = r->scope;
     m->autoescape = r->autoescape;
-    m->name = arena_strndup(&r->arena, n->text.p, n->text.n);
+    m->name = run_strndup(r, n->text.p, n->text.n);
     if (!m->name) return run_no_memory(r);
     *out = (struct tv){ .type = TV_MACRO, .u.macro = m };
     return true;
@@ -327,7 +327,7 @@ static bool exec_call_block(struct run *r, const struct node *n)
         !eval_args(r, &n->a->args, &args))
         return false;
     cap = args.n_kw;
-    void *kw = arena_grow(&r->arena, args.kw, &cap, args.n_kw + 1, sizeof *args.kw);
+    void *kw = run_grow(r, args.kw, &cap, args.n_kw + 1, sizeof *args.kw);
     if (!kw) return run_no_memory(r);
     args.kw = kw;
     args.kw[args.n_kw++] = (struct tkwarg){ { "caller", 6 }, caller };
@@ -356,7 +356,7 @@ static bool exec_output(struct run *r, const struct node *n)
     r->line = n->line;
     if (!eval(r, n->a, &v)) return false;
     if (!(r->autoescape ? put_safe(r, r->out, &v) : tv_put_str(r, r->out, &v))) return false;
-    return !r->out->failed || run_fail(r, "limit", "the output is too long");
+    return !r->out->failed || run_str_failed(r, r->out);
 }
 
 static bool exec_if(struct run *r, const struct node *n)
@@ -446,7 +446,7 @@ static bool exec(struct run *r, const struct node *n)
     switch (n->type) {
     case N_DATA:
         str_put_n(r->out, n->text.p, n->text.n);
-        if (r->out->failed) return run_fail(r, "limit", "the output is too long");
+        if (r->out->failed) return run_str_failed(r, r->out);
         return run_pay(r, 1 + n->text.n / 256);
     case N_OUTPUT: return exec_output(r, n);
     case N_IF: return exec_if(r, n);

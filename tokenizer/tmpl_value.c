@@ -20,18 +20,61 @@ bool run_fail(struct run *r, const char *kind, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     snprintf(r->kind, sizeof r->kind, "%s", kind);
-    const bool limit = str_equal(kind, "limit");
+    const status st = str_equal(kind, "limit")    ? ST_LIMIT
+                      : str_equal(kind, "memory") ? ST_NOMEM
+                                                  : ST_INVALID;
     if (str_equal(kind, "raised"))
-        r->st = FAIL(r->err, ST_INVALID, "%s", text);
+        r->st = FAIL(r->err, st, "%s", text);
     else
-        r->st = FAIL(r->err, limit ? ST_LIMIT : ST_INVALID, "template: line %u: %s", r->line, text);
+        r->st = FAIL(r->err, st, "template: line %u: %s", r->line, text);
     return false;
 }
 
 bool run_no_memory(struct run *r)
 {
-    return run_fail(r, "limit", "the template needs too much memory");
+    if (r->over_budget) return run_fail(r, "limit", "the template needs too much memory");
+    return run_fail(r, "memory", "out of memory");
 }
+
+/* A text does not say why it failed: one that has used less than half of its limit, and could have
+ * doubled, wanted memory. */
+bool run_str_failed(struct run *r, const struct str *s)
+{
+    if (s->limit && s->len >= s->limit / 2) return run_fail(r, "limit", "a text is too long");
+    return run_no_memory(r);
+}
+
+/* Remembers that the budget does not have it. */
+static bool fits(struct run *r, size_t n, size_t size)
+{
+    const size_t left = r->limits.memory_max - r->arena.used_bytes;
+    size_t total;
+
+    if (checked_mul(n, size, &total) && total + 16 > total && total + 16 <= left) return true;
+    r->over_budget = true;
+    return false;
+}
+
+void *run_alloc(struct run *r, size_t n, size_t size)
+{
+    return fits(r, n, size) ? arena_alloc_array(&r->arena, n, size) : NULL;
+}
+
+void *run_grow(struct run *r, void *items, size_t *capacity, size_t n_want, size_t item_size)
+{
+    if (items && n_want <= *capacity) return items;
+    const size_t doubled = *capacity > SIZE_MAX / 2 ? SIZE_MAX : *capacity * 2;
+    size_t n = n_want > doubled ? n_want : doubled;
+    if (n < 8) n = 8; /* as arena_grow takes it */
+    return fits(r, n, item_size) ? arena_grow(&r->arena, items, capacity, n_want, item_size) : NULL;
+}
+
+char *run_strndup(struct run *r, const char *s, size_t n)
+{
+    return n < SIZE_MAX && fits(r, n + 1, 1) ? arena_strndup(&r->arena, s, n) : NULL;
+}
+
+char *run_strdup(struct run *r, const char *s) { return run_strndup(r, s, strlen(s)); }
 
 bool run_pay(struct run *r, uint64_t n)
 {
@@ -47,7 +90,7 @@ bool run_pay(struct run *r, uint64_t n)
 
 bool tv_string_borrow(struct run *r, const char *p, size_t n, struct tv *out)
 {
-    struct tstr *s = ARENA_NEW(&r->arena, struct tstr);
+    struct tstr *s = RUN_NEW(r, struct tstr);
 
     if (!s) return run_no_memory(r);
     s->p = p;
@@ -59,13 +102,13 @@ bool tv_string_borrow(struct run *r, const char *p, size_t n, struct tv *out)
 bool tv_string(struct run *r, const char *p, size_t n, struct tv *out)
 {
     if (!run_pay(r, n / 64)) return false;
-    const char *copy = arena_strndup(&r->arena, p, n);
+    const char *copy = run_strndup(r, p, n);
     return copy ? tv_string_borrow(r, copy, n, out) : run_no_memory(r);
 }
 
 bool tv_string_take(struct run *r, struct str *s, struct tv *out)
 {
-    const bool ok = s->failed ? run_no_memory(r) : tv_string(r, str_cstr(s), s->len, out);
+    const bool ok = s->failed ? run_str_failed(r, s) : tv_string(r, str_cstr(s), s->len, out);
 
     str_fini(s);
     return ok;
@@ -73,10 +116,10 @@ bool tv_string_take(struct run *r, struct str *s, struct tv *out)
 
 bool tv_list(struct run *r, enum tv_type type, size_t cap, struct tv *out)
 {
-    struct tlist *l = ARENA_NEW(&r->arena, struct tlist);
+    struct tlist *l = RUN_NEW(r, struct tlist);
 
     if (!l || !run_pay(r, cap / 16)) return l ? false : run_no_memory(r);
-    if (cap && !(l->items = ARENA_ARRAY(&r->arena, cap, struct tv))) return run_no_memory(r);
+    if (cap && !(l->items = RUN_ARRAY(r, cap, struct tv))) return run_no_memory(r);
     l->cap = cap;
     *out = (struct tv){ .type = (uint8_t)type, .u.list = l };
     return true;
@@ -85,8 +128,7 @@ bool tv_list(struct run *r, enum tv_type type, size_t cap, struct tv *out)
 bool tv_append(struct run *r, struct tlist *list, struct tv item)
 {
     if (list->n == list->cap) {
-        void *items =
-            arena_grow(&r->arena, list->items, &list->cap, list->n + 1, sizeof *list->items);
+        void *items = run_grow(r, list->items, &list->cap, list->n + 1, sizeof *list->items);
         if (!items) return run_no_memory(r);
         list->items = items;
     }
@@ -96,7 +138,7 @@ bool tv_append(struct run *r, struct tlist *list, struct tv item)
 
 bool tv_dict(struct run *r, struct tv *out)
 {
-    struct tdict *d = ARENA_NEW(&r->arena, struct tdict);
+    struct tdict *d = RUN_NEW(r, struct tdict);
 
     if (!d) return run_no_memory(r);
     *out = (struct tv){ .type = TV_DICT, .u.dict = d };
@@ -105,7 +147,7 @@ bool tv_dict(struct run *r, struct tv *out)
 
 bool tv_iter(struct run *r, const char *type, bool view, struct tv *out)
 {
-    struct titer *it = ARENA_NEW(&r->arena, struct titer);
+    struct titer *it = RUN_NEW(r, struct titer);
 
     if (!it) return run_no_memory(r);
     it->type = type;
@@ -117,7 +159,7 @@ bool tv_iter(struct run *r, const char *type, bool view, struct tv *out)
 bool tv_undefined(struct run *r, enum undef_kind kind, const char *object, struct tstr name,
                   struct tv *out)
 {
-    struct tundef *u = ARENA_NEW(&r->arena, struct tundef);
+    struct tundef *u = RUN_NEW(r, struct tundef);
 
     if (!u) return run_no_memory(r);
     *u = (struct tundef){ kind, name, object };
@@ -169,7 +211,7 @@ bool tv_dict_set(struct run *r, struct tdict *d, struct tv key, struct tv value)
         return true;
     }
     if (d->n == d->cap) {
-        void *pairs = arena_grow(&r->arena, d->pairs, &d->cap, d->n + 1, sizeof *d->pairs);
+        void *pairs = run_grow(r, d->pairs, &d->cap, d->n + 1, sizeof *d->pairs);
         if (!pairs) return run_no_memory(r);
         d->pairs = pairs;
     }
@@ -200,7 +242,7 @@ static bool dict_from(struct run *r, const struct jvalue *v, unsigned depth, str
 {
     if (!tv_dict(r, out)) return false;
     struct tdict *d = out->u.dict;
-    if (v->u.dict.n && !(d->pairs = ARENA_ARRAY(&r->arena, v->u.dict.n, struct tpair)))
+    if (v->u.dict.n && !(d->pairs = RUN_ARRAY(r, v->u.dict.n, struct tpair)))
         return run_no_memory(r);
     d->cap = v->u.dict.n;
     for (size_t i = 0; i < v->u.dict.n; i++) { /* keys are unique already */
@@ -221,6 +263,7 @@ bool tv_from_jvalue(struct run *r, const struct jvalue *v, unsigned depth, struc
     case JVALUE_NONE: *out = tv_none(); return true;
     case JVALUE_BOOL: *out = tv_bool(v->u.boolean); return true;
     case JVALUE_INT: *out = tv_int(v->u.integer); return true;
+    case JVALUE_BIG: return big_from_digits(r, v->u.string.text, v->u.string.n, out);
     case JVALUE_DOUBLE: *out = tv_double(v->u.number); return true;
     case JVALUE_STRING: return tv_string_borrow(r, v->u.string.text, v->u.string.n, out);
     case JVALUE_DICT: return dict_from(r, v, depth, out);

@@ -442,6 +442,20 @@ const char *tokenizer_chat_template(const struct tokenizer *tok, const char *nam
     return NULL;
 }
 
+/* transformers leaves the text of a BPE alone unless it is told twice; Luke's classes are. */
+static bool cleans_up(const struct tokenizer *tok)
+{
+    const struct jvalue *name = jvalue_get(tok->config, "tokenizer_class");
+    const bool luke = name && name->type == JVALUE_STRING &&
+                      tok_class_among("LukeTokenizer MLukeTokenizer", name->u.string.text);
+
+    return tok_config_flag(tok, "clean_up_tokenization_spaces", false) &&
+           (!tok->bpe ||
+            tok_config_flag(
+                tok, "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output",
+                luke));
+}
+
 status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err)
 {
     struct jvalue *genai;
@@ -452,6 +466,7 @@ status tok_load_config(struct tokenizer *tok, const char *dir, struct err *err)
     take_special_texts(tok, tok->special_map, "special_tokens_map.json");
     take_genai_ids(tok, genai);
     TRY(take_added(tok, false, err));
+    tok->cleans_up = cleans_up(tok);
     return load_templates(tok, dir, err);
 }
 

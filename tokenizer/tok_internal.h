@@ -59,6 +59,7 @@ struct norm_io {
     const char *in;
     size_t n;
     struct str *out; /* empty on entry */
+    bool start_lost; /* set where the first characters are taken away */
 };
 
 struct normalizer;
@@ -106,9 +107,10 @@ struct normalizer *norm_list_add(struct arena *a, struct norm_list *list, struct
 status normalizers_load(struct arena *a, const struct jvalue *json, struct norm_list *out,
                         struct err *err);
 void normalizers_fini(struct norm_list *list);
-/* Result in *text, *n: the input itself or one of bufs. */
-status normalizers_run(const struct norm_list *list, struct str bufs[2], const char **text,
-                       size_t *n, struct err *err);
+/* Result in *text: the input itself or one of bufs, no longer `first` where its start was stripped
+ * (Metaspace's "first" then does not prepend). */
+status normalizers_run(const struct norm_list *list, struct str bufs[2], struct piece *text,
+                       struct err *err);
 
 /* ---- pre-tokenizers ---- */
 
@@ -239,6 +241,7 @@ struct added_token {
     size_t shown_n;
     int32_t id;
     bool special, single_word, lstrip, rstrip, normalized;
+    bool skipped; /* by skip_special: what it decodes to is the content of a special token */
 };
 
 struct matcher; /* matcher.h */
@@ -372,6 +375,7 @@ struct tokenizer {
     struct decoder_list decoders;
     struct decode_table *decode_table; /* NULL: long decodes go through the decoders, too */
     size_t size;                       /* vocabulary with added tokens */
+    bool cleans_up;                    /* see token_stream_clean_up */
     struct tok_special specials[TOK_SPECIALS];
     struct tok_template *templates;
     size_t n_templates, templates_cap;
@@ -428,6 +432,8 @@ const char *tok_special_name(size_t which);
 status tok_finish(struct tokenizer *tok, struct err *err);
 /* Reads a file of the folder if it is there: *text NULL if not. Free with mem_free. */
 status tok_read_file(const char *dir, const char *name, char **text, size_t *n, struct err *err);
+/* Is the id left out of a decode that skips special tokens? */
+bool tok_skips(const struct tokenizer *tok, int32_t id);
 /* Piece of a plain or added token, as it is decoded. */
 const struct vocab_piece *tok_piece(const struct tokenizer *tok, int32_t id,
                                     struct vocab_piece *tmp);

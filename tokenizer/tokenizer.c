@@ -180,7 +180,7 @@ static status take_raw(void *user, struct piece part, int32_t id, struct err *er
     struct enc *e = user;
 
     if (id >= 0) return enc_put(e, id, err);
-    TRY(normalizers_run(&e->tok->norms, e->norm_text, &part.p, &part.n, err));
+    TRY(normalizers_run(&e->tok->norms, e->norm_text, &part, err));
     if (part.n == 0) return ST_OK;
     return added_split(e->tok, true, e->parse_special, part, take_normalized, e, err);
 }
@@ -234,6 +234,13 @@ status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n,
 
 /* ---- decoding ---- */
 
+bool tok_skips(const struct tokenizer *tok, int32_t id)
+{
+    const struct added_token *t = tok->added.n ? added_by_id(&tok->added, id) : NULL;
+
+    return t && t->skipped;
+}
+
 const struct vocab_piece *tok_piece(const struct tokenizer *tok, int32_t id,
                                     struct vocab_piece *tmp)
 {
@@ -258,7 +265,7 @@ status tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t 
         struct vocab_piece tmp;
         const struct vocab_piece *p;
 
-        if (skip_special && tokenizer_is_special(tok, ids[i])) continue;
+        if (skip_special && tok_skips(tok, ids[i])) continue;
         if ((p = tok_piece(tok, ids[i], &tmp))) st = decoding_push(d, p->text, p->n, err);
     }
     if (st == ST_OK) st = decoding_finish(d, err);

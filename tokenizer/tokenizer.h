@@ -78,6 +78,15 @@ status token_stream_push(struct token_stream *stream, int32_t id, struct str *ou
 /* Appends what was held back and makes the stream ready for another text. */
 status token_stream_finish(struct token_stream *stream, struct str *out_append, struct err *err);
 
+/* What clean_up_tokenization_spaces of tokenizer_config.json asks for: transformers' decode then
+ * takes the blanks before . ? ! , and before English contractions out of the text that the pipeline
+ * gives (README.md: not of a BPE's). Both do nothing where the folder does not ask for it. */
+/* From the first push on; what a later id may change is held back. */
+void token_stream_clean_up(struct token_stream *stream);
+/* Appends a whole text, as tokenizer_decode gave it, cleaned up. */
+status tokenizer_clean_up(const struct tokenizer *tok, const char *text, size_t n, struct str *out,
+                          struct err *err);
+
 /* ---- vocabulary ---- */
 
 /* One more than the largest id (ids may have holes). */

@@ -236,6 +236,69 @@ static void template_errors_say_the_line(void **state)
     assert_non_null(strstr(err.text, "'x' is undefined"));
 }
 
+/* As Python's json reads them and Jinja prints them. */
+static void numbers_are_printed_as_python_prints_them(void **state)
+{
+    static const char context[] =
+        "{\"n\":[9007199254740993,-9223372036854775808,9223372036854775808,"
+        "-123456789012345678901234567890,-0,-0.0,1e16,1e15,0.1,1e-7,123456789.123456789,5e-324,1E2,"
+        "1.7976931348623157e308]}";
+    static const char want[] =
+        "[9007199254740993, -9223372036854775808, 9223372036854775808, "
+        "-123456789012345678901234567890, 0, -0.0, 1e+16, 1000000000000000.0, 0.1, 1e-07, "
+        "123456789.12345679, 5e-324, 100.0, 1.7976931348623157e+308]";
+    static const char source[] = "{{ n }}|{{ n | tojson }}|{{ n[3] + 1 }}";
+    struct chat_template *t;
+    struct arena a = { 0 };
+    struct jvalue *v;
+    struct str out = { 0 }, all = { 0 };
+
+    (void)state;
+    assert_int_equal(jvalue_parse(&a, context, strlen(context), &v, NULL), ST_OK);
+    assert_int_equal(chat_template_compile(&t, source, strlen(source), NULL), ST_OK);
+    assert_int_equal(chat_template_render(t, v, NULL, &out, NULL), ST_OK);
+    str_printf(&all, "%s|%s|-123456789012345678901234567889", want, want);
+    assert_string_equal(str_cstr(&out), str_cstr(&all));
+    chat_template_destroy(t);
+    str_fini(&out);
+    str_fini(&all);
+    arena_fini(&a);
+}
+
+static status render_within(const char *source, size_t memory_max)
+{
+    const struct template_limits limits = { .memory_max = memory_max };
+    struct chat_template *t;
+    struct str out = { 0 };
+
+    assert_int_equal(chat_template_compile(&t, source, strlen(source), NULL), ST_OK);
+    const status st = chat_template_render(t, NULL, &limits, &out, NULL);
+    chat_template_destroy(t);
+    str_fini(&out);
+    return st;
+}
+
+/* A spent budget is the template's fault, spent memory is not. */
+static void a_template_without_memory_says_why(void **state)
+{
+    static const char source[] = "{% for i in range(2000) %}{{ [i, 'x' ~ i] }}{% endfor %}";
+    struct chat_template *t;
+    struct str out = { 0 };
+
+    (void)state;
+    assert_int_equal(render_within(source, 0), ST_OK);
+    assert_int_equal(render_within(source, 40000), ST_LIMIT);
+    assert_int_equal(chat_template_compile(&t, source, strlen(source), NULL), ST_OK);
+    for (uint64_t n = 1; n < 8; n++) {
+        mem_fail_after(n, 1);
+        const status st = chat_template_render(t, NULL, NULL, &out, NULL);
+        mem_fail_after(0, 0);
+        assert_int_equal(st, ST_NOMEM);
+    }
+    chat_template_destroy(t);
+    str_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +311,8 @@ int main(void)
         cmocka_unit_test(hostile_templates_end_in_an_error),
         cmocka_unit_test(deep_sources_are_refused),
         cmocka_unit_test(template_errors_say_the_line),
+        cmocka_unit_test(numbers_are_printed_as_python_prints_them),
+        cmocka_unit_test(a_template_without_memory_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,12 +86,11 @@ static bool normalizer_row(const struct jvalue *defs, const struct jvalue *row)
     struct norm_list list = { 0 };
     struct str bufs[2] = { 0 };
     const struct jvalue *in = jvalue_get(row, "text");
-    const char *p = in->u.string.text;
-    size_t n = in->u.string.n;
+    struct piece text = { in->u.string.text, in->u.string.n, true };
 
     assert_int_equal(normalizers_load(&a, def_of(defs, row), &list, NULL), ST_OK);
-    const bool ok =
-        normalizers_run(&list, bufs, &p, &n, NULL) == ST_OK && same(jvalue_get(row, "out"), p, n);
+    const bool ok = normalizers_run(&list, bufs, &text, NULL) == ST_OK &&
+                    same(jvalue_get(row, "out"), text.p, text.n);
     normalizers_fini(&list);
     str_fini(&bufs[0]);
     str_fini(&bufs[1]);

@@ -144,9 +144,9 @@ struct qlinear {
     const char *node;
     int64_t n, k, bits, block, accuracy_level;
     const struct tensor *b, *scales, *zp, *bias;
-    size_t blocks;             /* per column */
-    uint8_t *wide_b, *wide_zp; /* 2-bit weights widened to 4 */
-    float *scales_f32, *zp_f32;
+    size_t blocks;              /* per column */
+    uint8_t *wide_b, *wide_zp;  /* 2-bit weights widened to 4 */
+    float *scales_f32, *zp_f32; /* of half floats */
 };
 
 static void qlinear_fini(struct qlinear *q)
@@ -226,14 +226,15 @@ static status check_qlinear(struct qlinear *q, struct err *err)
     return ST_OK;
 }
 
-/* f32 copy of a float constant. */
-static bool widen_floats(const struct tensor *x, float **out)
+/* A float constant as f32: itself, or a copy that `made` keeps. NULL: no memory. */
+static const float *widen_floats(const struct tensor *x, float **made)
 {
     const size_t n = cpu_elements(x);
 
-    *out = mem_alloc(n * sizeof **out);
-    if (*out) cpu_to_f32(*out, x->data, x->type.dtype, 0, n);
-    return *out != NULL;
+    if (x->type.dtype == DT_F32) return x->data;
+    *made = mem_alloc(n * sizeof **made);
+    if (*made) cpu_to_f32(*made, x->data, x->type.dtype, 0, n);
+    return *made;
 }
 
 /* Two-bit numbers to nibbles; rows of `n_in` bytes hold `n` numbers each. */
@@ -275,10 +276,10 @@ static status gather_source(struct qlinear *q, struct kern_qsource *src, uint8_t
 
     if (q->bits == 2) TRY(widen_qlinear(q, err));
     *src = (struct kern_qsource){ .b = q->wide_b ? q->wide_b : q->b->data };
-    if (!widen_floats(q->scales, &q->scales_f32) || (zp_float && !widen_floats(q->zp, &q->zp_f32)))
+    src->scales = widen_floats(q->scales, &q->scales_f32);
+    if (zp_float) src->zp_f32 = widen_floats(q->zp, &q->zp_f32);
+    if (!src->scales || (zp_float && !src->zp_f32))
         return FAIL(err, ST_NOMEM, no_memory, q->node, (size_t)q->n, (size_t)q->k);
-    src->scales = q->scales_f32;
-    src->zp_f32 = q->zp_f32;
     if (!zp_float) src->zp_u8 = q->wide_zp ? q->wide_zp : q->zp ? q->zp->data : NULL;
     *zp_kind = zp_float ? KERN_ZP_F32 : src->zp_u8 ? KERN_ZP_U8 : KERN_ZP_NONE;
     return ST_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/exec/dense_internal.h"
+#include "engine/graph/graph_pages.h"
 #include <string.h>
 
 /* ---- life ---- */
@@ -195,7 +196,10 @@ static status run_kernel(struct dense_exec *x, int node, struct err *err)
         if (type_bytes(&d->out[0].type, &bytes)) memset(d->out[0].data, d->forced_value, bytes);
         return ST_OK;
     }
-    return node_run_execute(&d->run, &call, d->is_const, err);
+    const bool was_packed = d->run.prepared != NULL;
+    TRY(node_run_execute(&d->run, &call, d->is_const, err));
+    if (!was_packed && d->run.prepared) graph_drop_sources(x->g, &call);
+    return ST_OK;
 }
 
 static void start_slots(struct dense_exec *x)

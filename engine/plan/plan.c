@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/plan/plan.h"
+#include "engine/graph/graph_pages.h"
 #include <string.h>
 
 void plan_fini(struct plan *p)
@@ -99,6 +100,7 @@ static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, v
                         n->call.node, p->be->ops->name, op_row(n->call.op)->name);
         TRY(p->be->ops->prepare(p->be, &n->call, &n->prepared, err));
         p->prepared[p->n_prepared++] = n->prepared;
+        if (n->prepared) graph_drop_sources(w->g, &n->call);
         count_linear(p, &n->call);
         if (progress) progress(user, "packing weights", (double)(i + 1) / (double)w->g->n_nodes);
     }

@@ -112,7 +112,7 @@ static void pack_block(uint8_t *out, const struct kern_qshape *s, const struct k
     for (size_t c = 0; c < KERN_NR && panel * KERN_NR + c < s->n; c++) {
         const size_t n = panel * KERN_NR + c;
         const uint8_t *q = src->b + (n * blocks + kb) * blob;
-        uint8_t pad = s->zp == KERN_ZP_E2M1 ? 0 : (uint8_t)(1u << (s->bits - 1));
+        uint8_t pad = (uint8_t)(s->zp == KERN_ZP_E2M1 ? 0u : 1u << (s->bits - 1));
 
         memcpy(scale + c, src->scales + n * blocks + kb, sizeof(float));
         if (s->zp == KERN_ZP_U8) pad = zp[c] = source_zp(s, src, n, kb);

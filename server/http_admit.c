@@ -79,18 +79,17 @@ static bool check_access(struct exchange *ex, const struct gate_headers *h,
                          const struct gate_policy *policy, bool found, struct api_error *e)
 {
     const unsigned flags = ex->route ? ex->route->flags : 0;
-    const bool public_route = flags & ROUTE_PUBLIC;
+    const struct gate_route route = { flags & ROUTE_PUBLIC, flags & ROUTE_STATE,
+                                      found && (flags & ROUTE_BODY) };
     const char *origin = NULL;
 
-    if (!gate_check_origin(h, policy, public_route, flags & ROUTE_STATE,
-                           found && (flags & ROUTE_BODY), &origin, e))
-        return false;
+    if (!gate_check_origin(h, policy, route, &origin, e)) return false;
     if (origin) ex->origin = arena_strdup(&ex->arena, origin);
     if (ex->reply.code == 204) { /* OPTIONS: a preflight carries no key */
         ex->reply.preflight = h->cors_method && ex->origin;
         return true;
     }
-    return public_route || gate_check_key(h, policy, e);
+    return route.is_public || gate_check_key(h, policy, e);
 }
 
 static bool check_capacity(struct exchange *ex, const struct gate_headers *h, struct api_error *e)

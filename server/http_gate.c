@@ -229,22 +229,21 @@ static bool check_state_get(const struct gate_headers *h, bool own, struct api_e
 }
 
 bool gate_check_origin(const struct gate_headers *h, const struct gate_policy *policy,
-                       bool public_route, bool state_route, bool post, const char **origin_allowed,
-                       struct api_error *e)
+                       struct gate_route route, const char **origin_allowed, struct api_error *e)
 {
     const bool own = h->origin && is_own_url(h, h->origin, false);
     const bool configured = h->origin && is_configured_origin(policy, h->origin);
     const bool cross_site = differs(h->fetch_site, "same-origin") && differs(h->fetch_site, "none");
 
     *origin_allowed = configured ? h->origin : NULL;
-    if (public_route) return true;
+    if (route.is_public) return true;
     if (h->origin && !own && !configured)
         return api_fail(e, FAULT_FORBIDDEN, NULL, "Origin is not allowed (see --allow-origin).");
     if (cross_site && !configured)
         return api_fail(e, FAULT_FORBIDDEN, NULL, "Requests from other sites are refused.");
-    if (state_route && !check_state_get(h, own || configured, e)) return false;
+    if (route.changes_state && !check_state_get(h, own || configured, e)) return false;
     const bool browser = h->origin || h->fetch_site || h->fetch_mode || h->fetch_dest;
-    if (post && browser && !is_json(h->content_type))
+    if (route.post && browser && !is_json(h->content_type))
         return api_fail(e, FAULT_MEDIA, NULL, "Content-Type must be application/json.");
     return true;
 }

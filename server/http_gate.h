@@ -38,11 +38,15 @@ bool gate_collect(struct gate_headers *out, const struct header *headers, size_t
 bool gate_check_framing(const struct gate_headers *h, bool http11, struct api_error *e);
 bool gate_check_host(const struct gate_headers *h, const struct gate_policy *policy,
                      struct api_error *e);
-/* Origin and Sec-Fetch. public_route, state_route: the route's flags; post: it has a body.
- * *origin_allowed = Origin to echo. */
+/* What the route asks of a caller from another origin. */
+struct gate_route {
+    bool is_public;     /* anybody may ask */
+    bool changes_state; /* though it is a GET */
+    bool post;          /* it has a body */
+};
+/* Origin and Sec-Fetch. *origin_allowed = Origin to echo. */
 bool gate_check_origin(const struct gate_headers *h, const struct gate_policy *policy,
-                       bool public_route, bool state_route, bool post, const char **origin_allowed,
-                       struct api_error *e);
+                       struct gate_route route, const char **origin_allowed, struct api_error *e);
 bool gate_check_key(const struct gate_headers *h, const struct gate_policy *policy,
                     struct api_error *e);
 

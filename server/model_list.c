@@ -106,21 +106,21 @@ static status add(struct model_list *list, const char *path, const char *alias, 
     return ST_OK;
 }
 
-status model_list_read(struct model_list *list, const char *const *models, size_t n_models,
-                       const char *const *dirs, size_t n_dirs, struct arena *a, struct err *err)
+status model_list_read(struct model_list *list, const struct model_sources *from, struct arena *a,
+                       struct err *err)
 {
     struct model_store *store = NULL;
 
-    for (size_t i = 0; i < n_models; i++) {
+    for (size_t i = 0; i < from->n_models; i++) {
         char *path = NULL;
-        TRY(model_resolve(models[i], &path, err));
+        TRY(model_resolve(from->models[i], &path, err));
         const status st = add(list, path, NULL, a, err);
         mem_free(path);
         TRY(st);
     }
     list->n_named = list->n;
-    if (n_dirs == 0) return ST_OK;
-    TRY(model_store_open(&store, dirs, n_dirs, err));
+    if (from->n_dirs == 0) return ST_OK;
+    TRY(model_store_open(&store, from->dirs, from->n_dirs, err));
     for (size_t i = 0; i < model_store_count(store); i++) {
         const struct store_entry *found = model_store_at(store, i);
         struct err why = { 0 };

@@ -18,11 +18,18 @@ struct model_list {
     size_t n_named; /* the first of them were named at the start */
 };
 
+/* Where models come from: MODELs that are known from the start (paths or names), and folders of
+ * model folders. */
+struct model_sources {
+    const char *const *models, *const *dirs;
+    size_t n_models, n_dirs;
+};
+
 /* Reads all entries into the arena. One of `models` that is no model is an error; a folder below
  * `dirs` that is none is passed over. A model found twice (same path) is one entry; a second model
  * with the same id gets a number behind. */
-status model_list_read(struct model_list *list, const char *const *models, size_t n_models,
-                       const char *const *dirs, size_t n_dirs, struct arena *a, struct err *err);
+status model_list_read(struct model_list *list, const struct model_sources *from, struct arena *a,
+                       struct err *err);
 void model_list_fini(struct model_list *list);
 /* Index of the entry that `name` means, or list->n. First an id or alias that is equal (ASCII case
  * does not count), then the same without the name's ":version", then an id that has a "-version"

@@ -237,8 +237,7 @@ static void manage(void *arg)
 
 /* ---- life ---- */
 
-status model_manager_create(struct model_manager **out, const char *const *models, size_t n_models,
-                            const char *const *dirs, size_t n_dirs,
+status model_manager_create(struct model_manager **out, const struct model_sources *from,
                             const struct engine_config *engine, struct err *err)
 {
     struct model_manager *m = mem_calloc(1, sizeof *m);
@@ -252,7 +251,7 @@ status model_manager_create(struct model_manager **out, const char *const *model
     pthread_condattr_destroy(&attr);
     m->config = *engine;
 
-    status st = model_list_read(&m->list, models, n_models, dirs, n_dirs, &m->arena, err);
+    status st = model_list_read(&m->list, from, &m->arena, err);
     if (st == ST_OK) {
         m->models = ARENA_ARRAY(&m->arena, m->list.n, struct model);
         if (!m->models) st = FAIL(err, ST_NOMEM, "model manager");

@@ -4,6 +4,7 @@
  * model under a user. A request for a model that loads joins the loading; unloading waits for the
  * last pin. One thread opens and closes engines, one after another. */
 #pragma once
+#include "server/model_list.h"
 #include "base/base.h"
 #include "engine/engine.h"
 #include "models/models.h"
@@ -21,10 +22,8 @@ struct model_waiter {
     struct model_waiter *next;
 };
 
-/* models: MODELs that are known from the start (paths or names); dirs: folders of model folders.
- * Nothing is loaded yet. ST_NOT_FOUND, ST_FORMAT, …: one of `models` is no model. */
-status model_manager_create(struct model_manager **out, const char *const *models, size_t n_models,
-                            const char *const *dirs, size_t n_dirs,
+/* Nothing is loaded yet. ST_NOT_FOUND, ST_FORMAT, …: one of from->models is no model. */
+status model_manager_create(struct model_manager **out, const struct model_sources *from,
                             const struct engine_config *engine, struct err *err);
 /* Waits for a load that runs, then closes everything; waiters are told ST_CANCELLED. No pin may be
  * held. Accepts NULL. */

@@ -285,11 +285,11 @@ status server_start(struct server **out, const struct server_config *cfg, struct
     pthread_mutex_init(&s->lock, NULL);
     s->started = (int64_t)os_wall_seconds();
     status st = setup_config(s, cfg, err);
+    const struct model_sources from = { s->cfg.models, s->cfg.models_dirs, s->cfg.n_models,
+                                        s->cfg.n_models_dirs };
     if (st == ST_OK) st = setup_listen(s, err);
     if (st == ST_OK) st = setup_api_key(s, err);
-    if (st == ST_OK)
-        st = model_manager_create(&s->models, s->cfg.models, s->cfg.n_models, s->cfg.models_dirs,
-                                  s->cfg.n_models_dirs, &s->cfg.engine, err);
+    if (st == ST_OK) st = model_manager_create(&s->models, &from, &s->cfg.engine, err);
     if (st == ST_OK) st = watcher_create(&s->watcher, err);
     if (st == ST_OK)
         st = pool_create(&s->pool, (unsigned)s->cfg.workers, (size_t)s->cfg.queue_max, err);

@@ -30,8 +30,9 @@ cpu_op_fn cpu_activation, cpu_bits, cpu_slope, cpu_sum;
 cpu_op_fn cpu_gathernd, cpu_scatternd, cpu_onehot, cpu_compress, cpu_nonzero, cpu_reversesequence;
 /* cpu_pad.c */
 cpu_op_fn cpu_pad, cpu_centercroppad, cpu_depthspace, cpu_eyelike;
-/* cpu_conv.c, cpu_pool.c */
-cpu_op_fn cpu_conv, cpu_deformconv, cpu_col2im, cpu_pool, cpu_maxunpool;
+/* cpu_conv.c, cpu_conv_transpose.c, cpu_deform.c, cpu_pool.c */
+cpu_scratch_fn cpu_conv_scratch, cpu_conv_transpose_scratch;
+cpu_op_fn cpu_conv, cpu_conv_transpose, cpu_deformconv, cpu_col2im, cpu_pool, cpu_maxunpool;
 /* cpu_resize.c, cpu_vision.c */
 cpu_op_fn cpu_resize, cpu_gridsample, cpu_affinegrid, cpu_roialign;
 /* cpu_moments.c, cpu_loss.c */

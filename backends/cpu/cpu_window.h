@@ -18,8 +18,5 @@ bool cpu_window_of(const struct cpu_task *t, const struct tensor *x, const struc
 /* First tap of output position `out` (flat); false when no tap stands on the input. */
 bool cpu_taps_begin(struct cpu_taps *p, const struct ir_window *w, size_t out);
 bool cpu_taps_next(struct cpu_taps *p);
-/* Of a transposed convolution: all taps of the kernel whose input position exists. */
-bool cpu_taps_back_begin(struct cpu_taps *p, const struct ir_window *w, size_t out);
-bool cpu_taps_back_next(struct cpu_taps *p);
 /* Product of n numbers. */
 size_t cpu_product(const int64_t *v, int n);

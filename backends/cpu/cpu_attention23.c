@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backends/cpu/cpu_numeric.h"
 #include "backends/cpu/cpu_ops.h"
 
 enum attention_in { Q, K, V, MASK, PAST_K, PAST_V, NONPAD };
@@ -90,8 +91,7 @@ static bool mask_ok(const struct attention *a)
     const struct tensor_type *m = a->mask ? &a->mask->type : NULL;
 
     if (!m) return true;
-    if (m->ndim < 1 || m->ndim > 4 || (m->dtype != DT_BOOL && !cpu_is_float(m->dtype)))
-        return false;
+    if (m->ndim < 1 || m->ndim > 4 || cpu_class_of(m->dtype) == CPU_NONE) return false;
     for (int i = 1; i <= m->ndim; i++) {
         const size_t have = (size_t)m->dim[m->ndim - i];
         if (i == 1 ? have > want[3] : have != 1 && have != want[4 - i]) return false;
@@ -224,8 +224,10 @@ static void mask_row(const struct attention *a, const struct unit *u, size_t i, 
     if (m->dtype == DT_BOOL)
         for (size_t j = 0; j < have; j++)
             out[j] = ((const uint8_t *)a->mask->data)[row * cols + key + j] ? 0 : -INFINITY;
-    else
+    else if (cpu_is_float(m->dtype))
         cpu_to_f32(out, a->mask->data, m->dtype, row * cols + key, have);
+    else
+        for (size_t j = 0; j < have; j++) out[j] = (float)cpu_get(a->mask, row * cols + key + j);
     for (size_t j = have; j < n; j++) out[j] = -INFINITY;
 }
 

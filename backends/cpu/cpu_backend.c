@@ -123,9 +123,9 @@ static status cpu_read(struct backend *be, void *dst, struct view src, size_t n,
 
 /* ---- nodes ---- */
 
-/* Operators that move elements whatever they mean, and Equal: they take strings, too (which point
- * to where the caller or the model has them). */
-static bool takes_strings(enum op_kind op)
+/* Operators that move elements whatever they mean: they take strings, too (which point to where
+ * the caller or the model has them), and complex numbers. */
+static bool moves(enum op_kind op)
 {
     switch (op) {
     case OP_IDENTITY:
@@ -141,11 +141,21 @@ static bool takes_strings(enum op_kind op)
     case OP_TILE:
     case OP_GATHER:
     case OP_GATHERND:
+    case OP_GATHERELEMENTS:
+    case OP_SCATTERELEMENTS:
+    case OP_SCATTERND:
+    case OP_TENSORSCATTER:
     case OP_WHERE:
-    case OP_UNIQUE:
+    case OP_PAD:
+    case OP_CENTERCROPPAD:
+    case OP_COMPRESS:
+    case OP_ONEHOT:
+    case OP_REVERSESEQUENCE:
+    case OP_SPACETODEPTH:
+    case OP_DEPTHTOSPACE:
+    case OP_CONSTANT:
     case OP_SHAPE:
-    case OP_SIZE:
-    case OP_EQUAL: return true;
+    case OP_SIZE: return true;
     default: return false;
     }
 }
@@ -154,12 +164,14 @@ static bool takes_strings(enum op_kind op)
 static bool type_supported(enum op_kind op, enum dtype dt)
 {
     if (dt == DT_NONE) return true;
-    if (dt == DT_STRING) return takes_strings(op);
+    if (dt == DT_STRING) return moves(op) || op == OP_UNIQUE || op == OP_EQUAL;
+    if (dt == DT_C64 || dt == DT_C128) return moves(op) || op == OP_TRILU;
     if (cpu_class_of(dt) == CPU_NONE) return false;
     if (dtype_bits(dt) >= 8) return true;
     return op == OP_CAST || op == OP_CASTLIKE || op == OP_DEQUANTIZELINEAR ||
-           op == OP_QUANTIZELINEAR || op == OP_GATHERQ ||
-           cpu_ops[op].run == cpu_ops[OP_RESHAPE].run || op == OP_CONSTANT;
+           op == OP_QUANTIZELINEAR || op == OP_GATHERQ || op == OP_TRANSPOSE || op == OP_PAD ||
+           op == OP_CONSTANTOFSHAPE || cpu_ops[op].run == cpu_ops[OP_RESHAPE].run ||
+           op == OP_CONSTANT;
 }
 
 static bool cpu_supports(const struct backend *be, const struct op_call *call)

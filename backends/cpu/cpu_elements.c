@@ -33,7 +33,7 @@ static bool index_ok(const struct tensor *x, const struct tensor *index, int axi
 {
     if (axis < 0 || index->type.ndim != x->type.ndim ||
         (index->type.dtype != DT_I32 && index->type.dtype != DT_I64) ||
-        dtype_bits(x->type.dtype) < 8)
+        cpu_size(x->type.dtype) == 0)
         return false;
     for (int d = 0; d < x->type.ndim; d++)
         if (d != axis && index->type.dim[d] > x->type.dim[d]) return false;
@@ -164,7 +164,7 @@ static bool read_cache(const struct cpu_task *t, struct cache *c)
     const struct tensor_type *x = &c->past->type, *u = &c->update->type;
     const int axis = cpu_axis(a->axis, x->ndim);
     c->circular = strcmp(a->mode, "circular") == 0;
-    if (axis < 1 || u->ndim != x->ndim || u->dtype != x->dtype || dtype_bits(x->dtype) < 8 ||
+    if (axis < 1 || u->ndim != x->ndim || u->dtype != x->dtype || cpu_size(x->dtype) == 0 ||
         (!c->circular && strcmp(a->mode, "linear") != 0))
         return false;
     for (int d = 0; d < x->ndim; d++)

@@ -78,7 +78,7 @@ static bool qtable_of(const struct cpu_task *t, struct qtable *q)
               : dt == DT_I8              ? 8
               : a->has_bits              ? (unsigned)a->bits
                                          : 4;
-    if (q->bits != 4 && q->bits != 8) return false;
+    if (q->bits != 2 && q->bits != 4 && q->bits != 8) return false;
     const size_t stored = (size_t)data->type.dim[ndim - 1];
     q->k = dt == DT_U8 ? stored * 8 / q->bits : stored;
     q->is_signed = dt == DT_I4 || dt == DT_I8;
@@ -91,29 +91,33 @@ static bool qtable_of(const struct cpu_task *t, struct qtable *q)
     q->scales = scales;
     q->q = data->data;
     q->zp = zp ? zp->data : NULL;
-    if (q->k * q->bits % 8 != 0 || (q->bits == 4 && q->block % 2 != 0)) return false;
+    if (q->k * q->bits % 8 != 0 || q->block * q->bits % 8 != 0) return false;
     if (zp && dt != DT_U8) q->zp_row_bytes = 0; /* packed without row padding: read by nibble */
     const size_t zp_bytes =
         dt == DT_U8 ? q->n * q->zp_row_bytes : (q->n * q->blocks * q->bits + 7) / 8;
     return cpu_elements(scales) == q->n * q->blocks && (!zp || cpu_bytes(zp) == zp_bytes);
 }
 
-static int zero_point(const struct qtable *q, size_t row, size_t block)
+/* Code i of those packed at p, the first in the low bits. */
+static int code_at(const struct qtable *q, const uint8_t *p, size_t i)
 {
-    if (!q->zp) return q->zero_is_0 ? 0 : 1 << (q->bits - 1);
-    const size_t i = q->zp_row_bytes ? block : row * q->blocks + block;
-    const uint8_t *p = q->zp + row * q->zp_row_bytes;
-    const int v = q->bits == 8 ? p[i] : p[i / 2] >> (i % 2 ? 4 : 0) & 15;
+    const size_t bit = i * q->bits;
+    const int v = p[bit / 8] >> bit % 8 & ((1 << q->bits) - 1);
 
     return q->is_signed && v >> (q->bits - 1) ? v - (1 << q->bits) : v;
 }
 
+static int zero_point(const struct qtable *q, size_t row, size_t block)
+{
+    if (!q->zp) return q->zero_is_0 ? 0 : 1 << (q->bits - 1);
+    const size_t i = q->zp_row_bytes ? block : row * q->blocks + block;
+
+    return code_at(q, q->zp + row * q->zp_row_bytes, i);
+}
+
 static int element(const struct qtable *q, size_t row, size_t col)
 {
-    const uint8_t *p = q->q + row * q->row_bytes;
-    const int v = q->bits == 8 ? p[col] : p[col / 2] >> (col % 2 ? 4 : 0) & 15;
-
-    return q->is_signed && v >> (q->bits - 1) ? v - (1 << q->bits) : v;
+    return code_at(q, q->q + row * q->row_bytes, col);
 }
 
 /* Columns [col, col + n) of a row, any block size. */
@@ -133,7 +137,8 @@ static bool qtable_row(const struct qtable *q, size_t row, const struct tensor *
 {
     const bool plain_u8 = !q->zero_is_0;
 
-    if (!plain_u8 || q->scales->type.dtype != DT_F32 || out->type.dtype != DT_F32) return false;
+    if (!plain_u8 || q->bits == 2 || q->scales->type.dtype != DT_F32 || out->type.dtype != DT_F32)
+        return false;
     const struct kern_dequant_row_args a = {
         .q = q->q + row * q->row_bytes,
         .scale = (const float *)q->scales->data + row * q->blocks,

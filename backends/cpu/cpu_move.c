@@ -3,6 +3,7 @@
  * are moved by their size, whatever they mean. */
 #include <string.h>
 
+#include "backends/cpu/cpu_numeric.h"
 #include "backends/cpu/cpu_ops.h"
 
 enum { GRAIN = 512 };
@@ -30,6 +31,19 @@ static void move_piece(char *out, const char *in, const struct cpu_piece *p, siz
     }
 }
 
+/* As move_piece of elements of less than a byte: by value, which keeps every bit. */
+static void move_codes(const struct tensor *out, const struct tensor *in, int64_t first,
+                       struct cpu_walk *w)
+{
+    struct cpu_piece p;
+    union cpu_chunk x;
+
+    while (cpu_walk_next(w, CPU_CHUNK, &p)) {
+        cpu_load(&x, in->data, in->type.dtype, first + p.off[0], p.step[0], p.n);
+        cpu_store(out->data, out->type.dtype, p.at, &x, p.n);
+    }
+}
+
 /* Fills the output from `in` shifted by `first` elements, with these strides over its dimensions.
  */
 static void move_all(const struct cpu_task *t, const struct tensor *in, int64_t first,
@@ -37,6 +51,7 @@ static void move_all(const struct cpu_task *t, const struct tensor *in, int64_t 
 {
     const struct tensor *out = cpu_out(t, 0);
     const size_t size = cpu_size(out->type.dtype);
+    /* shares end at whole bytes: GRAIN is a multiple of the codes of one */
     const struct cpu_share s = cpu_share(t, cpu_elements(out), GRAIN);
     struct cpu_walk w;
     struct cpu_piece p;
@@ -44,6 +59,10 @@ static void move_all(const struct cpu_task *t, const struct tensor *in, int64_t 
     cpu_walk_init(&w, out);
     cpu_walk_strides(&w, stride);
     cpu_walk_begin(&w, s.begin, s.end);
+    if (size == 0) {
+        move_codes(out, in, first, &w);
+        return;
+    }
     while (cpu_walk_next(&w, SIZE_MAX, &p))
         move_piece(out->data, (const char *)in->data + first * (int64_t)size, &p, size);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backends/cpu/cpu_numeric.h"
 #include "backends/cpu/cpu_ops.h"
 
 enum { LINES = 7 }; /* scratch lines of a row: x, skip, weight, beta, bias, sum, out */
@@ -17,9 +18,11 @@ struct norm {
     float eps;
 };
 
+static bool is_f64(const struct tensor *x) { return x && x->type.dtype == DT_F64; }
+
 static bool fits(const struct tensor *x, size_t n)
 {
-    return !x || (cpu_is_float(x->type.dtype) && cpu_elements(x) == n);
+    return !x || ((cpu_is_float(x->type.dtype) || is_f64(x)) && cpu_elements(x) == n);
 }
 
 static bool norm_ok(const struct cpu_task *t, const struct norm *n)
@@ -102,6 +105,29 @@ static void norm_row(const struct norm *n, float *lines, size_t row, const float
     if (!direct) cpu_from_f32(n->out->data, n->out->type.dtype, at, out, n->cols);
 }
 
+/* A row of LayerNormalization or RMSNormalization where doubles take part. */
+static void norm_row_f64(const struct norm *n, size_t row)
+{
+    const size_t at = row * n->cols;
+    double sum = 0, square = 0;
+
+    for (size_t c = 0; !n->is_rms && c < n->cols; c++) sum += cpu_get(n->x, at + c);
+    const double mean = sum / (double)n->cols;
+    for (size_t c = 0; c < n->cols; c++) {
+        const double d = cpu_get(n->x, at + c) - mean;
+        square += d * d;
+    }
+    const double inv = 1 / sqrt(square / (double)n->cols + (double)n->eps);
+    if (n->mean) cpu_put(n->mean, row, mean);
+    if (n->inv_std) cpu_put(n->inv_std, row, inv);
+    for (size_t c = 0; c < n->cols; c++) {
+        const double v = (cpu_get(n->x, at + c) - mean) * inv;
+
+        cpu_put(n->out, at + c,
+                v * (n->weight ? cpu_get(n->weight, c) : 1) + (n->beta ? cpu_get(n->beta, c) : 0));
+    }
+}
+
 static void run_norm(const struct cpu_task *t, const struct norm *n)
 {
     const size_t cols = n->cols;
@@ -110,6 +136,10 @@ static void run_norm(const struct cpu_task *t, const struct norm *n)
     if (!norm_ok(t, n)) return;
     const struct cpu_share s = cpu_share(t, n->rows, 1);
     if (s.begin == s.end) return;
+    if (is_f64(n->x) || is_f64(n->weight)) { /* never after an addition: inference has seen to it */
+        for (size_t r = s.begin; r < s.end; r++) norm_row_f64(n, r);
+        return;
+    }
     const float *w = n->weight ? cpu_row_f32(n->weight, 0, cols, lines + 2 * cols) : NULL;
     const float *beta = n->beta ? cpu_row_f32(n->beta, 0, cols, lines + 3 * cols) : NULL;
     const float *bias = n->bias ? cpu_row_f32(n->bias, 0, cols, lines + 4 * cols) : NULL;

@@ -26,10 +26,28 @@ static int64_t pad_place(enum pad_mode mode, int64_t i, int64_t n)
     return mode == PAD_WRAP || r < n ? r : period - r;
 }
 
+/* Element i of the output: that at `from` of the input, or the fill. */
+static void pad_element(const struct pad *p, const struct tensor *out, size_t i,
+                        const struct tensor *x, size_t from, bool inside)
+{
+    static const struct ir_string nothing = { "", 0 };
+    const size_t size = cpu_size(out->type.dtype);
+    const void *fill = p->fill || out->type.dtype != DT_STRING ? p->fill : &nothing;
+    const struct tensor filled = { out->type, (void *)(uintptr_t)fill };
+
+    if (size == 0) /* less than a byte */
+        cpu_put(out, i, inside ? cpu_get(x, from) : fill ? cpu_get(&filled, 0) : 0);
+    else if (inside)
+        memcpy((char *)out->data + i * size, (const char *)x->data + from * size, size);
+    else if (fill)
+        memcpy((char *)out->data + i * size, fill, size);
+    else
+        memset((char *)out->data + i * size, 0, size);
+}
+
 static void pad_run(const struct cpu_task *t, const struct pad *p)
 {
     const struct tensor *x = cpu_in(t, 0), *out = cpu_out(t, 0);
-    const size_t size = cpu_size(out->type.dtype);
     const struct cpu_share s = cpu_share(t, cpu_elements(out), 64);
 
     for (size_t i = s.begin; i < s.end; i++) {
@@ -45,12 +63,7 @@ static void pad_run(const struct cpu_task *t, const struct pad *p)
             from += stride * (size_t)place;
             stride *= (size_t)x->type.dim[d];
         }
-        if (inside)
-            memcpy((char *)out->data + i * size, (const char *)x->data + from * size, size);
-        else if (p->fill)
-            memcpy((char *)out->data + i * size, p->fill, size);
-        else
-            memset((char *)out->data + i * size, 0, size);
+        pad_element(p, out, i, x, from, inside);
     }
 }
 

@@ -150,8 +150,7 @@ void cpu_quantizelinear(const struct cpu_task *t)
         const size_t at = scale_index(&m, i);
         float v = divide(cpu_get(x, i), cpu_get(scale, at), precision);
 
-        if (!integer) {
-            v += zp ? (float)cpu_get(zp, at) : 0;
+        if (!integer) { /* a zero point of floats says their type only */
             cpu_store_mini(out->data, to, i, &v, 1, a->saturate != 0, MINI_NEAREST);
             continue;
         }

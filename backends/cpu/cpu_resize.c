@@ -162,7 +162,9 @@ void cpu_resize(const struct cpu_task *t)
             if (!plain(&r, d)) r.at[d] = place(&r, d, r.o[d], &outside);
         }
         double v = outside ? (double)r.a->extrapolation_value : sample(&r, 0, 0);
-        if (integer) v = fmin(fmax(rint(v), low), high);
+        /* onnxruntime cuts off what linear resizing gives of integers */
+        if (integer && (r.mode != LINEAR || r.a->antialias)) v = rint(v);
+        if (integer) v = fmin(fmax(v, low), high);
         cpu_put(out, i, v);
     }
 }

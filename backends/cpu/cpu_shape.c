@@ -85,11 +85,14 @@ void cpu_fill(const struct cpu_task *t)
     const struct cpu_share s = cpu_share(t, cpu_elements(out), GRAIN_BYTES);
     char *o = (char *)out->data + s.begin * size;
 
-    if (value && (!value->data || cpu_bytes(value) != size)) {
+    if (value &&
+        (!value->data || cpu_elements(value) != 1 || value->type.dtype != out->type.dtype)) {
         cpu_fail(t, ST_SHAPE, "value is not one element of %s", dtype_name(out->type.dtype));
         return;
     }
-    for (size_t i = s.begin; i < s.end; i++, o += size) {
+    for (size_t i = s.begin; size == 0 && i < s.end; i++) /* less than a byte */
+        cpu_put(out, i, value ? cpu_get(value, 0) : 0);
+    for (size_t i = s.begin; size > 0 && i < s.end; i++, o += size) {
         if (value)
             memcpy(o, value->data, size);
         else

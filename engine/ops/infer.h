@@ -71,6 +71,9 @@ struct tensor_type infer_unranked(enum dtype dtype);
 /* Adds a dimension at the end. False beyond IR_DIMS_MAX. */
 bool infer_push_dim(struct tensor_type *t, int64_t dim);
 
+/* attr.scatter.reduction is one of those that ONNX names, and input 0 of a type it works on. */
+status infer_scatter_reduction(const struct op_call *call, struct err *err);
+
 /* ---- values ---- */
 
 /* Reads input i, if its value is known, as integers (i32 or i64), at most IR_DIMS_MAX of them. *n =

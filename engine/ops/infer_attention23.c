@@ -111,7 +111,7 @@ static status check_mask(const struct op_call *call, const struct tensor_type *s
     const struct tensor_type *m = &call->in[AT_MASK].type;
 
     if (!infer_has_in(call, AT_MASK)) return ST_OK;
-    if (m->dtype != DT_BOOL) TRY(infer_dtype_in(call, AT_MASK, SET_F32_F16, err));
+    TRY(infer_dtype_in(call, AT_MASK, SET_NUMBER | SET_BOOL, err));
     TRY(infer_rank(call, AT_MASK, 1, 4, err));
     for (int i = 1; m->ndim > 0 && i <= m->ndim; i++) {
         const int64_t have = m->dim[m->ndim - i], want = scores->dim[4 - i];

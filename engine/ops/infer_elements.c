@@ -39,17 +39,25 @@ status infer_gatherelements(struct op_call *call, struct err *err)
     return ST_OK;
 }
 
-status infer_scatterelements(struct op_call *call, struct err *err)
+status infer_scatter_reduction(const struct op_call *call, struct err *err)
 {
     static const char *const reductions[] = { "none", "add", "mul", "max", "min" };
+    const char *name = call->attr.scatter.reduction;
+    size_t i = 0;
+
+    while (i < COUNT(reductions) && strcmp(reductions[i], name) != 0) i++;
+    if (i == COUNT(reductions))
+        return infer_fail(call, err, ST_UNSUPPORTED, "reduction is '%s'", name);
+    return i > 0 ? infer_dtype_in(call, 0, SET_NUMBER | SET_BOOL, err) : ST_OK;
+}
+
+status infer_scatterelements(struct op_call *call, struct err *err)
+{
     TRY(infer_begin(call, err));
     const struct attrs_scatter *a = &call->attr.scatter;
     const struct tensor_type *index = &call->in[1].type;
-    size_t i = 0;
 
-    while (i < COUNT(reductions) && strcmp(reductions[i], a->reduction) != 0) i++;
-    if (i == COUNT(reductions))
-        return infer_fail(call, err, ST_UNSUPPORTED, "reduction is '%s'", a->reduction);
+    TRY(infer_scatter_reduction(call, err));
     TRY(elements_index(call, a->axis, err));
     TRY(infer_same_dtype(call, 0, 2, err));
     if (index->ndim >= 0) {

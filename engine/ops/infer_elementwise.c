@@ -121,7 +121,7 @@ status infer_same(struct op_call *call, struct err *err)
 status infer_test(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
-    TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
+    if (!dtype_is_float(call->in[0].type.dtype)) TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     call->out[0].type = infer_typed(DT_BOOL, &call->in[0].type);
     return ST_OK;
 }

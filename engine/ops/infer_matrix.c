@@ -317,7 +317,8 @@ status infer_dequant(struct op_call *call, struct err *err)
     if (!dtype_quantised(call->in[0].type.dtype))
         return infer_fail(call, err, ST_UNSUPPORTED, "input 0 is %s, expected a quantised type",
                           dtype_name(call->in[0].type.dtype));
-    TRY(infer_dtype_in(call, 1, SET_F32_F16, err));
+    if (call->in[1].type.dtype != DT_F8E8M0 || wanted == 0)
+        TRY(infer_dtype_in(call, 1, SET_F32_F16, err));
     TRY(dequant_scale(call, err));
     if (infer_has_in(call, 2)) {
         TRY(infer_same_dtype(call, 0, 2, err));

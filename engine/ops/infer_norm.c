@@ -36,7 +36,7 @@ static status norm_weight(const struct op_call *call, int i, int axis, struct er
 {
     const struct tensor_type *x = &call->in[0].type;
 
-    TRY(infer_dtype_in(call, i, SET_F32_F16, err));
+    TRY(infer_dtype_in(call, i, SET_FLOAT, err));
     if (axis < 0) return ST_OK;
     TRY(infer_rank(call, i, x->ndim - axis, x->ndim - axis, err));
     for (int d = axis; d < x->ndim; d++) TRY(infer_dim_is(call, i, d - axis, x->dim[d], err));
@@ -57,7 +57,7 @@ status infer_rmsnorm(struct op_call *call, struct err *err)
     int axis;
 
     TRY(infer_begin(call, err));
-    TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
+    TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     TRY(norm_axis(call, call->attr.rmsnorm.axis, &axis, err));
     TRY(norm_epsilon(call, call->attr.rmsnorm.epsilon, err));
     TRY(norm_weight(call, 1, axis, err));
@@ -71,7 +71,7 @@ status infer_layernorm(struct op_call *call, struct err *err)
     int axis;
 
     TRY(infer_begin(call, err));
-    TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
+    TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     TRY(norm_axis(call, call->attr.layernorm.axis, &axis, err));
     TRY(norm_epsilon(call, call->attr.layernorm.epsilon, err));
     TRY(norm_weight(call, 1, axis, err));
@@ -225,6 +225,40 @@ status infer_loop(struct op_call *call, struct err *err)
     return ST_OK;
 }
 
+/* Axes and directions of what a Scan walks over and of what it stacks: none, or one for each. */
+static status scan_lists(const struct op_call *call, struct err *err)
+{
+    const struct attrs_scan *a = &call->attr.scan;
+    const int n_scan = (int)a->num_scan_inputs, states = call->n_in - n_scan;
+    const struct {
+        const char *name;
+        const struct ir_ints *list;
+        int n; /* how many; at least so many where the body may give more than is used */
+        bool axes;
+    } lists[] = { { "scan_input_axes", &a->in_axes, n_scan, true },
+                  { "scan_input_directions", &a->in_directions, n_scan, false },
+                  { "scan_output_axes", &a->out_axes, call->n_out - states, true },
+                  { "scan_output_directions", &a->out_directions, call->n_out - states, false } };
+
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        const struct ir_ints *l = lists[i].list;
+
+        if (l->n != 0 && (i < 2 ? l->n != lists[i].n : l->n < lists[i].n))
+            return infer_fail(call, err, ST_FORMAT, "%s has %d numbers, expected %d", lists[i].name,
+                              l->n, lists[i].n);
+        for (int k = 0; k < l->n; k++) {
+            const int rank = i == 0 && call->in[states + k].type.ndim >= 0
+                                 ? call->in[states + k].type.ndim
+                                 : IR_DIMS_MAX;
+
+            if (lists[i].axes ? l->v[k] >= rank || l->v[k] < -rank : l->v[k] != 0 && l->v[k] != 1)
+                return infer_fail(call, err, ST_FORMAT, "%s holds %" PRId64, lists[i].name,
+                                  l->v[k]);
+        }
+    }
+    return ST_OK;
+}
+
 status infer_scan(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
@@ -238,5 +272,5 @@ status infer_scan(struct op_call *call, struct err *err)
             return infer_fail(call, err, ST_FORMAT, "input %d is required", i);
     for (int i = call->n_in - (int)m; i < call->n_in; i++)
         TRY(infer_rank(call, i, 1, IR_DIMS_MAX, err));
-    return ST_OK;
+    return scan_lists(call, err);
 }

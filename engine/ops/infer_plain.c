@@ -65,7 +65,7 @@ status infer_dropout(struct op_call *call, struct err *err)
     TRY(infer_begin(call, err));
     size_t n;
 
-    TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
+    if (!dtype_is_float(call->in[0].type.dtype)) TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     if (infer_has_in(call, 2)) {
         TRY(infer_dtype_is(call, 2, DT_BOOL, err));
         if (type_elements(&call->in[2].type, &n) && n != 1)
@@ -196,7 +196,14 @@ status infer_quantize(struct op_call *call, struct err *err)
     enum dtype to = has_zero ? call->in[2].type.dtype : DT_U8;
 
     if (call->in[0].type.dtype != DT_I32) TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
+    if (call->in[1].type.dtype != DT_I32 && call->in[1].type.dtype != DT_F8E8M0)
+        TRY(infer_dtype_in(call, 1, SET_F32_F16, err));
     TRY(quantize_scale(call, err));
+    size_t n_scale, n_zero;
+    if (has_zero && type_elements(&call->in[1].type, &n_scale) &&
+        type_elements(&call->in[2].type, &n_zero) && n_scale != n_zero)
+        return infer_fail(call, err, ST_SHAPE, "input 2 has %zu zero points for %zu scales", n_zero,
+                          n_scale);
     if (a->output_dtype != 0) {
         if (a->output_dtype < 0 || a->output_dtype >= DT_COUNT ||
             (has_zero && to != (enum dtype)a->output_dtype))

@@ -312,6 +312,7 @@ status infer_scatternd(struct op_call *call, struct err *err)
 
     TRY(infer_dtype_is(call, 1, DT_I64, err));
     TRY(infer_same_dtype(call, 0, 2, err));
+    TRY(infer_scatter_reduction(call, err));
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     TRY(infer_rank(call, 1, 1, IR_DIMS_MAX, err));
     call->out[0].type = *x;
@@ -333,16 +334,25 @@ status infer_scatternd(struct op_call *call, struct err *err)
 static bool count_of(const struct tensor *t, int64_t *out)
 {
     if (!t->data) return false;
+    double v;
+
     switch (t->type.dtype) {
     case DT_I64: *out = *(const int64_t *)t->data; return true;
     case DT_I32: *out = *(const int32_t *)t->data; return true;
-    case DT_F32: {
-        const float v = *(const float *)t->data;
-        *out = v >= 0 && v < 1e9f ? (int64_t)v : -1;
-        return true;
-    }
+    case DT_I16: *out = *(const int16_t *)t->data; return true;
+    case DT_I8: *out = *(const int8_t *)t->data; return true;
+    case DT_U64: v = (double)*(const uint64_t *)t->data; break;
+    case DT_U32: *out = *(const uint32_t *)t->data; return true;
+    case DT_U16: *out = *(const uint16_t *)t->data; return true;
+    case DT_U8: *out = *(const uint8_t *)t->data; return true;
+    case DT_F64: v = *(const double *)t->data; break;
+    case DT_F32: v = (double)*(const float *)t->data; break;
+    case DT_F16: v = (double)half_to_f32(*(const uint16_t *)t->data); break;
+    case DT_BF16: v = (double)bf16_to_f32(*(const uint16_t *)t->data); break;
     default: return false;
     }
+    *out = v >= 0 && v < 1e9 ? (int64_t)v : -1;
+    return true;
 }
 
 status infer_onehot(struct op_call *call, struct err *err)
@@ -356,7 +366,7 @@ status infer_onehot(struct op_call *call, struct err *err)
 
     TRY(infer_dtype_in(call, 0, SET_NUMBER, err));
     TRY(infer_dtype_in(call, 1, SET_NUMBER, err));
-    if (!type_elements(&call->in[1].type, &n) || n != 1)
+    if (type_elements(&call->in[1].type, &n) && n != 1)
         return infer_fail(call, err, ST_SHAPE, "depth is no scalar");
     if (count_of(&call->in[1], &depth) && depth < 1)
         return infer_fail(call, err, ST_SHAPE, "depth is %" PRId64, depth);

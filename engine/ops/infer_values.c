@@ -4,6 +4,7 @@
 #include "engine/ops/infer.h"
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- Unique, NonMaxSuppression: counted once the values are there ---- */
 
@@ -213,6 +214,8 @@ status infer_dft(struct op_call *call, struct err *err)
     int axis;
 
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
+    for (int i = 1; i <= 2; i++)
+        if (infer_has_in(call, i)) TRY(infer_dtype_in(call, i, SET_INDEX, err));
     TRY(infer_rank(call, 0, 2, IR_DIMS_MAX, err));
     if (!one_number(call, 1) || !one_number(call, 2))
         return infer_fail(call, err, ST_SHAPE, "dft_length or axis is no scalar");
@@ -244,6 +247,7 @@ status infer_stft(struct op_call *call, struct err *err)
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     TRY(infer_rank(call, 0, 3, 3, err));
     TRY(infer_dtype_in(call, 1, SET_INDEX, err));
+    if (infer_has_in(call, 3)) TRY(infer_dtype_in(call, 3, SET_INDEX, err));
     if (!one_number(call, 1) || !one_number(call, 3))
         return infer_fail(call, err, ST_SHAPE, "frame_step or frame_length is no scalar");
     if (x->ndim == 3 && x->dim[2] >= 0 && x->dim[2] != 1 && x->dim[2] != 2)
@@ -253,6 +257,7 @@ status infer_stft(struct op_call *call, struct err *err)
         TRY(infer_same_dtype(call, 0, 2, err));
         TRY(infer_rank(call, 2, 1, 1, err));
         if (call->in[2].type.ndim == 1) n = call->in[2].type.dim[0];
+        if (n < 0) n = DIM_UNKNOWN; /* a symbol */
     } else if (!infer_has_in(call, 3) && x->ndim == 3) {
         n = x->dim[1];
     }
@@ -335,6 +340,29 @@ static status rnn_matrix(const struct op_call *call, int i, int64_t dirs, int64_
     return cols == 0 ? ST_OK : infer_dim_is(call, i, 2, cols, err);
 }
 
+/* Names that the recurrences know, upper and lower case alike, and as many as they have. */
+static status rnn_activations(const struct op_call *call, int64_t dirs, struct err *err)
+{
+    static const char *const names[] = {
+        "relu",       "tanh",        "sigmoid",   "softsign",        "softplus", "affine",
+        "scaledtanh", "hardsigmoid", "leakyrelu", "thresholdedrelu", "elu"
+    };
+    const struct ir_strings *acts = &call->attr.rnn.activations;
+    const int64_t each = call->op == OP_LSTM ? 3 : call->op == OP_GRU ? 2 : 1;
+
+    if (acts->n != 0 && acts->n != each * dirs)
+        return infer_fail(call, err, ST_FORMAT, "%d activations, expected %" PRId64, acts->n,
+                          each * dirs);
+    for (int i = 0; i < acts->n; i++) {
+        size_t k = 0;
+
+        while (k < COUNT(names) && strcasecmp(names[k], acts->v[i]) != 0) k++;
+        if (k == COUNT(names))
+            return infer_fail(call, err, ST_UNSUPPORTED, "activations: '%s'", acts->v[i]);
+    }
+    return ST_OK;
+}
+
 /* X, W, R, B?, sequence_lens?, initial_h?, initial_c?, P? */
 status infer_rnn(struct op_call *call, struct err *err)
 {
@@ -347,6 +375,9 @@ status infer_rnn(struct op_call *call, struct err *err)
 
     if (!both && strcmp(a->direction, "forward") != 0 && strcmp(a->direction, "reverse") != 0)
         return infer_fail(call, err, ST_FORMAT, "direction is '%s'", a->direction);
+    if (a->layout != 0 && a->layout != 1)
+        return infer_fail(call, err, ST_FORMAT, "layout is %" PRId64, a->layout);
+    TRY(rnn_activations(call, dirs, err));
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     for (int i = 0; i <= 2; i++) TRY(infer_rank(call, i, 3, 3, err));
     if (x->ndim == 3) {

@@ -88,6 +88,20 @@ static status bytes_in(const struct op_call *call, int i, struct err *err)
                       dtype_name(dt));
 }
 
+/* Scales are f32, zero points of their operand's type. */
+static status conv_quantised(const struct op_call *call, bool linear, struct err *err)
+{
+    if (!linear) {
+        if (infer_has_in(call, 2)) TRY(infer_same_dtype(call, 0, 2, err));
+        return infer_has_in(call, 3) ? infer_same_dtype(call, 1, 3, err) : ST_OK;
+    }
+    for (int i = 1; i <= 6; i += i == 1 ? 3 : 2) TRY(infer_dtype_is(call, i, DT_F32, err));
+    TRY(infer_same_dtype(call, 0, 2, err));
+    TRY(infer_same_dtype(call, 3, 5, err));
+    TRY(bytes_in(call, 7, err));
+    return infer_has_in(call, 8) ? infer_dtype_is(call, 8, DT_I32, err) : ST_OK;
+}
+
 status infer_conv(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
@@ -98,12 +112,15 @@ status infer_conv(struct op_call *call, struct err *err)
 
         TRY(bytes_in(call, 0, err));
         TRY(bytes_in(call, linear ? 3 : 1, err));
+        TRY(conv_quantised(call, linear, err));
         return conv_shape(call, &(struct conv_inputs){ linear ? 3 : 1, linear ? 8 : -1, false },
                           linear ? call->in[7].type.dtype : DT_I32, err);
     }
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     TRY(infer_same_dtype(call, 0, 1, err));
     const bool deform = call->op == OP_DEFORMCONV;
+    for (int i = 2; deform && i <= 4; i += 2)
+        if (infer_has_in(call, i)) TRY(infer_same_dtype(call, 0, i, err));
     if (infer_has_in(call, deform ? 3 : 2)) TRY(infer_same_dtype(call, 0, deform ? 3 : 2, err));
     return conv_shape(
         call, &(struct conv_inputs){ 1, deform ? 3 : 2, call->op == OP_CONVTRANSPOSE }, dt, err);

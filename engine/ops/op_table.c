@@ -114,7 +114,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_MATMULNBITS] = { 3, 6, 1, 1 },
     [OP_RMSNORM] = { 2, 2, 1, 2 },    [OP_LAYERNORM] = { 2, 3, 1, 3 },  [OP_SKIPRMSNORM] = { 3, 4, 1, 4 },
     [OP_SKIPLAYERNORM] = { 3, 5, 1, 4 }, [OP_ROTARY] = { 4, 4, 1, 1 },  [OP_ROTARY23] = { 3, 4, 1, 1 },
-    [OP_EMBEDLAYERNORM] = { 7, 9, 1, 3 }, [OP_PACKEDATTN] = { 2, 7, 1, 2 }, [OP_MHA] = { 1, 10, 1, 3 },
+    [OP_EMBEDLAYERNORM] = { 1, 9, 1, 3 }, [OP_PACKEDATTN] = { 2, 7, 1, 2 }, [OP_MHA] = { 1, 10, 1, 3 },
     [OP_GQA] = { 1, 16, 1, 4 },
     [OP_MOE] = { 3, 8, 1, 1 },        [OP_QMOE] = { 3, 21, 1, 1 },
     [OP_GATHERELEMENTS] = { 2, 2, 1, 1 }, [OP_SCATTERELEMENTS] = { 3, 3, 1, 1 }, [OP_TENSORSCATTER] = { 2, 3, 1, 1 },

@@ -53,7 +53,9 @@ class Const:
 
 
 def dtype_of(x):
-    return x.onnx_dtype if isinstance(x, Packed) else NP_TO_ONNX[x.dtype]
+    if isinstance(x, Packed):
+        return x.onnx_dtype
+    return NP_TO_ONNX[x.dtype] if x.dtype in NP_TO_ONNX else helper.np_dtype_to_tensor_dtype(x.dtype)
 
 
 def normal(*shape, scale=1.0, dtype=np.float32):
@@ -143,7 +145,7 @@ def w_attr(name, v):
     raise TypeError(f"{name}: {type(v)}")
 
 
-def write_all():
+def write_all(themes):
     os.makedirs(OUT, exist_ok=True)
     for theme, cases in themes.items():
         blob = b"CUPOPS1\0" + struct.pack("<I", len(cases))
@@ -588,4 +590,4 @@ if __name__ == "__main__":
     norms()
     matrices()
     attention()
-    write_all()
+    write_all(themes)

@@ -157,15 +157,22 @@ static status carried_type(const struct graph_node *n, struct op_call *call, int
 }
 
 /* What the body gives in one turn, along a new axis. */
-static struct tensor_type stacked_type(const struct tensor_type *piece, int64_t axis)
+static status stacked_type(const struct graph_node *n, struct op_call *call, int i,
+                           const struct tensor_type *piece, int64_t axis, struct err *err)
 {
     struct tensor_type t = { .dtype = piece->dtype, .ndim = -1 };
 
-    if (piece->ndim < 0 || piece->ndim >= IR_DIMS_MAX) return t;
-    t.ndim = piece->ndim + 1;
-    if (axis < 0) axis += t.ndim;
-    for (int d = 0, k = 0; d < t.ndim; d++) t.dim[d] = d == axis ? DIM_UNKNOWN : piece->dim[k++];
-    return t;
+    if (piece->ndim >= 0 && piece->ndim < IR_DIMS_MAX) {
+        t.ndim = piece->ndim + 1;
+        if (axis < -t.ndim || axis >= t.ndim)
+            return FAIL(err, ST_SHAPE, "node '%s' (%s): output %d has %d axes, not axis %lld",
+                        n->name, op_name(n->op), i, t.ndim, (long long)axis);
+        if (axis < 0) axis += t.ndim;
+        for (int d = 0, k = 0; d < t.ndim; d++)
+            t.dim[d] = d == axis ? DIM_UNKNOWN : piece->dim[k++];
+    }
+    call->out[i].type = t;
+    return ST_OK;
 }
 
 /* Loop: body (turn, condition, states …) -> condition, states …, pieces …. */
@@ -185,11 +192,15 @@ static status infer_loop_body(struct graph *g, const struct graph_node *n, struc
     for (int i = 0; i < states; i++)
         body_input(body, 2 + (size_t)i, call->in[2 + i].type.dtype, -1);
     TRY(infer_inner(g, n, body, depth, err));
+    const struct tensor_type *more = &body->values[body->outputs[0]].type;
+    if (more->dtype != DT_BOOL)
+        return FAIL(err, ST_SHAPE, "node '%s' (Loop): the body's condition is %s, expected bool",
+                    n->name, dtype_name(more->dtype));
     for (int i = 0; i < states; i++)
         TRY(carried_type(n, call, i, call->in[2 + i].type.dtype,
                          &body->values[body->outputs[1 + i]].type, err));
     for (int i = states; i < n->n_out; i++)
-        call->out[i].type = stacked_type(&body->values[body->outputs[1 + i]].type, 0);
+        TRY(stacked_type(n, call, i, &body->values[body->outputs[1 + i]].type, 0, err));
     return ST_OK;
 }
 
@@ -212,9 +223,8 @@ static status infer_scan_body(struct graph *g, const struct graph_node *n, struc
         TRY(carried_type(n, call, i, call->in[i].type.dtype, &body->values[body->outputs[i]].type,
                          err));
     for (int i = states; i < n->n_out; i++)
-        call->out[i].type =
-            stacked_type(&body->values[body->outputs[i]].type,
-                         i - states < a->out_axes.n ? a->out_axes.v[i - states] : 0);
+        TRY(stacked_type(n, call, i, &body->values[body->outputs[i]].type,
+                         i - states < a->out_axes.n ? a->out_axes.v[i - states] : 0, err));
     return ST_OK;
 }
 

@@ -29,6 +29,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import malformed_ops as ops  # noqa: E402
 import malformed_files as files  # noqa: E402
 import malformed_graphs as graphs  # noqa: E402
+import malformed_loops as loops  # noqa: E402
+import malformed_rare_ops  # noqa: E402, F401  (adds to ops.CALLS)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 REFUSED, ACCEPTED, REFUSED_RUN, RUNS = range(4)
@@ -113,7 +115,9 @@ def changed(call, changes):
 ANY_TYPE = {("Identity", 0), ("Reshape", 0), ("Flatten", 0), ("Transpose", 0), ("Squeeze", 0),
             ("Unsqueeze", 0), ("Split", 0), ("Slice", 0), ("Expand", 0), ("Tile", 0), ("Gather", 0),
             ("GatherElements", 0), ("Shape", 0), ("Size", 0), ("Cast", 0), ("CastLike", 0),
-            ("CastLike", 1), ("Trilu", 0)}
+            ("CastLike", 1), ("Trilu", 0), ("Pad", 0), ("CenterCropPad", 0), ("SpaceToDepth", 0),
+            ("DepthToSpace", 0), ("ReverseSequence", 0), ("Compress", 0), ("OneHot", 2), ("Unique", 0),
+            ("EyeLike", 0), ("GatherND", 0)}
 WRONG_TYPE = {int: "text", float: "text", str: 7, list: 1.5, np.ndarray: 3}
 
 
@@ -131,7 +135,7 @@ def generic_cases(call):
               call_model(call, in_names=lambda n: [""] + n[1:]), "input")
     yield add("inputs too many", "too many inputs",
               call_model(call, in_names=lambda n: n + [n[0]] * (22 - len(n))), "inputs, expected") \
-        if call.name not in ("Concat", "Min", "Max") else None
+        if call.name not in ("Concat", "Min", "Max", "Sum", "Mean", "Einsum") else None
     yield add("outputs too many", "too many outputs", call_model(call, outs=9), "output") \
         if call.name != "Split" else add("outputs too many", "sizes", call_model(call, outs=9), "outputs")
     yield Case(REFUSED, "outputs missing", f"{label} no outputs", call_model(call, outs=0), ("y0",))
@@ -201,6 +205,7 @@ def all_cases(seed):
     rng = random.Random(seed)
     yield from op_cases()
     yield from graphs.cases(sys.modules[__name__])
+    yield from loops.cases(sys.modules[__name__])
     yield from files.cases(sys.modules[__name__], rng)
 
 

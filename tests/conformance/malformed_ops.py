@@ -367,7 +367,7 @@ op("Attention", [Q23, t("f32", 1, 2, 3, 8), t("f32", 1, 2, 3, 8), t("f32", 2, 7)
    [("heads", {0: t("f32", 1, 3, 2, 8)}, "heads"), ("op shape", {1: t("f32", 1, 2, 3, 7)}, ""),
     ("op shape", {2: t("f32", 1, 2, 4, 8)}, "v"), ("op shape", {2: t("f32", 2, 2, 3, 8)}, "batch"),
     ("op dtype pair", {1: t("f16", 1, 2, 3, 8)}, "1"), ("op shape", {3: t("f32", 3, 7)}, "mask"),
-    ("op dtype", {3: t("i64", 2, 7)}, "input 3"), ("cache shape", {4: t("f32", 1, 2, 4, 7)}, "input 4"),
+    ("cache shape", {4: t("f32", 1, 2, 4, 7)}, "input 4"),
     ("cache shape", {4: t("f32", 1, 3, 4, 8)}, "input 4"), ("cache shape", {5: None}, "past"),
     ("cache shape", {5: t("f32", 1, 2, 5, 8)}, "input 5"), ("cache shape", {5: t("f32", 2, 4, 8)}, "input 5"),
     ("heads", {0: t("f32", 1, 2, 32), 1: t("f32", 1, 3, 16), 2: t("f32", 1, 3, 16)}, "q_num_heads"),

@@ -100,6 +100,12 @@ static void fp4_experts_match(void **state)
     run_theme_as("fp4", "strict");
 }
 
+static void every_element_type_matches(void **state)
+{
+    (void)state;
+    run_theme("types");
+}
+
 /* ---- hostile calls ---- */
 
 static uint32_t random_state = 1;
@@ -199,6 +205,7 @@ int main(void)
         cmocka_unit_test(matrix_ops_match),
         cmocka_unit_test(attention_matches),
         cmocka_unit_test(decoder_ops_match),
+        cmocka_unit_test(every_element_type_matches),
         cmocka_unit_test(encoder_ops_match),
         cmocka_unit_test(strict_precision_is_fp32),
         cmocka_unit_test(fp4_experts_match),

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "backends/cpu/cpu_numeric.h"
+#include "backends/cpu/cpu_map.h"
 #include "backends/cpu/cpu_ops.h"
 
 enum { GRAIN = 256 };
@@ -63,29 +63,21 @@ static bool is_math(enum op_kind op)
            op == OP_SINH || op == OP_COSH || op == OP_ASINH || op == OP_ACOSH || op == OP_ATANH;
 }
 
-void cpu_activation(const struct cpu_task *t)
+static bool activation_chunk(const struct op_call *c, enum cpu_class cls, union cpu_chunk *x,
+                             size_t n)
 {
-    const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
-    const enum dtype dt = in->type.dtype;
-    const struct cpu_share s = cpu_share(t, cpu_elements(out), GRAIN);
-    union cpu_chunk x;
-
-    for (size_t i = s.begin; i < s.end; i += CPU_CHUNK) {
-        const size_t n = s.end - i < CPU_CHUNK ? s.end - i : CPU_CHUNK;
-
-        cpu_load(&x, in->data, dt, (int64_t)i, 1, n);
-        if (t->call->op == OP_BITWISENOT) {
-            for (size_t j = 0; j < n; j++) x.u64[j] = ~x.u64[j];
-        } else {
-            cpu_convert(&x, cpu_class_of(dt), CPU_F64, n);
-            for (size_t j = 0; j < n; j++)
-                x.f64[j] = is_math(t->call->op) ? math(t->call->op, x.f64[j])
-                                                : activation(t->call, x.f64[j]);
-            cpu_convert(&x, CPU_F64, cpu_class_of(dt), n);
-        }
-        cpu_store(out->data, dt, i, &x, n);
+    if (c->op == OP_BITWISENOT) {
+        for (size_t i = 0; i < n; i++) x->u64[i] = ~x->u64[i];
+        return cls == CPU_I64 || cls == CPU_U64;
     }
+    cpu_convert(x, cls, CPU_F64, n);
+    for (size_t i = 0; i < n; i++)
+        x->f64[i] = is_math(c->op) ? math(c->op, x->f64[i]) : activation(c, x->f64[i]);
+    cpu_convert(x, CPU_F64, cls, n);
+    return true;
 }
+
+void cpu_activation(const struct cpu_task *t) { cpu_map(t, activation_chunk); }
 
 /* ---- two inputs ---- */
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "backends/cpu/cpu_numeric.h"
+#include "backends/cpu/cpu_map.h"
 #include "backends/cpu/cpu_ops.h"
 
 enum { GRAIN = 256 }; /* elements: what is worth a worker, and whole cache lines */
@@ -130,7 +130,7 @@ static bool unary_chunk(const struct op_call *c, enum cpu_class cls, union cpu_c
     return false;
 }
 
-void cpu_unary(const struct cpu_task *t)
+void cpu_map(const struct cpu_task *t, cpu_chunk_fn *fn)
 {
     const struct tensor *in = cpu_in(t, 0), *out = cpu_out(t, 0);
     const enum dtype dt = in->type.dtype;
@@ -141,13 +141,15 @@ void cpu_unary(const struct cpu_task *t)
         const size_t n = s.end - i < CPU_CHUNK ? s.end - i : CPU_CHUNK;
 
         cpu_load(&x, in->data, dt, (int64_t)i, 1, n);
-        if (!unary_chunk(t->call, cpu_class_of(dt), &x, n)) {
+        if (!fn(t->call, cpu_class_of(dt), &x, n)) {
             cpu_fail(t, ST_UNSUPPORTED, "no such operation on %s", dtype_name(dt));
             return;
         }
         cpu_store(out->data, dt, i, &x, n);
     }
 }
+
+void cpu_unary(const struct cpu_task *t) { cpu_map(t, unary_chunk); }
 
 /* Activation of input + bias, the bias repeated along the last dimension. */
 void cpu_biasact(const struct cpu_task *t)
@@ -157,21 +159,21 @@ void cpu_biasact(const struct cpu_task *t)
     struct cpu_piece p;
     union cpu_chunk x, b;
     const struct cpu_share s = cpu_share(t, cpu_elements(out), GRAIN);
+    const enum cpu_class cls = cpu_class_of(in->type.dtype);
 
     cpu_walk_init(&w, out);
     if (!cpu_walk_broadcast(&w, in) || (bias && !cpu_walk_broadcast(&w, bias)) ||
-        cpu_class_of(in->type.dtype) != CPU_F32) {
+        (cls != CPU_F32 && cls != CPU_F64)) {
         cpu_fail(t, ST_SHAPE, "input and bias do not fit");
         return;
     }
     cpu_walk_begin(&w, s.begin, s.end);
     while (cpu_walk_next(&w, CPU_CHUNK, &p)) {
         cpu_load(&x, in->data, in->type.dtype, p.off[0], p.step[0], p.n);
-        if (bias) {
-            cpu_load(&b, bias->data, bias->type.dtype, p.off[1], p.step[1], p.n);
-            kern.add_f32(x.f32, x.f32, b.f32, p.n);
-        }
-        unary_f32(t->call, x.f32, p.n);
+        if (bias) cpu_load(&b, bias->data, bias->type.dtype, p.off[1], p.step[1], p.n);
+        if (bias && cls == CPU_F32) kern.add_f32(x.f32, x.f32, b.f32, p.n);
+        for (size_t i = 0; bias && cls == CPU_F64 && i < p.n; i++) x.f64[i] += b.f64[i];
+        (void)unary_chunk(t->call, cls, &x, p.n);
         cpu_store(out->data, out->type.dtype, p.at, &x, p.n);
     }
 }

@@ -53,7 +53,7 @@ ELEMENT_TYPES = """## Element types
 onnxruntime or the reference evaluator. Not done: strings in `Cast`, `NonZero`, `Resize`, `GridSample`, `Trilu` and whatever
 makes new text; complex numbers anywhere but where elements are only moved; `bool` in `GridSample`; elements of less than a
 byte in `TensorScatter`; `Attention` in f64, or with q, k and v of different types; integers in `Erf` of opset 9; f8e8m0 scales
-of `DequantizeLinear` without `output_dtype`; f64 in `FastGelu`; `FusedMatMul` with `transBatchA` or `transBatchB`;
+of `DequantizeLinear` without `output_dtype`; `FusedMatMul` with `transBatchA` or `transBatchB`;
 `GroupQueryAttention` with `qk_output`. Integers: `Resize` cuts off what linear interpolation gives, as onnxruntime does.
 
 """

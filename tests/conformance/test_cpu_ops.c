@@ -198,18 +198,12 @@ static void mutated_cases_stay_in_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elementwise_ops_match),
-        cmocka_unit_test(shape_ops_match),
-        cmocka_unit_test(reductions_match),
-        cmocka_unit_test(norms_and_rotary_match),
-        cmocka_unit_test(matrix_ops_match),
-        cmocka_unit_test(attention_matches),
-        cmocka_unit_test(decoder_ops_match),
-        cmocka_unit_test(every_element_type_matches),
-        cmocka_unit_test(encoder_ops_match),
-        cmocka_unit_test(strict_precision_is_fp32),
-        cmocka_unit_test(fp4_experts_match),
-        cmocka_unit_test(mutated_cases_stay_in_bounds),
+        cmocka_unit_test(elementwise_ops_match), cmocka_unit_test(shape_ops_match),
+        cmocka_unit_test(reductions_match),      cmocka_unit_test(norms_and_rotary_match),
+        cmocka_unit_test(matrix_ops_match),      cmocka_unit_test(attention_matches),
+        cmocka_unit_test(decoder_ops_match),     cmocka_unit_test(every_element_type_matches),
+        cmocka_unit_test(encoder_ops_match),     cmocka_unit_test(strict_precision_is_fp32),
+        cmocka_unit_test(fp4_experts_match),     cmocka_unit_test(mutated_cases_stay_in_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

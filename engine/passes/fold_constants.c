@@ -4,6 +4,7 @@
  * embedding is not copied. Quantised weights stay as they are: fuse_dequant
  * wants them whole. */
 #include "engine/exec/node_run.h"
+#include "engine/passes/fold.h"
 #include "engine/passes/passes.h"
 
 /* Larger results stay computed: folding must not blow up a file of small Expand
@@ -16,25 +17,25 @@ static bool op_is_view(enum op_kind op)
            op == OP_IDENTITY;
 }
 
-static bool op_folds(enum op_kind op)
+bool fold_takes(enum op_kind op)
 {
     return op != OP_NONE && op != OP_IF && op != OP_LOOP && op != OP_SCAN &&
            op != OP_DEQUANTIZELINEAR && op != OP_GATHERQ && op != OP_MATMULNBITS && op != OP_GQA &&
            op < OP_LINEAR;
 }
 
-static bool inputs_constant(const struct graph *g, const struct graph_node *n)
+/* Shape and Size need only the type. */
+static bool folds_from_type(const struct op_call *call)
 {
-    for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] >= 0 && !graph_is_constant(g, n->in[i])) return false;
-    return true;
+    return (call->op == OP_SHAPE || call->op == OP_SIZE) && type_known(&call->in[0].type);
 }
 
-/* Shape and Size need only the type. */
-static bool folds_from_type(const struct graph *g, const struct graph_node *n)
+bool fold_ready(const struct op_call *call, const int *in)
 {
-    return (n->op == OP_SHAPE || n->op == OP_SIZE) && n->in[0] >= 0 &&
-           type_known(&g->values[n->in[0]].type);
+    if (folds_from_type(call)) return true;
+    for (int i = 0; i < call->n_in; i++)
+        if (in[i] >= 0 && !call->in[i].data) return false;
+    return true;
 }
 
 static bool outputs_fit(const struct op_call *call)
@@ -66,6 +67,25 @@ bool pass_fold_from_type(struct op_call *call, struct arena *a)
     return true;
 }
 
+status fold_call(struct op_call *call, struct backend *be, struct arena *a, bool *done,
+                 struct err *err)
+{
+    *done = false;
+    if (!outputs_fit(call)) return ST_OK;
+    if (op_is_view(call->op)) {
+        call->out[0].data = call->in[0].data;
+    } else if (call->op == OP_SHAPE || call->op == OP_SIZE) {
+        if (!pass_fold_from_type(call, a)) return FAIL(err, ST_NOMEM, "out of memory");
+    } else {
+        struct err quiet = { 0 };
+        /* A constant node that no kernel takes is left for the executor to complain
+         * about, if it is ever run. */
+        if (node_run_once(be, call, a, &quiet) != ST_OK) return ST_OK;
+    }
+    *done = true;
+    return ST_OK;
+}
+
 static void make_constants(struct graph *g, int node, const struct op_call *call)
 {
     for (int i = 0; i < call->n_out; i++) {
@@ -82,24 +102,14 @@ static status fold_node(struct graph *g, int node, const struct pass_context *ct
 {
     struct arena scratch = { 0 };
     struct op_call call;
+    bool done = false;
     status st = graph_node_call(g, node, &scratch, &call, err);
 
-    if (st != ST_OK) goto out;
-    st = op_row(call.op)->infer(&call, err);
-    if (st != ST_OK || !outputs_fit(&call)) goto out;
-    if (op_is_view(call.op)) {
-        call.out[0].data = call.in[0].data;
-    } else if (call.op == OP_SHAPE || call.op == OP_SIZE) {
-        if (!pass_fold_from_type(&call, graph_arena(g))) st = FAIL(err, ST_NOMEM, "out of memory");
-        if (st != ST_OK) goto out;
-    } else {
-        struct err quiet = { 0 };
-        /* A constant node that no kernel takes is left for the executor to complain
-         * about, if it is ever run. */
-        if (node_run_once(ctx->backend, &call, graph_arena(g), &quiet) != ST_OK) goto out;
+    if (st == ST_OK && fold_ready(&call, g->nodes[node].in)) {
+        st = op_row(call.op)->infer(&call, err);
+        if (st == ST_OK) st = fold_call(&call, ctx->backend, graph_arena(g), &done, err);
     }
-    make_constants(g, node, &call);
-out:
+    if (done) make_constants(g, node, &call);
     arena_fini(&scratch);
     return st;
 }
@@ -107,9 +117,7 @@ out:
 status pass_fold_constants(struct graph *g, const struct pass_context *ctx, struct err *err)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
-        const struct graph_node *n = &g->nodes[i];
-        if (!op_folds(n->op)) continue;
-        if (inputs_constant(g, n) || folds_from_type(g, n)) TRY(fold_node(g, (int)i, ctx, err));
+        if (fold_takes(g->nodes[i].op)) TRY(fold_node(g, (int)i, ctx, err));
     }
     return ST_OK;
 }

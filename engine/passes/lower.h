@@ -2,6 +2,7 @@
 /* Inside lower_decoder: what each value of the decoder stands for, and the
  * rules by which nodes are kept, rewritten or dropped. */
 #pragma once
+#include "engine/passes/length_eval.h"
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 
@@ -26,21 +27,54 @@ enum low_kind {
     LOW_SHAPE,         /* the shape of the rows `like` */
     LOW_DERIVED,       /* computed from mask, positions and shapes in some other way */
     LOW_PAST,          /* past_key_values.N.key or .value */
-    LOW_PRESENT
+    LOW_PRESENT,
+    LOW_STATIC,   /* a cache of fixed capacity, before the step writes into it */
+    LOW_WRITE_AT, /* where the step writes into it: the positions so far */
+    LOW_ALL_LEN,  /* how much of it counts then */
+    LOW_TURNED,   /* the rows `like` times the values `table` of their positions */
+    LOW_CACHE,    /* keys or values of all positions: the past, then the rows `like` */
+    LOW_SCORES,   /* queries `like` times the keys `keys` */
+    LOW_PROBS,    /* Softmax of scores */
+    LOW_PROBS_NAN /* IsNaN of these: never */
 };
 
 struct low_value {
     enum low_kind kind;
-    int rank;     /* LOW_ROWS: rank in the imported graph */
-    int64_t fold; /* LOW_ROWS: heads that the imported graph folds into its
-                     sequence dimension; 1 = none */
-    bool flat;    /* LOW_ROWS: [batch * sequence, …]; rank counts as if they were
-                     two dimensions */
+    int rank;         /* LOW_ROWS: rank in the imported graph */
+    int64_t fold;     /* LOW_ROWS: heads that the imported graph folds into its
+                         sequence dimension; 1 = none */
+    bool flat;        /* LOW_ROWS: [batch * sequence, …]; rank counts as if they were
+                         two dimensions */
+    bool heads_first; /* LOW_ROWS: [batch, heads, sequence, dim] in the imported graph; the rows
+                         are [tokens, heads, dim] all the same */
     int64_t offset;
     int like;
+    int table;      /* LOW_TURNED: a value of positions, of the imported graph */
+    int table_half; /* LOW_DERIVED, LOW_TABLE: the rotary table made of it; 0: none yet */
+    int cache;      /* LOW_CACHE, LOW_SCORES, LOW_PROBS: index into lower.pieces */
     int table_short, table_long; /* LOW_ROPE: constants in the new graph */
     int layer;                   /* LOW_PAST: number in the name */
     bool is_value;               /* LOW_PAST: V, not K */
+};
+
+enum { LOW_MASKS_MAX = 4 };
+
+/* Attention in primitive operators, as far as it has been read. */
+struct low_pieces {
+    /* keys or values */
+    int rows; /* what the step adds: LOW_ROWS, heads first, or [batch, sequence, heads*dim] */
+    int64_t heads, dim, repeat; /* KV heads; how often each is repeated */
+    bool wide;                  /* [batch, heads, repeat, positions, dim], to be folded yet */
+    bool transposed;            /* the last two dimensions are swapped */
+    int layer;
+    bool is_value;
+    /* scores */
+    int queries; /* LOW_ROWS, heads first */
+    int keys;    /* index of their pieces */
+    double scale, softcap;
+    bool tanh; /* between Tanh and the factor of softcap */
+    int n_masks, mask[LOW_MASKS_MAX];
+    bool inverted[LOW_MASKS_MAX]; /* this mask hides where it is true */
 };
 
 struct lower {
@@ -48,9 +82,12 @@ struct lower {
                         imported graph */
     const struct graph *imported;
     const struct model_io_names *io;
-    struct backend *backend; /* evaluates masks */
-    struct low_value *low;   /* [n_low]: values of the imported graph */
+    struct low_value *low; /* [n_low]: values of the imported graph */
     size_t n_low;
+    struct length_eval *eval; /* of `imported`; made when it is first needed */
+    struct low_pieces *pieces;
+    size_t n_pieces, cap_pieces;
+    int64_t positions_max; /* rows of a table of positions that is computed */
     struct lower_info *info;
     size_t cap_kv;
     int64_t long_threshold; /* of every If on the total length; 0 = there is none, or they differ */
@@ -78,5 +115,25 @@ bool lower_table_gather(struct lower *lo, int node);
 status lower_rotary(struct lower *lo, int node, struct err *err);
 /* Half floats become fp32 (lower_widen.c); the lowered graph, before its types are inferred. */
 status lower_widen(struct graph *g, struct err *err);
+/* Layouts (lower_heads.c): Transpose, Reshape and picks of single parts on rows. *done false: not
+ * of this sort. */
+status lower_heads(struct lower *lo, int node, bool *done, struct err *err);
+/* Rows of heads as [tokens, heads * dim]; -1 when memory runs out. */
+int lower_flat_heads(struct lower *lo, int value);
+/* Rows [tokens, heads * dim] become value `out` of rows [tokens, heads, dim]. ST_NOMEM. */
+status lower_split_heads(struct lower *lo, int flat, int64_t heads, int64_t dim, int out,
+                         struct err *err);
+/* Elements of a row of `value` in the imported graph behind its tokens, as dimensions. Returns how
+ * many, -1 when they are not known. */
+int lower_row_dims(struct lower *lo, int value, int64_t *dims);
+/* What follows from the position alone (lower_turn.c): as rows that can be computed with rows of
+ * `like`. ST_UNSUPPORTED. */
+status lower_as_rows(struct lower *lo, int value, int like, int *out, struct err *err);
+/* Rows times values of their positions, and the sum that turns rotates halves. */
+status lower_turn(struct lower *lo, int node, bool *done, struct err *err);
+/* Attention in pieces (lower_pieces.c), caches of fixed capacity. */
+status lower_pieces(struct lower *lo, int node, bool *done, struct err *err);
+/* The pieces of a value, NULL when it has none. */
+struct low_pieces *lower_pieces_of(const struct lower *lo, int value);
 /* Kind of an input of a node; LOW_NONE when absent. */
 enum low_kind lower_kind_of(const struct lower *lo, int value);

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Positions of a computed table where no context length is known. */
+enum { POSITIONS_MAX = 8192 };
+
 /* ---- inputs ---- */
 
 /* Number N of "prefix%dsuffix" names; -1 if it does not match. */
@@ -22,6 +25,24 @@ static int match_template(const char *name, const char *pattern)
     if (*digits < '0' || *digits > '9' || strlen(digits) > 64) return -1;
     const long n = strtol(digits, &end, 10);
     return n <= 1 << 20 && str_equal(end, hole + 2) ? (int)n : -1;
+}
+
+/* By the operator that reads it: a cache of fixed capacity, and its lengths. */
+static bool classify_by_use(struct lower *lo, int value)
+{
+    const int user = graph_next_user(lo->g, value, -1);
+    const struct graph_node *n = user < 0 ? NULL : &lo->g->nodes[user];
+
+    if (!n) return false;
+    if (n->op == OP_TENSORSCATTER && n->in[0] == value)
+        lo->low[value].kind = LOW_STATIC;
+    else if (n->op == OP_TENSORSCATTER && match_in(n, 2) == value)
+        lo->low[value].kind = LOW_WRITE_AT;
+    else if (n->op == OP_ATTENTION23 && match_in(n, 6) == value)
+        lo->low[value].kind = LOW_ALL_LEN;
+    else
+        return false;
+    return true;
 }
 
 static status classify_input(struct lower *lo, const struct model_io_names *io, int value,
@@ -46,7 +67,7 @@ static status classify_input(struct lower *lo, const struct model_io_names *io, 
         *low = (struct low_value){ .kind = LOW_PAST,
                                    .layer = key >= 0 ? key : val,
                                    .is_value = key < 0 };
-    } else if (graph_uses(lo->g, value) > 0) {
+    } else if (!classify_by_use(lo, value) && graph_uses(lo->g, value) > 0) {
         return FAIL(err, ST_UNSUPPORTED,
                     "input %s: not an input of a causal language model that can be paged", name);
     }
@@ -79,6 +100,36 @@ static void find_threshold(struct lower *lo)
         if (lo->low[value].kind == LOW_POSITIONS) in.positions = value;
     }
     lo->long_threshold = length_switch_common(lo->g, &in);
+}
+
+/* ---- shapes that were computed ---- */
+
+/* Whether scores are products of two computed values: shapes are then computed too. */
+static bool has_pieces(const struct graph *g)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *n = &g->nodes[i];
+        if ((n->op == OP_MATMUL || n->op == OP_FUSEDMATMUL) && !graph_is_constant(g, n->in[0]) &&
+            !graph_is_constant(g, n->in[1]))
+            return true;
+    }
+    return false;
+}
+
+/* What shapes say is the same for all lengths becomes a constant: widths, heads, scales. */
+static status fix_constants(struct lower *lo, struct err *err)
+{
+    struct graph *g = lo->g;
+    struct tensor t;
+
+    if (!has_pieces(g)) return ST_OK;
+    for (size_t v = 0; v < lo->n_low; v++) {
+        if (g->values[v].producer < 0 || !length_eval_constant(lo->eval, (int)v, &t)) continue;
+        const int c = graph_add_constant(g, NULL, &t.type, t.data, true);
+        if (c < 0) return FAIL(err, ST_NOMEM, "out of memory");
+        graph_replace_uses(g, (int)v, c);
+    }
+    return pass_dead_code(g, NULL, err);
 }
 
 /* ---- outputs ---- */
@@ -120,12 +171,18 @@ struct row_cut {
     int input;
 };
 
+/* Operators that look up each token in the step's table: they never run on chosen rows. */
+static bool needs_tokens(enum op_kind op)
+{
+    return op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_POSROWS;
+}
+
 static bool feeds_attention(const struct row_cut *cut, const struct graph_node *n)
 {
     for (int i = 0; i < n->n_out; i++)
         for (int u = graph_next_user(cut->g, n->out[i], -1); n->out[i] >= 0 && u >= 0;
              u = graph_next_user(cut->g, n->out[i], u))
-            if (cut->before[u] || cut->g->nodes[u].op == OP_SEQATTN) return true;
+            if (cut->before[u] || needs_tokens(cut->g->nodes[u].op)) return true;
     return false;
 }
 
@@ -134,7 +191,7 @@ static bool is_token_value(const struct row_cut *cut, int value)
     if (value < 0 || graph_is_constant(cut->g, value)) return false;
     const int p = cut->g->values[value].producer;
     if (p < 0) return value == cut->input;
-    return p < cut->n_nodes && (cut->before[p] || cut->g->nodes[p].op == OP_SEQATTN);
+    return p < cut->n_nodes && (cut->before[p] || needs_tokens(cut->g->nodes[p].op));
 }
 
 /* The rows of `value` that were asked for; -1 when memory runs out. */
@@ -169,7 +226,7 @@ static status cut_rows(struct row_cut *cut, struct err *err)
     if (is_token_value(cut, cut->g->outputs[0]))
         return FAIL(err, ST_UNSUPPORTED, "the output is what attention reads");
     for (int i = 0; i < n_nodes; i++)
-        if (!cut->before[i] && cut->g->nodes[i].op != OP_SEQATTN) TRY(cut_node(cut, i, err));
+        if (!cut->before[i] && !needs_tokens(cut->g->nodes[i].op)) TRY(cut_node(cut, i, err));
     return graph_compact(cut->g, err);
 }
 
@@ -244,21 +301,58 @@ static status fill_info(struct lower *lo, struct err *err)
     return ST_OK;
 }
 
+/* ---- what lowering leaves behind ---- */
+
+/* Reshapes of reshapes, and to the shape there is, go. */
+static void drop_views(struct graph *g)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *n = &g->nodes[i];
+        if (n->op != OP_RESHAPE) continue;
+        const int before = match_producer(g, n->in[0], OP_RESHAPE);
+        if (before >= 0) graph_set_input(g, (int)i, 0, g->nodes[before].in[0]);
+        if (!type_equal(&g->values[n->in[0]].type, &g->values[n->out[0]].type) ||
+            n->out[0] == g->outputs[0])
+            continue;
+        graph_replace_uses(g, n->out[0], n->in[0]);
+        graph_remove_node(g, (int)i);
+    }
+}
+
+/* Casts that stood between are gone: what they kept apart is fused now. */
+static status tidy(struct graph *g, struct err *err)
+{
+    static pass_fn *const passes[] = { pass_remove_casts, pass_fuse_rmsnorm, pass_fuse_bias,
+                                       pass_fuse_gated };
+
+    for (size_t i = 0; i < COUNT(passes); i++) {
+        TRY(passes[i](g, NULL, err));
+        TRY(graph_compact(g, err));
+        TRY(graph_infer(g, err));
+    }
+    drop_views(g);
+    TRY(pass_dead_code(g, NULL, err));
+    return graph_compact(g, err);
+}
+
 static status lower_graph(struct lower *lo, const struct model_io_names *io, struct err *err)
 {
     const size_t n_nodes = lo->g->n_nodes;
 
     TRY(classify_inputs(lo, io, err));
     find_threshold(lo);
+    TRY(fix_constants(lo, err));
     for (size_t i = 0; i < n_nodes; i++)
         if (lo->g->nodes[i].op != OP_NONE) TRY(lower_node(lo, (int)i, err));
     if (lo->info->n_layers == 0) return FAIL(err, ST_UNSUPPORTED, "no attention with a KV cache");
     TRY(choose_output(lo, io, err));
+    TRY(graph_compact(lo->g, err)); /* sorted: dead code is then found in one turn */
     TRY(pass_dead_code(lo->g, NULL, err));
     TRY(graph_compact(lo->g, err));
     TRY(lower_widen(lo->g, err));
     TRY(insert_select_rows(lo, err));
     TRY(infer_anew(lo, err));
+    TRY(tidy(lo->g, err));
     TRY(check_types(lo, err));
     return fill_info(lo, err);
 }
@@ -267,9 +361,12 @@ status lower_decoder(const struct graph *g, const struct model_io_names *io,
                      const struct pass_context *ctx, struct graph **out, struct lower_info *info,
                      struct err *err)
 {
-    struct lower lo = {
-        .info = info, .n_low = g->n_values, .imported = g, .io = io, .backend = ctx->backend
-    };
+    struct lower lo = { .info = info,
+                        .n_low = g->n_values,
+                        .imported = g,
+                        .io = io,
+                        .positions_max =
+                            ctx->positions_max > 0 ? ctx->positions_max : POSITIONS_MAX };
     struct arena scratch = { 0 };
     status st;
 
@@ -278,7 +375,10 @@ status lower_decoder(const struct graph *g, const struct model_io_names *io,
     info->input = -1;
     TRY(graph_clone(g, &lo.g, err));
     lo.low = ARENA_ARRAY(&scratch, lo.n_low + 1, struct low_value);
-    st = lo.low ? lower_graph(&lo, io, err) : FAIL(err, ST_NOMEM, "out of memory");
+    st = lo.low ? length_eval_open(&lo.eval, g, io, ctx->backend, err)
+                : FAIL(err, ST_NOMEM, "out of memory");
+    if (st == ST_OK) st = lower_graph(&lo, io, err);
+    length_eval_close(lo.eval);
     arena_fini(&scratch);
     if (st != ST_OK) {
         graph_destroy(lo.g);

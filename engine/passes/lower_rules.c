@@ -3,6 +3,7 @@
  * dimension of tokens. A rule keeps the node (perhaps with another axis or
  * shape), drops it (mask arithmetic), or refuses: then the model runs in its
  * dense form. */
+#include "engine/passes/fold.h"
 #include "engine/passes/lower.h"
 #include <string.h>
 
@@ -48,6 +49,7 @@ static void mark_outputs(struct lower *lo, const struct graph_node *n, int like,
         if (n->out[i] < 0) continue;
         lo->low[n->out[i]].fold = lo->low[like].fold;
         lo->low[n->out[i]].flat = lo->low[like].flat;
+        lo->low[n->out[i]].heads_first = lo->low[like].heads_first;
     }
 }
 
@@ -98,7 +100,8 @@ static bool is_mask_kind(enum low_kind k) { return k >= LOW_MASK && k <= LOW_TOT
 /* Known from the lengths alone: nothing of the tokens themselves. */
 static bool is_length_kind(enum low_kind k)
 {
-    return is_mask_kind(k) || lower_is_position(k) || k == LOW_DERIVED || k == LOW_SHAPE;
+    return is_mask_kind(k) || lower_is_position(k) || k == LOW_DERIVED || k == LOW_SHAPE ||
+           k == LOW_TABLE || k == LOW_WRITE_AT || k == LOW_ALL_LEN;
 }
 
 /* A node of mask, positions, shapes and constants. */
@@ -108,7 +111,7 @@ static bool is_length_node(const struct lower *lo, const struct graph_node *n)
 
     if (n->op == OP_SHAPE || n->op == OP_SIZE) {
         const enum low_kind x = lower_kind_of(lo, match_in(n, 0));
-        return x == LOW_IDS || x == LOW_ROWS || is_length_kind(x);
+        return x != LOW_NONE && x != LOW_CONST;
     }
     if (n->op == OP_IF || n->op == OP_LOOP || n->op == OP_SCAN) return false;
     for (int i = 0; i < n->n_in; i++) {
@@ -117,7 +120,7 @@ static bool is_length_node(const struct lower *lo, const struct graph_node *n)
         if (!is_length_kind(k)) return false;
         any = true;
     }
-    return any;
+    return any || fold_takes(n->op); /* of constants that followed from shapes */
 }
 
 /* The whole shape of rows of tokens. */
@@ -236,26 +239,37 @@ static int strip_leading_ones(struct lower *lo, int value, int keep)
 
 enum { LOWER_OPERANDS = 8 };
 
+/* Rows, or rows times what follows from their positions (of the same layout). */
+static bool has_rows(const struct lower *lo, int value)
+{
+    return lower_kind_of(lo, value) == LOW_ROWS || lower_kind_of(lo, value) == LOW_TURNED;
+}
+
+static bool same_layout(const struct low_value *a, const struct low_value *b)
+{
+    return a->rank == b->rank && a->fold == b->fold && a->flat == b->flat &&
+           a->heads_first == b->heads_first;
+}
+
 static status lower_broadcast(struct lower *lo, int node, struct err *err)
 {
     const struct graph_node n = lo->g->nodes[node];
-    int in[LOWER_OPERANDS], rank = 0;
+    int in[LOWER_OPERANDS], rank = 0, widest = -1;
     bool changed = false;
-    int widest = -1;
 
     if (n.n_in > LOWER_OPERANDS) return refuse(&n, "too many operands", err);
     for (int i = 0; i < n.n_in; i++)
-        if (lower_kind_of(lo, n.in[i]) == LOW_ROWS && rank_of(lo, n.in[i]) > rank)
+        if (has_rows(lo, n.in[i]) && rank_of(lo, n.in[i]) > rank)
             rank = rank_of(lo, widest = n.in[i]);
     if (widest < 0) return refuse(&n, "no operand is rows of tokens", err);
     for (int i = 0; i < n.n_in; i++) {
         const enum low_kind kind = lower_kind_of(lo, n.in[i]);
         in[i] = n.in[i];
         if (kind == LOW_CONST)
-            in[i] = strip_leading_ones(lo, n.in[i], rank - 2);
-        else if (kind != LOW_ROWS || rank_of(lo, n.in[i]) != rank ||
-                 lo->low[n.in[i]].fold != lo->low[widest].fold ||
-                 lo->low[n.in[i]].flat != lo->low[widest].flat)
+            in[i] = strip_leading_ones(lo, n.in[i], lo->low[widest].heads_first ? 1 : rank - 2);
+        else if (kind == LOW_TURNED || kind == LOW_DERIVED || kind == LOW_TABLE)
+            TRY(lower_as_rows(lo, n.in[i], widest, &in[i], err));
+        else if (kind != LOW_ROWS || !same_layout(&lo->low[n.in[i]], &lo->low[widest]))
             in[i] = -1;
         if (in[i] < 0) return refuse(&n, "operands mix batch, sequence and other dimensions", err);
         changed = changed || in[i] != n.in[i];
@@ -273,9 +287,7 @@ static status lower_rowwise(struct lower *lo, int node, struct err *err)
     for (int i = 0; i < n->n_in; i++) {
         const enum low_kind kind = lower_kind_of(lo, n->in[i]);
         if (n->in[i] < 0 || (i > 0 && kind == LOW_CONST)) continue;
-        if (kind != LOW_ROWS || rank_of(lo, n->in[i]) != rank_of(lo, n->in[0]) ||
-            lo->low[n->in[i]].fold != lo->low[n->in[0]].fold ||
-            lo->low[n->in[i]].flat != lo->low[n->in[0]].flat)
+        if (kind != LOW_ROWS || !same_layout(&lo->low[n->in[i]], &lo->low[n->in[0]]))
             return refuse(n, "an operand is not rows of tokens", err);
     }
     mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
@@ -513,6 +525,10 @@ status lower_node(struct lower *lo, int node, struct err *err)
     TRY(lower_fill(lo, node, &done, err));
     if (done) return ST_OK;
     if (is_length_node(lo, n)) return lower_lengths(lo, node);
+    TRY(lower_turn(lo, node, &done, err));
+    if (!done) TRY(lower_pieces(lo, node, &done, err));
+    if (!done) TRY(lower_heads(lo, node, &done, err));
+    if (done) return ST_OK;
     switch (n->op) {
     case OP_GQA: return lower_gqa(lo, node, err);
     case OP_ATTENTION23: return lower_attention23(lo, node, err);

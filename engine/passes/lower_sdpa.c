@@ -17,10 +17,33 @@ static bool is_cache(const struct lower *lo, int value, bool is_value)
     return lower_kind_of(lo, value) == LOW_PAST && lo->low[value].is_value == is_value;
 }
 
+/* Keys and values are caches of fixed capacity that this step wrote into; their number of rows that
+ * count is given. */
+static bool is_static(const struct lower *lo, const struct graph_node *n)
+{
+    return lower_kind_of(lo, match_in(n, AT_K)) == LOW_CACHE &&
+           lower_kind_of(lo, match_in(n, AT_V)) == LOW_CACHE &&
+           lower_kind_of(lo, match_in(n, AT_NONPAD)) == LOW_ALL_LEN;
+}
+
+static status check_static(const struct lower *lo, const struct graph_node *n, struct err *err)
+{
+    const struct low_pieces *k = lower_pieces_of(lo, n->in[AT_K]),
+                            *v = lower_pieces_of(lo, n->in[AT_V]);
+
+    if (!is_rows(lo, match_in(n, AT_Q)) || !is_rows(lo, k->rows) || !is_rows(lo, v->rows) ||
+        k->transposed || v->transposed || k->repeat != 1 || v->repeat != 1 ||
+        k->layer == v->layer || match_in(n, AT_PAST_K) >= 0)
+        return FAIL(err, ST_UNSUPPORTED,
+                    "node %s: its keys and values are not rows written into two caches", n->name);
+    return ST_OK;
+}
+
 static status check_inputs(const struct lower *lo, const struct graph_node *n, struct err *err)
 {
     const int k = match_in(n, AT_PAST_K), v = match_in(n, AT_PAST_V);
 
+    if (is_static(lo, n)) return check_static(lo, n, err);
     if (!is_rows(lo, match_in(n, AT_Q)) || !is_rows(lo, match_in(n, AT_K)) ||
         !is_rows(lo, match_in(n, AT_V)))
         return FAIL(err, ST_UNSUPPORTED, "node %s: query, key and value are not rows of tokens",
@@ -41,7 +64,7 @@ static status find_window(const struct lower *lo, const struct graph_node *n,
     struct mask_shape shape = { 0 };
     const int mask = match_in(n, AT_MASK);
 
-    if (mask >= 0) TRY(mask_probe(lo->imported, mask, lo->io, lo->backend, &shape, err));
+    if (mask >= 0) TRY(mask_probe(lo->eval, mask, false, &shape, err));
     if (!shape.causal && !a->is_causal && a->right_window != 0)
         return FAIL(err, ST_UNSUPPORTED, "node %s: attention is not causal", n->name);
     *window = shape.window;
@@ -70,11 +93,14 @@ status lower_attention23(struct lower *lo, int node, struct err *err)
     const struct attrs_attention23 *a = &at.attention23;
     TRY(check_inputs(lo, &n, err));
     TRY(find_window(lo, &n, a, &window, err));
-    const int64_t dim = head_dim(lo, n.in[AT_Q], a->q_num_heads);
-    if (dim == 0 || dim > 65536 || dim != head_dim(lo, n.in[AT_K], a->kv_num_heads) ||
-        dim != head_dim(lo, n.in[AT_V], a->kv_num_heads) || a->q_num_heads % a->kv_num_heads)
+    const bool fixed = is_static(lo, &n);
+    const int in[3] = { n.in[AT_Q], fixed ? lower_pieces_of(lo, n.in[AT_K])->rows : n.in[AT_K],
+                        fixed ? lower_pieces_of(lo, n.in[AT_V])->rows : n.in[AT_V] };
+    const int cache = fixed ? in[AT_K] : n.in[AT_PAST_K];
+    const int64_t dim = head_dim(lo, in[AT_Q], a->q_num_heads);
+    if (dim == 0 || dim > 65536 || dim != head_dim(lo, in[AT_K], a->kv_num_heads) ||
+        dim != head_dim(lo, in[AT_V], a->kv_num_heads) || a->q_num_heads % a->kv_num_heads)
         return FAIL(err, ST_UNSUPPORTED, "node %s: heads of unlike or unknown width", n.name);
-    const int in[3] = { n.in[AT_Q], n.in[AT_K], n.in[AT_V] };
     const struct attr attrs[] = { attr_int("layer", lo->info->n_layers),
                                   attr_int("num_heads", a->q_num_heads),
                                   attr_int("kv_num_heads", a->kv_num_heads),
@@ -83,7 +109,7 @@ status lower_attention23(struct lower *lo, int node, struct err *err)
                                   attr_int("window", window > 0 ? window : -1),
                                   attr_float("softcap", a->softcap) };
     const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim, lower_window(window) };
-    TRY(lower_add_layer(lo, &kv, lo->g->values[n.in[AT_PAST_K]].type.dtype, err));
+    TRY(lower_add_layer(lo, &kv, lo->g->values[cache].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, 3, n.out, 1, attrs, (int)COUNT(attrs)) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");

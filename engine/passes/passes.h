@@ -9,6 +9,7 @@
 
 struct pass_context {
     struct backend *backend; /* evaluates constant nodes */
+    int64_t positions_max;   /* lower_decoder: the model's context; 0 = not known */
 };
 
 /* Edits g in place; leaves it compacted and inferred (passes_run sees to that).
@@ -48,6 +49,7 @@ struct lower_info {
     struct lower_kv *kv;    /* [n_layers], in the lowered graph's arena */
     enum dtype kv_dtype;    /* of the file's caches: f32, f16 or bf16 */
     int64_t long_threshold; /* 0: one rotary table */
+    int64_t positions;      /* positions that tables and caches of the graph have; 0: no bound */
     int64_t hidden;         /* width of embeds input or hidden_states output; 0 if neither */
     int64_t vocab;          /* width of logits; 0 if there are none */
     int input;              /* value: ids i32[tokens], or embeds f32[tokens, hidden] */

@@ -90,7 +90,8 @@ static status make_lm(struct lm **out, const struct model_folder *folder,
     struct lower_info info;
     struct err why = { 0 };
     status st = cfg->dense ? FAIL(&why, ST_UNSUPPORTED, "the dense form was asked for")
-                           : lower_decoder(graph, &folder->io, &(struct pass_context){ be },
+                           : lower_decoder(graph, &folder->io,
+                                           &(struct pass_context){ be, folder->context_length },
                                            &lowered, &info, &why);
 
     if (st == ST_OK) {
@@ -125,6 +126,13 @@ static void describe_device(struct lm *lm, const struct backend *be,
     str_fini(&isa);
 }
 
+/* The model's context, or what tables and caches of the graph hold, if that is less. */
+static void limit_context(struct lm_info *info, int64_t context)
+{
+    if (info->context_length == 0 || (context > 0 && context < info->context_length))
+        info->context_length = context;
+}
+
 status lm_open(struct lm **out, const struct model_folder *folder, const struct engine_config *cfg,
                struct err *err)
 {
@@ -140,7 +148,7 @@ status lm_open(struct lm **out, const struct model_folder *folder, const struct 
         be->ops->close(be);
         return st;
     }
-    (*out)->info.context_length = folder->context_length;
+    limit_context(&(*out)->info, folder->context_length);
     describe_device(*out, be, cfg);
     report(cfg, "ready", 1);
     return ST_OK;

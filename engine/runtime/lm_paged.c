@@ -85,6 +85,7 @@ static status fill_info(struct lm_paged *p, const struct lower_info *in, const s
                               .takes_embeds = in->takes_embeds,
                               .hidden_only = in->hidden_only,
                               .long_threshold = in->long_threshold,
+                              .context_length = in->positions,
                               .n_kv_layers = in->n_layers,
                               .kv_shapes = kv,
                               .kv_dtype = in->kv_dtype,

@@ -57,6 +57,7 @@ check_forms() {
     local verdict name rest
     while read -r verdict name rest; do
         case $verdict in PASS | FAIL) ;; *) continue ;; esac
+        name=$(basename "$name")
         case $rest in
         *'dense form'*)
             known_dense "$name" || { printf '%s: runs only in the dense form\n' "$name" && rc=1; } ;;

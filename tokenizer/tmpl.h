@@ -481,7 +481,8 @@ bool format_braces(struct run *r, const struct tv *format, const struct targs *a
 
 bool get_attribute(struct run *r, const struct tv *v, struct tstr name, struct tv *out);
 bool get_item(struct run *r, const struct tv *v, const struct tv *key, struct tv *out);
-bool get_slice(struct run *r, const struct tv *v, const struct tv part[3], struct tv *out);
+bool get_slice(struct run *r, const struct tv *v, const struct tv part[3], bool constant,
+               struct tv *out);
 
 struct filter_row {
     const char *name;

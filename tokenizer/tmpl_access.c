@@ -340,7 +340,29 @@ static bool slice_text(struct run *r, const struct tv *v, const struct tv part[3
     return true;
 }
 
-bool get_slice(struct run *r, const struct tv *v, const struct tv part[3], struct tv *out)
+/* A part of a range is a range. */
+static bool slice_range(struct run *r, const struct trange *of, const struct bounds *b,
+                        size_t count, struct tv *out)
+{
+    struct trange *range = RUN_NEW(r, struct trange);
+    int64_t first, last;
+
+    if (!range) return run_no_memory(r);
+    if (!checked_mul_i64(of->step, b->step, &range->step) ||
+        !checked_mul_i64(b->start, of->step, &first) ||
+        !checked_mul_i64(b->stop, of->step, &last) ||
+        !checked_add_i64(of->start, first, &range->start) ||
+        !checked_add_i64(of->start, last, &range->stop))
+        return run_fail(r, "limit", "a range beyond 64 bits");
+    range->n = count;
+    *out = (struct tv){ .type = TV_RANGE, .u.range = range };
+    return true;
+}
+
+/* What has no parts is an error; but jinja2 works constants out in advance, and there it is
+ * undefined. */
+bool get_slice(struct run *r, const struct tv *v, const struct tv part[3], bool constant,
+               struct tv *out)
 {
     struct bounds b;
     struct tv *items;
@@ -349,7 +371,11 @@ bool get_slice(struct run *r, const struct tv *v, const struct tv part[3], struc
     if (v->type == TV_UNDEFINED) return undefined_error(r, v);
     if (v->type == TV_STRING) return slice_text(r, v, part, out);
     if (v->type != TV_LIST && v->type != TV_TUPLE && v->type != TV_RANGE)
-        return no_attribute(r, v, (struct tstr){ "slice", 5 }, out);
+        return constant ? no_attribute(r, v, (struct tstr){ "slice", 5 }, out)
+                        : run_fail(r, "type", "'%s' object is not subscriptable", tv_type_name(v));
+    if (v->type == TV_RANGE)
+        return slice_bounds(r, part, v->u.range->n, &b) &&
+               slice_range(r, v->u.range, &b, slice_count(&b), out);
     if (!tv_items(r, v, &items, &n) || !slice_bounds(r, part, n, &b)) return false;
     count = slice_count(&b);
     if (!run_pay(r, count / 8) || !tv_list(r, v->type == TV_TUPLE ? TV_TUPLE : TV_LIST, count, out))

@@ -139,6 +139,28 @@ static bool eval_logic(struct run *r, const struct node *n, struct tv *out)
     return tv_truth(out) == (n->type == N_OR) || eval(r, n->b, out);
 }
 
+/* Does the value depend on nothing but the source? */
+static bool is_constant(const struct node *n)
+{
+    if (!n) return true;
+    switch (n->type) {
+    case N_CONST: return true;
+    case N_LIST:
+    case N_TUPLE:
+    case N_DICT:
+    case N_SLICE:
+    case N_NEG:
+    case N_POS:
+    case N_NOT: break;
+    default: return false;
+    }
+    for (size_t i = 0; i < n->list.n; i++)
+        if (!is_constant(n->list.items[i])) return false;
+    for (size_t i = 0; i < n->args.n; i++)
+        if (!is_constant(n->args.items[i])) return false;
+    return is_constant(n->a) && is_constant(n->b) && is_constant(n->c);
+}
+
 static bool eval_item(struct run *r, const struct node *n, struct tv *out)
 {
     struct tv v, key, part[3];
@@ -156,7 +178,7 @@ static bool eval_item(struct run *r, const struct node *n, struct tv *out)
         if (bounds[i] && !eval(r, bounds[i], &part[i])) return false;
     }
     r->line = n->line;
-    return get_slice(r, &v, part, out);
+    return get_slice(r, &v, part, is_constant(n->a) && is_constant(s), out);
 }
 
 /* ---- arguments ---- */

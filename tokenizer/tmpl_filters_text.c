@@ -167,13 +167,22 @@ FILTER(f_striptags)
 
 /* ---- lines and words ---- */
 
+/* Filters that take no other value for its text. */
+static bool need_text(struct run *r, const struct tv *v)
+{
+    if (!tv_need_defined(r, v)) return false;
+    return v->type == TV_STRING ||
+           run_fail(r, "type", "expected a string, not '%s'", tv_type_name(v));
+}
+
 FILTER(f_indent)
 {
     struct tv v, width = tv_int(4);
     struct str text = { .limit = r->limits.memory_max }, lead = { 0 };
 
-    if (!args_check(r, "indent", args, 0, 3, "width,first,blank") || !tv_to_string(r, self, &v))
+    if (!args_check(r, "indent", args, 0, 3, "width,first,blank") || !need_text(r, self))
         return false;
+    v = *self;
     arg_get(args, 0, "width", &width);
     if (width.type == TV_STRING)
         str_put_n(&lead, width.u.s->p, width.u.s->n);
@@ -222,25 +231,26 @@ FILTER(f_wordcount)
 
 FILTER(f_truncate)
 {
-    struct tv v;
+    size_t n;
     int64_t length = 255, leeway = 5;
     struct tstr end = { "...", 3 };
     bool there;
     struct str text = { 0 };
 
     if (!args_check(r, "truncate", args, 0, 4, "length,killwords,end,leeway") ||
-        !tv_to_string(r, self, &v))
+        !tv_length(r, self, &n))
         return false;
     if (!arg_int(r, args, 0, "length", &length) || !arg_text(r, args, 2, "end", &end, &there) ||
         !arg_int(r, args, 3, "leeway", &leeway))
         return false;
-    const struct tstr *s = v.u.s;
     const int64_t keep = length - (int64_t)text_chars(end.p, end.n);
     if (keep < 0) return run_fail(r, "AssertionError", "expected length >= the length of end");
-    if ((int64_t)text_chars(s->p, s->n) <= length + leeway) {
-        *out = v;
+    if ((int64_t)n <= length + leeway) { /* of whatever has a length */
+        *out = *self;
         return true;
     }
+    if (!need_text(r, self)) return false;
+    const struct tstr *s = self->u.s;
     size_t cut = text_offset(s->p, s->n, (size_t)keep);
     if (!arg_bool(args, 1, "killwords", false))
         for (size_t i = cut; i-- > 0;)
@@ -250,7 +260,7 @@ FILTER(f_truncate)
             }
     str_put_n(&text, s->p, cut);
     str_put_n(&text, end.p, end.n);
-    return give(r, &text, v.markup, out);
+    return give(r, &text, self->markup, out);
 }
 
 /* One paragraph into lines of at most width characters, at blanks; a longer word is cut if wanted.
@@ -302,8 +312,9 @@ FILTER(f_wordwrap)
 
     if (!args_check(r, "wordwrap", args, 0, 4,
                     "width,break_long_words,wrapstring,break_on_hyphens") ||
-        !tv_to_string(r, self, &v))
+        !need_text(r, self))
         return false;
+    v = *self;
     if (!arg_int(r, args, 0, "width", &width) ||
         !arg_text(r, args, 2, "wrapstring", &newline, &there))
         return false;

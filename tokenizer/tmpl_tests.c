@@ -150,18 +150,25 @@ TEST(t_upper)
     return all_case(r, self, true, out);
 }
 
+/* Names are looked up in a dict. */
+static bool hashable(struct run *r, const struct tv *v)
+{
+    return (v->type != TV_LIST && v->type != TV_DICT) ||
+           run_fail(r, "type", "unhashable type: '%s'", tv_type_name(v));
+}
+
 TEST(t_filter)
 {
-    (void)r;
     (void)args;
+    if (!hashable(r, self)) return false;
     *out = tv_bool(self->type == TV_STRING && filter_find(*self->u.s) != NULL);
     return true;
 }
 
 TEST(t_test)
 {
-    (void)r;
     (void)args;
+    if (!hashable(r, self)) return false;
     *out = tv_bool(self->type == TV_STRING && test_find(*self->u.s) != NULL);
     return true;
 }

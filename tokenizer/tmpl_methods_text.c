@@ -414,7 +414,7 @@ static bool find(struct run *r, const struct tv *self, const struct targs *args,
 static bool find_value(struct run *r, const struct tv *self, const struct targs *args, bool right,
                        bool must, struct tv *out)
 {
-    int64_t at;
+    int64_t at = 0;
 
     if (!find(r, self, args, right, &at)) return false;
     if (at < 0 && must) return run_fail(r, "ValueError", "substring not found");

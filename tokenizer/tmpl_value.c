@@ -351,7 +351,7 @@ static int order_text(const struct tstr *a, const struct tstr *b)
 {
     const int c = memcmp(a->p, b->p, a->n < b->n ? a->n : b->n);
 
-    return c ? c : (a->n > b->n) - (a->n < b->n);
+    return c ? (c > 0) - (c < 0) : (a->n > b->n) - (a->n < b->n);
 }
 
 static bool order_lists(struct run *r, const struct tlist *a, const struct tlist *b, const char *op,

@@ -29,11 +29,11 @@ status infer_embedlayernorm(struct op_call *call, struct err *err)
     TRY(infer_begin(call, err));
     const struct attrs_embedlayernorm *a = &call->attr.embedlayernorm;
     const struct tensor_type *ids = &call->in[EL_IDS].type, *words = &call->in[EL_WORDS].type;
-    const int64_t width = words->ndim == 2 ? words->dim[1] : DIM_UNKNOWN;
 
     for (int i = EL_WORDS; i <= EL_BETA; i++)
         if (i != EL_SEGMENTS && !infer_has_in(call, i))
             return infer_fail(call, err, ST_FORMAT, "input %d is required", i);
+    const int64_t width = words->ndim == 2 ? words->dim[1] : DIM_UNKNOWN;
     TRY(infer_dtype_is(call, EL_IDS, DT_I32, err));
     TRY(infer_rank(call, EL_IDS, 2, 2, err));
     if (!isfinite(a->epsilon) || a->epsilon < 0)

@@ -54,6 +54,7 @@ struct entry {
 struct heap {
     struct entry *items;
     size_t n;
+    struct bpe_parts *parts; /* by id; NULL: nobody asks */
 };
 
 static void heap_down(struct heap *h, size_t i)
@@ -95,12 +96,13 @@ static struct entry heap_pop(struct heap *h)
     return top;
 }
 
-static bool pair_entry(const struct bpe *bpe, const struct bpe_symbol *s, uint32_t at,
-                       struct entry *out)
+static bool pair_entry(const struct bpe *bpe, const struct bpe_symbol *s, struct heap *h,
+                       uint32_t at, struct entry *out)
 {
     if (s[at].next == NONE) return false;
     const struct bpe_merge *m = bpe_find(bpe, s[at].id, s[s[at].next].id);
     if (!m) return false;
+    if (h->parts) h->parts[m->id] = (struct bpe_parts){ s[at].id, s[s[at].next].id };
     *out = (struct entry){ (uint64_t)m->rank << 32 | at, m->id };
     return true;
 }
@@ -120,8 +122,8 @@ static void take(const struct bpe *bpe, struct bpe_symbol *s, struct heap *h, st
     s[at].next = s[right].next;
     if (s[right].next != NONE) s[s[right].next].prev = at;
     s[right].id = -1;
-    if (s[at].prev != NONE && pair_entry(bpe, s, s[at].prev, &next)) heap_push(h, next);
-    if (pair_entry(bpe, s, at, &next)) heap_push(h, next);
+    if (s[at].prev != NONE && pair_entry(bpe, s, h, s[at].prev, &next)) heap_push(h, next);
+    if (pair_entry(bpe, s, h, at, &next)) heap_push(h, next);
 }
 
 /* Each merge removes a pair and makes at most two, so the heap never holds more than 2 n entries.
@@ -131,9 +133,10 @@ size_t bpe_heap_scratch(size_t n)
     return n * (2 * sizeof(struct entry) + sizeof(struct bpe_symbol));
 }
 
-size_t bpe_merge_heap(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch)
+size_t bpe_merge_recorded(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch,
+                          struct bpe_parts *parts)
 {
-    struct heap h = { scratch, 0 };
+    struct heap h = { scratch, 0, parts };
     struct bpe_symbol *s = (struct bpe_symbol *)(h.items + 2 * n);
     size_t left = 0;
 
@@ -141,11 +144,16 @@ size_t bpe_merge_heap(const struct bpe *bpe, int32_t *ids, size_t n, void *scrat
         s[i] = (struct bpe_symbol){ ids[i], i + 1 < n ? (uint32_t)(i + 1) : NONE,
                                     i ? (uint32_t)(i - 1) : NONE };
     for (size_t i = 0; i + 1 < n; i++)
-        if (pair_entry(bpe, s, (uint32_t)i, &h.items[h.n])) h.n++;
+        if (pair_entry(bpe, s, &h, (uint32_t)i, &h.items[h.n])) h.n++;
     for (size_t i = h.n / 2; i-- > 0;) heap_down(&h, i);
     while (h.n) take(bpe, s, &h, heap_pop(&h));
     for (uint32_t at = 0; at != NONE; at = s[at].next) ids[left++] = s[at].id;
     return left;
+}
+
+size_t bpe_merge_heap(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch)
+{
+    return bpe_merge_recorded(bpe, ids, n, scratch, NULL);
 }
 
 /* ---- choosing ---- */

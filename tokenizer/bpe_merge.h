@@ -22,6 +22,13 @@ size_t bpe_merge_short(const struct bpe *bpe, int32_t *ids, size_t n);
 /* Up to BPE_HEAP_MAX symbols, which the processor's cache holds: a heap of pairs. */
 size_t bpe_merge_heap(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch);
 size_t bpe_heap_scratch(size_t n);
+/* As bpe_merge_heap; parts[id] becomes the last pair seen side by side that makes id. parts: by id,
+ * needs no values. */
+struct bpe_parts {
+    int32_t left, right;
+};
+size_t bpe_merge_recorded(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch,
+                          struct bpe_parts *parts);
 /* Beyond: lists of pairs by rank. n at least 1; *steps (may be NULL): what was done, for tests. */
 size_t bpe_merge_ranked(const struct bpe *bpe, int32_t *ids, size_t n, void *scratch,
                         uint64_t *steps);

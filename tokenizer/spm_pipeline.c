@@ -195,7 +195,7 @@ status spm_pipeline_load(struct tokenizer *tok, const struct spm_model *m, struc
     norm->c = m->escape_whitespaces;
     norm->d = m->whitespace_as_suffix;
     norm->symbols = symbols;
-    if (symbols && m->kind != SPM_UNIGRAM) {
+    if (symbols && m->kind != SPM_UNIGRAM && m->kind != SPM_WORD) {
         struct pre_stage *stage = pre_list_add(a, &tok->pres, err);
 
         if (!stage) return err ? err->code : ST_NOMEM;

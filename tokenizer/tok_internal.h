@@ -368,6 +368,7 @@ struct tokenizer {
     struct bpe *bpe;
     struct unigram *unigram;
     struct wordpiece *wordpiece;
+    const struct spm_extra *spm; /* spm_models.h; NULL but for those models */
     struct added added;
     struct norm_list norms;
     struct pre_list pres;

@@ -5,6 +5,7 @@
  * where no class that we know is named, what SentencePiece itself does (spm_pipeline.c). */
 #include "tokenizer/model_bpe.h"
 #include "tokenizer/spm_classes.h"
+#include "tokenizer/spm_models.h"
 #include "tokenizer/spm_pipeline.h"
 #include "tokenizer/spm_wire.h"
 #include <math.h>
@@ -229,13 +230,30 @@ struct candidates {
     size_t n, cap;
 };
 
-/* May the piece be a part of a merge? */
-static bool merges(const struct load *l, int32_t id)
+/* A part of a merge: the piece of this text, or -1. To SentencePiece itself any character may be
+ * one, whatever piece it is and if it is none. */
+static int32_t find_part(const struct load *l, const char *p, size_t n)
 {
+    const int32_t id = vocab_find(&l->tok->vocab, p, n);
     const int type = id >= 0 ? l->m->pieces[id].type : SPM_CONTROL;
+    int32_t cp;
 
-    if (type == SPM_CONTROL || type == SPM_UNKNOWN) return false;
-    return l->class || (type != SPM_USER_DEFINED && type != SPM_BYTE);
+    if (l->class) return type == SPM_CONTROL || type == SPM_UNKNOWN ? -1 : id;
+    if (uni_next(p, n, &cp) == n) return spm_extra_char(l->tok, p, n, cp);
+    return type == SPM_NORMAL || type == SPM_UNUSED ? id : -1;
+}
+
+/* Must the merges be made as in model_spm_bpe.c? */
+static bool by_text(const struct load *l)
+{
+    for (size_t i = 0; i < l->m->n_pieces; i++) {
+        const struct spm_piece *p = &l->m->pieces[i];
+        int32_t cp;
+
+        if (p->n == 0 || spm_is_found(l->tok->spm, (int32_t)i)) continue;
+        if (p->type == SPM_UNUSED || uni_next(p->text, p->n, &cp) == p->n) return true;
+    }
+    return l->tok->spm->n_chars > 0;
 }
 
 static status put_candidate(struct candidates *c, struct candidate item, struct err *err)
@@ -254,15 +272,14 @@ static status put_candidate(struct candidates *c, struct candidate item, struct 
 static status find_pairs(struct load *l, size_t id, struct candidates *c, struct err *err)
 {
     const struct spm_piece *p = &l->m->pieces[id];
-    const struct vocab *v = &l->tok->vocab;
 
-    if (!l->class && !merges(l, (int32_t)id)) return ST_OK;
+    if (!l->class && p->type != SPM_NORMAL && p->type != SPM_UNUSED) return ST_OK;
     for (size_t cut = 1; cut < p->n; cut++) {
         if (((unsigned char)p->text[cut] & 0xC0) == 0x80) continue;
-        const int32_t left = vocab_find(v, p->text, cut);
-        if (!merges(l, left)) continue;
-        const int32_t right = vocab_find(v, p->text + cut, p->n - cut);
-        if (!merges(l, right)) continue;
+        const int32_t left = find_part(l, p->text, cut);
+        if (left < 0) continue;
+        const int32_t right = find_part(l, p->text + cut, p->n - cut);
+        if (right < 0) continue;
         TRY(put_candidate(c, (struct candidate){ p->score, left, right, (int32_t)id }, err));
     }
     return ST_OK;
@@ -293,6 +310,18 @@ static status load_merges(struct load *l, struct err *err)
     return st;
 }
 
+/* What cuts a text once the pieces are known: BPE, as long as that does what SentencePiece does. */
+static status choose_kind(struct load *l, struct err *err)
+{
+    if (l->class && l->m->kind != SPM_WORD) return ST_OK;
+    TRY(spm_extra_create(l->tok, l->m, err));
+    if (l->m->kind == SPM_WORD)
+        l->tok->kind = &model_spm_word;
+    else if (by_text(l))
+        l->tok->kind = &model_spm_bpe;
+    return ST_OK;
+}
+
 static status load_bpe(struct load *l, struct err *err)
 {
     struct tokenizer *tok = l->tok;
@@ -302,6 +331,7 @@ static status load_bpe(struct load *l, struct err *err)
     TRY(vocab_reserve(&tok->vocab, m->n_pieces, err));
     for (size_t i = 0; i < m->n_pieces; i++)
         TRY(vocab_add(&tok->vocab, m->pieces[i].text, m->pieces[i].n, (int64_t)i, err));
+    TRY(choose_kind(l, err));
     if (m->kind == SPM_BPE) TRY(load_merges(l, err));
     tok->bpe->fuse_unk = true;
     tok->bpe->byte_fallback = m->byte_fallback;
@@ -417,13 +447,13 @@ static status load_model(struct tokenizer *tok, struct spm_model *m, const char 
     find_class(&l);
     if (l.class) TRY(tok_default_tokens(tok, l.class->specials, err));
     TRY(lay_out(&l, err));
-    if (m->kind == SPM_BPE || m->kind == SPM_CHAR)
+    if (m->kind == SPM_BPE || m->kind == SPM_CHAR || m->kind == SPM_WORD)
         TRY(load_bpe(&l, err));
     else if (m->kind == SPM_UNIGRAM)
         TRY(load_unigram(&l, err));
     else
         return FAIL(err, ST_UNSUPPORTED,
-                    "trainer_spec.model_type %d: only unigram, bpe and char are known", m->kind);
+                    "trainer_spec.model_type %d: expected 1 (unigram) to 4 (char)", m->kind);
     tok->size = tok->vocab.size;
     TRY(load_pipeline(&l, err));
     TRY(load_added(&l, err));

@@ -243,9 +243,14 @@ static void a_model_file_alone_gives_the_same(void **state)
 /* Every allocation of a load and an encode fails once: an error, no crash, no leak. */
 static void memory_may_run_out_while_a_form_loads(void **state)
 {
-    static const char *const folders[] = {
-        "spm-unigram-symbols", "spm-bpe-symbols", "spm-t5", "bpe-clip", "bert-cased", "ranks"
-    };
+    static const char *const folders[] = { "spm-unigram-symbols",
+                                           "spm-bpe-symbols",
+                                           "spm-bpe-unused",
+                                           "spm-word",
+                                           "spm-t5",
+                                           "bpe-clip",
+                                           "bert-cased",
+                                           "ranks" };
 
     (void)state;
     for (size_t i = 0; i < COUNT(folders); i++) {

@@ -2,6 +2,7 @@
 /* The two models that look whole words up: WordLevel (the word or the unknown token), and WordPiece
  * (greedy longest pieces from the left, or the unknown token for the whole word). */
 #include "tokenizer/tok_internal.h"
+#include "tokenizer/trie.h"
 #include <string.h>
 
 struct wordpiece {
@@ -9,24 +10,57 @@ struct wordpiece {
     const char *prefix;
     size_t prefix_n;
     size_t chars_max;
-    size_t piece_max; /* bytes of the longest piece */
+    /* WordPiece's pieces, so that looking for the longest one reads no byte twice: a word costs at
+     * most its bytes times the longest piece, whatever max_input_chars_per_word allows. */
+    struct trie trie;
+    uint32_t tail; /* where the prefix leads to: 0 nowhere, unless it is empty */
 };
 
+enum { WORDPIECE_MAX = 1024 };
+
+/* The vocabulary as it is read. */
+struct words {
+    struct wordpiece *w;
+    struct vocab_batch batch;
+    bool in_trie;
+};
+
+static status put_word(void *user, const char *piece, size_t n, int64_t id, struct err *err)
+{
+    struct words *words = user;
+
+    if (words->in_trie && n > WORDPIECE_MAX)
+        return FAIL(err, ST_LIMIT, "model.vocab: \"%.40s…\": a piece of %zu bytes (at most %d)",
+                    piece, n, WORDPIECE_MAX);
+    TRY(vocab_batch_add(&words->batch, piece, n, id, err));
+    return words->in_trie ? trie_put(&words->w->trie, piece, n, (int32_t)id, true, err) : ST_OK;
+}
+
+static status load_words(struct tokenizer *tok, const struct json_span *vocab, bool in_trie,
+                         struct err *err)
+{
+    struct words words = { tok->wordpiece, { .vocab = &tok->vocab }, in_trie };
+
+    TRY(vocab_reserve(&tok->vocab, vocab->items, err));
+    if (in_trie) TRY(trie_reserve(&tok->wordpiece->trie, vocab->items * 4, err));
+    TRY(vocab_each(vocab, put_word, &words, err));
+    return vocab_batch_finish(&words.batch, err);
+}
+
 static status load_common(struct tokenizer *tok, const struct jvalue *settings,
-                          const struct json_span *vocab, const char *unk_default, struct err *err)
+                          const struct json_span *vocab, const char *unk_default, bool in_trie,
+                          struct err *err)
 {
     const struct jvalue *unk = NULL;
     struct wordpiece *w = ARENA_NEW(&tok->arena, struct wordpiece);
 
     if (!w) return FAIL(err, ST_NOMEM, "model: no memory");
     tok->wordpiece = w;
-    TRY(vocab_load_object(tok, vocab, err));
+    w->trie.arena = &tok->arena;
+    TRY(load_words(tok, vocab, in_trie, err));
     TRY(jvalue_want_str(settings, "model", "unk_token", &unk, err));
     w->unk_id = unk ? vocab_find(&tok->vocab, unk->u.string.text, unk->u.string.n)
                     : vocab_find(&tok->vocab, unk_default, strlen(unk_default));
-    for (size_t i = 0; i < tok->vocab.size; i++)
-        if (tok->vocab.pieces[i].text && tok->vocab.pieces[i].n > w->piece_max)
-            w->piece_max = tok->vocab.pieces[i].n;
     return ST_OK;
 }
 
@@ -46,7 +80,7 @@ static status load_wordlevel(struct tokenizer *tok, const struct jvalue *setting
 {
     (void)merges;
     tok->kind = &model_wordlevel;
-    return load_common(tok, settings, vocab, "<unk>", err);
+    return load_common(tok, settings, vocab, "<unk>", false, err);
 }
 
 static status encode_wordlevel(const struct tokenizer *tok, struct enc *e, struct piece in,
@@ -61,6 +95,18 @@ const struct model_kind model_wordlevel = { "WordLevel", load_wordlevel, encode_
 
 /* ---- WordPiece ---- */
 
+/* Where the prefix of later pieces leads to. */
+static uint32_t find_tail(const struct wordpiece *w)
+{
+    uint32_t node = 0;
+
+    for (size_t i = 0; i < w->prefix_n; i++) {
+        node = trie_step(&w->trie, node, (unsigned char)w->prefix[i]);
+        if (!node) break;
+    }
+    return node;
+}
+
 static status load_wordpiece(struct tokenizer *tok, const struct jvalue *settings,
                              const struct json_span *vocab, const struct json_span *merges,
                              struct err *err)
@@ -70,39 +116,34 @@ static status load_wordpiece(struct tokenizer *tok, const struct jvalue *setting
 
     (void)merges;
     tok->kind = &model_wordpiece;
-    TRY(load_common(tok, settings, vocab, "[UNK]", err));
+    TRY(load_common(tok, settings, vocab, "[UNK]", true, err));
     TRY(jvalue_want_str(settings, "model", "continuing_subword_prefix", &prefix, err));
     TRY(jvalue_want_int(settings, "model", "max_input_chars_per_word", 0, INT32_MAX, &chars_max,
                         err));
     tok->wordpiece->prefix = prefix ? prefix->u.string.text : "##";
     tok->wordpiece->prefix_n = prefix ? prefix->u.string.n : 2;
     tok->wordpiece->chars_max = (size_t)chars_max;
+    tok->wordpiece->tail = find_tail(tok->wordpiece);
     return ST_OK;
 }
 
-/* The longest piece at `start`; its end in *end, -1 if there is none. buf holds prefix and word. */
-static int32_t longest(const struct tokenizer *tok, const char *buf, size_t n, size_t start,
-                       size_t *end)
+/* The longest piece at `start`; its end in *end, -1 if there is none. */
+static int32_t longest(const struct wordpiece *w, struct piece in, size_t start, size_t *end)
 {
-    const struct wordpiece *w = tok->wordpiece;
-    const size_t lead = start ? w->prefix_n : 0;
-    size_t stop = n;
+    uint32_t node = start ? w->tail : 0;
+    int32_t id = -1;
 
-    if (stop - start > w->piece_max) stop = start + w->piece_max;
-    for (; stop > start; stop--) {
-        if (stop < n && ((unsigned char)buf[w->prefix_n + stop] & 0xC0) == 0x80) continue;
-        const int32_t id =
-            vocab_find(&tok->vocab, buf + w->prefix_n + start - lead, stop - start + lead);
-        if (id >= 0) {
-            *end = stop;
-            return id;
-        }
+    if (start && w->prefix_n && !node) return -1;
+    for (size_t i = start;
+         i < in.n && (node = trie_step(&w->trie, node, (unsigned char)in.p[i])) != 0; i++) {
+        if (w->trie.values[node] < 0) continue;
+        if (i + 1 < in.n && ((unsigned char)in.p[i + 1] & 0xC0) == 0x80) continue;
+        id = w->trie.values[node];
+        *end = i + 1;
     }
-    return -1;
+    return id;
 }
 
-/* The prefix is written over what stands before `start`, so that each trial is one look-up without
- * copying. */
 static status encode_wordpiece(const struct tokenizer *tok, struct enc *e, struct piece in,
                                struct err *err)
 {
@@ -112,12 +153,11 @@ static status encode_wordpiece(const struct tokenizer *tok, struct enc *e, struc
 
     for (size_t i = 0; i < in.n; i++) chars += ((unsigned char)in.p[i] & 0xC0) != 0x80;
     if (chars > w->chars_max) return put_unknown(tok, e, err);
-    char *buf = enc_scratch(e, in.n + w->prefix_n + 1);
-    if (!buf) return FAIL(err, ST_NOMEM, "WordPiece: no memory");
-    memcpy(buf + w->prefix_n, in.p, in.n);
-    for (size_t start = 0, end; start < in.n; start = end) {
-        if (start) memcpy(buf + start, w->prefix, w->prefix_n);
-        const int32_t id = longest(tok, buf, in.n, start, &end);
+    /* most words are one piece, which takes one look-up */
+    const int32_t whole = in.n <= WORDPIECE_MAX ? vocab_find(&tok->vocab, in.p, in.n) : -1;
+    if (whole >= 0) return enc_put(e, whole, err);
+    for (size_t start = 0, end = 0; start < in.n; start = end) {
+        const int32_t id = longest(w, in, start, &end);
         if (id < 0) {
             e->out->n = before;
             return put_unknown(tok, e, err);

@@ -239,6 +239,118 @@ static void matching_takes_steps_in_proportion(void **unused)
     mem_free(text);
 }
 
+/* ---- WordPiece ---- */
+
+enum { WORDS = 24 };
+
+static void fill_word(struct str *out, size_t chars)
+{
+    static const char *const letters[] = { "a", "b", "\xC3\xA9" };
+
+    str_clear(out);
+    while (chars--) str_put(out, letters[draw(COUNT(letters))]);
+}
+
+/* The definition: at each place the longest piece by trial, or the whole word is unknown (id 0). */
+static size_t cut_plainly(const struct str *pieces, const char *prefix, const char *text,
+                          int32_t *ids)
+{
+    size_t n = 0;
+
+    for (size_t start = 0, end = 0, len = strlen(text); start < len; start = end) {
+        int32_t best = -1;
+
+        for (int32_t i = 1; i < WORDS; i++) {
+            const char *p = str_cstr(&pieces[i]);
+            const size_t skip = start ? strlen(prefix) : 0, k = strlen(p);
+
+            if (k <= skip || strncmp(p, prefix, skip) != 0) continue;
+            if (strncmp(text + start, p + skip, k - skip) != 0) continue;
+            if (best >= 0 && start + k - skip <= end) continue;
+            best = i;
+            end = start + k - skip;
+        }
+        if (best < 0) {
+            ids[0] = 0;
+            return 1;
+        }
+        ids[n++] = best;
+    }
+    return n;
+}
+
+static struct tokenizer *word_pieces(const struct str *pieces, const char *prefix)
+{
+    struct tokenizer *tok = tokenizer_new();
+    struct str json = { 0 };
+
+    assert_non_null(tok);
+    str_printf(&json,
+               "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\","
+               "\"continuing_subword_prefix\":\"%s\",\"max_input_chars_per_word\":2147483647,"
+               "\"vocab\":{\"[UNK]\":0",
+               prefix);
+    for (int i = 1; i < WORDS; i++) str_printf(&json, ",\"%s\":%d", str_cstr(&pieces[i]), i);
+    str_put(&json, "}}}");
+    assert_int_equal(tok_load_json(tok, str_cstr(&json), json.len, NULL), ST_OK);
+    assert_int_equal(tok_finish(tok, NULL), ST_OK);
+    str_fini(&json);
+    return tok;
+}
+
+static void word_pieces_are_the_longest(void **unused)
+{
+    struct str pieces[WORDS] = { 0 }, text = { 0 };
+    size_t known = 0;
+
+    (void)unused;
+    for (int round = 0; round < 600; round++) {
+        const char *prefix = round % 3 == 0 ? "" : round % 3 == 1 ? "##" : "a";
+
+        for (int i = 1; i < WORDS; i++) {
+            fill_word(&text, 1 + draw(i < 8 ? 1 : 5));
+            str_clear(&pieces[i]);
+            str_printf(&pieces[i], "%s%s", i % 4 ? prefix : "", str_cstr(&text));
+            for (int k = 1; k < i; k++)
+                if (str_equal(str_cstr(&pieces[k]), str_cstr(&pieces[i])))
+                    str_printf(&pieces[i], "-%d", i);
+        }
+        struct tokenizer *tok = word_pieces(pieces, prefix);
+        for (int k = 0; k < 20; k++) {
+            struct token_ids ids = { 0 };
+            int32_t want[100];
+
+            fill_word(&text, 1 + draw(40));
+            const size_t n = cut_plainly(pieces, prefix, str_cstr(&text), want);
+            assert_int_equal(tokenizer_encode(tok, str_cstr(&text), text.len, 0, &ids, NULL),
+                             ST_OK);
+            assert_int_equal(ids.n, n);
+            assert_memory_equal(ids.ids, want, n * sizeof *want);
+            known += want[0] != 0;
+            token_ids_fini(&ids);
+        }
+        tokenizer_close(tok);
+    }
+    assert_true(known > 3000);
+    for (int i = 1; i < WORDS; i++) str_fini(&pieces[i]);
+    str_fini(&text);
+}
+
+/* A piece so long that looking for it would cost more than its word is refused. */
+static void a_very_long_word_piece_is_refused(void **unused)
+{
+    struct str json = { 0 };
+    struct tokenizer *tok = tokenizer_new();
+
+    (void)unused;
+    str_put(&json, "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"b\",\"vocab\":{\"b\":0,\"");
+    for (int i = 0; i < 1025; i++) str_put_char(&json, 'a');
+    str_put(&json, "\":1}}}");
+    assert_int_equal(tok_load_json(tok, str_cstr(&json), json.len, NULL), ST_LIMIT);
+    tokenizer_close(tok);
+    str_fini(&json);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +358,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(merging_takes_steps_in_proportion),
         cmocka_unit_test(matches_are_leftmost_and_longest),
         cmocka_unit_test(matching_takes_steps_in_proportion),
+        cmocka_unit_test(word_pieces_are_the_longest),
+        cmocka_unit_test(a_very_long_word_piece_is_refused),
     };
 
     if (argc > 1) cmocka_set_test_filter(argv[1]);

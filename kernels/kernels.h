@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "kernels/attn/attn.h"
+#include "kernels/causal_conv/causal_conv.h"
 #include "kernels/convert/convert.h"
 #include "kernels/dequant_row/dequant_row.h"
 #include "kernels/eltwise/eltwise.h"

@@ -87,6 +87,9 @@ struct step_seq {
      * for n_past + n_tokens positions; -1 where no token of the step looks. */
     const int32_t *pages;
     size_t pages_stride;
+    const struct buffer *state; /* f32: what convolutions and recurrences carry from step to step,
+                                   each layer's from its state_offset on; zeros before position 0;
+                                   read and written. NULL where no layer has any */
 };
 
 /* A tensor bound to a SEG_INPUT or SEG_OUTPUT value for this execution. */

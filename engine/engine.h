@@ -168,9 +168,11 @@ status session_feed(struct session *s, const int32_t *ids, const float *embeds, 
 status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out,
                           struct err *err);
 int64_t session_length(const struct session *s);
-/* Forgets everything past `length`. ST_UNSUPPORTED, and nothing is changed, when the state cannot
- * go back so far: a dense one, or where windowed layers gave up what was seen then (the last 256
- * tokens can always be gone back over). Rewinding to 0 always works. */
+/* Forgets everything past `length`. Where the model carries a state of fixed size (convolutions,
+ * recurrences), the tokens before are fed again; the session is empty when that fails.
+ * ST_UNSUPPORTED, and nothing is changed, when the state cannot go back so far: one that came of
+ * embeddings, or where windowed layers gave up what was seen then (the last 256 tokens can always
+ * be gone back over). Rewinding to 0 always works. */
 status session_rewind(struct session *s, int64_t length, struct err *err);
 /* Feeding one more token would move the timeline to the long rotary tables: the caller must rewind
  * to 0 and feed everything again. */

@@ -58,8 +58,10 @@ static status check_seqs(const struct program *p, const struct step *step, struc
             return FAIL(err, ST_INVALID, "step: sequence %d does not follow the one before", i);
         next += s->n_tokens;
         if (p->uses_kv) TRY(check_pages(step, s, i, err));
+        if (p->uses_state && (!s->state || !s->state->host))
+            return FAIL(err, ST_INVALID, "step: sequence %d has no state on the host", i);
     }
-    if (p->uses_kv && next != step->n_tokens)
+    if ((p->uses_kv || p->uses_state) && next != step->n_tokens)
         return FAIL(err, ST_INVALID, "step: sequences cover %d of %d tokens", (int)next,
                     (int)step->n_tokens);
     return ST_OK;

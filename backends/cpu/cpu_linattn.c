@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* LinearAttention and its gates: a unit of work is one key/value head of one sequence, with all its
- * tokens in order. */
+/* LinearAttention, its form on rows of flattened tokens, and its gates: a unit of work is one
+ * key/value head of one sequence, with all its tokens in order. */
 #include <math.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@ enum linattn_in { Q, K, V, PAST, DECAY, BETA };
 
 struct linattn {
     const struct tensor *q, *k, *v, *past, *decay, *beta, *out, *present;
+    int rank; /* 3: [batch, seq, columns]; 2: [seq, columns], the lowered form */
     size_t batch, seq, heads, kv_heads, k_heads, dk, dv;
     size_t group;   /* query heads of a key/value head; 1 where it is the other way about */
     size_t shared;  /* key/value heads of a query head, else 1 */
@@ -20,11 +21,11 @@ struct linattn {
 
 /* ---- reading the call ---- */
 
-static bool rows_ok(const struct tensor *x, size_t batch, size_t seq, size_t cols)
+static bool rows_ok(const struct linattn *a, const struct tensor *x, size_t cols)
 {
-    return x && cpu_is_float(x->type.dtype) && x->type.ndim == 3 &&
-           (size_t)x->type.dim[0] == batch && (size_t)x->type.dim[1] == seq &&
-           (size_t)x->type.dim[2] == cols;
+    return x && cpu_is_float(x->type.dtype) && x->type.ndim == a->rank &&
+           (a->rank == 2 || (size_t)x->type.dim[0] == a->batch) &&
+           (size_t)x->type.dim[a->rank - 2] == a->seq && (size_t)x->type.dim[a->rank - 1] == cols;
 }
 
 static bool state_ok(const struct linattn *a, const struct tensor *x)
@@ -36,7 +37,7 @@ static bool state_ok(const struct linattn *a, const struct tensor *x)
 
 static size_t last(const struct tensor *x)
 {
-    return x && x->type.ndim == 3 ? (size_t)x->type.dim[2] : 0;
+    return x && x->type.ndim >= 2 ? (size_t)x->type.dim[x->type.ndim - 1] : 0;
 }
 
 /* Heads and their widths. Keys may have fewer heads than values (as many as queries have). */
@@ -52,10 +53,8 @@ static bool heads_ok(struct linattn *a)
     if (most % a->heads || most % a->kv_heads || a->kv_heads % a->k_heads) return false;
     a->group = most / a->kv_heads;
     a->shared = most / a->heads;
-    return rows_ok(a->q, a->batch, a->seq, a->heads * a->dk) &&
-           rows_ok(a->k, a->batch, a->seq, a->k_heads * a->dk) &&
-           rows_ok(a->v, a->batch, a->seq, a->kv_heads * a->dv) &&
-           rows_ok(a->out, a->batch, a->seq, most * a->dv);
+    return rows_ok(a, a->q, a->heads * a->dk) && rows_ok(a, a->k, a->k_heads * a->dk) &&
+           rows_ok(a, a->v, a->kv_heads * a->dv) && rows_ok(a, a->out, most * a->dv);
 }
 
 static bool gates_ok(struct linattn *a, const char *rule)
@@ -67,13 +66,12 @@ static bool gates_ok(struct linattn *a, const char *rule)
     if (gated) {
         a->decay_n = last(a->decay) / a->kv_heads;
         if ((a->decay_n != 1 && a->decay_n != a->dk) ||
-            !rows_ok(a->decay, a->batch, a->seq, a->kv_heads * a->decay_n))
+            !rows_ok(a, a->decay, a->kv_heads * a->decay_n))
             return false;
     }
     if (a->delta) {
         a->beta_n = last(a->beta);
-        if ((a->beta_n != 1 && a->beta_n != a->kv_heads) ||
-            !rows_ok(a->beta, a->batch, a->seq, a->beta_n))
+        if ((a->beta_n != 1 && a->beta_n != a->kv_heads) || !rows_ok(a, a->beta, a->beta_n))
             return false;
     }
     return true;
@@ -90,14 +88,15 @@ static bool read_call(const struct cpu_task *t, struct linattn *a)
                            .decay = cpu_in(t, DECAY),
                            .beta = cpu_in(t, BETA),
                            .out = cpu_out(t, 0),
-                           .present = cpu_out(t, 1) };
+                           .present = cpu_out(t, 1),
+                           .rank = t->call->op == OP_SEQLINATTN ? 2 : 3 };
     if (at->q_num_heads < 1 || at->kv_num_heads < 1 || at->state_window != 0 ||
-        a->q->type.ndim != 3)
+        a->q->type.ndim != a->rank)
         return false;
     a->heads = (size_t)at->q_num_heads;
     a->kv_heads = (size_t)at->kv_num_heads;
-    a->batch = (size_t)a->q->type.dim[0];
-    a->seq = (size_t)a->q->type.dim[1];
+    a->batch = a->rank == 3 ? (size_t)a->q->type.dim[0] : 1;
+    a->seq = (size_t)a->q->type.dim[a->rank - 2];
     return heads_ok(a) && gates_ok(a, at->update_rule) && (!a->past || state_ok(a, a->past)) &&
            (!a->present || state_ok(a, a->present));
 }
@@ -133,13 +132,19 @@ static void load_state(const struct linattn *a, size_t unit, float *state)
         memset(state, 0, n * sizeof *state);
 }
 
+static float scale_of(const struct cpu_task *t, const struct linattn *a)
+{
+    const float scale = t->call->attr.linattn.scale;
+
+    return scale != 0 ? scale : 1.0f / sqrtf((float)a->dk);
+}
+
 /* Token at row `row` (of batch and sequence), key/value head h. */
 static void run_token(const struct cpu_task *t, const struct linattn *a, const struct lines *l,
                       size_t row, size_t h)
 {
     const size_t out_heads = a->group * a->kv_heads, out = (row * out_heads + h * a->group) * a->dv;
     const size_t k_head = h * a->k_heads / a->kv_heads, beta = a->beta_n == 1 ? 0 : h;
-    const float scale = t->call->attr.linattn.scale;
     struct kern_linattn_args args = { .state = l->state,
                                       .q = l->q,
                                       .k = l->k,
@@ -154,7 +159,7 @@ static void run_token(const struct cpu_task *t, const struct linattn *a, const s
                                       .dv = a->dv,
                                       .decay_n = a->decay_n,
                                       .delta = a->delta,
-                                      .scale = scale != 0 ? scale : 1.0f / sqrtf((float)a->dk) };
+                                      .scale = scale_of(t, a) };
 
     cpu_to_f32(l->q, a->q->data, a->q->type.dtype,
                (row * a->heads + h * a->group / a->shared) * a->dk, a->group * a->dk);
@@ -205,6 +210,116 @@ status cpu_linattn_scratch(const struct op_call *call, const struct prepared *p,
     const size_t group = (size_t)at->q_num_heads; /* at most */
     if (!checked_mul(dk, dv + group + 2, &floats) ||
         !checked_add(floats, (group + 2) * dv + 1, &floats) ||
+        !checked_mul(floats, sizeof(float), &out->worker))
+        return FAIL(err, ST_LIMIT, "%s: heads too large", call->node);
+    return ST_OK;
+}
+
+/* ---- rows of flattened tokens ---- */
+
+enum { DECAY_BLOCK = 16 }; /* tokens whose decay factors are computed together */
+
+/* f32 all through, which is what the lowered form is. */
+static bool seq_call_ok(const struct cpu_task *t, const struct linattn *a)
+{
+    const struct tensor *all[] = { a->q, a->k, a->v, a->out, a->decay, a->beta };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] && all[i]->type.dtype != DT_F32) return false;
+    return a->seq == (size_t)t->step->n_tokens && t->call->attr.linattn.state_offset >= 0;
+}
+
+static bool seq_states_ok(const struct cpu_task *t, const struct linattn *a)
+{
+    const size_t offset = (size_t)t->call->attr.linattn.state_offset;
+
+    for (int i = 0; i < t->step->n_seqs; i++)
+        if (!checked_range(offset, a->kv_heads * a->dk * a->dv,
+                           t->step->seqs[i].state->size / sizeof(float)))
+            return false;
+    return true;
+}
+
+/* Factors of `n` tokens' rows from `row` on. */
+static void decay_block(const struct linattn *a, size_t row, size_t n, size_t h, float *out)
+{
+    const float *decay = a->decay->data;
+
+    for (size_t i = 0; i < n; i++)
+        kern.exp_f32(out + i * a->decay_n, decay + ((row + i) * a->kv_heads + h) * a->decay_n,
+                     a->decay_n);
+}
+
+/* A sequence's tokens through key/value head h, in place in its state. */
+static void run_seq_head(const struct cpu_task *t, const struct linattn *a,
+                         const struct step_seq *seq, size_t h)
+{
+    const size_t n = (size_t)seq->n_tokens, head = a->dk * a->dv;
+    const size_t out_cols = a->group * a->kv_heads * a->dv;
+    float *state = (float *)seq->state->host + t->call->attr.linattn.state_offset;
+    float *decay = t->scratch, *tmp = decay + DECAY_BLOCK * a->dk;
+    struct kern_linattn_args args = { .state = state + h * head,
+                                      .decay = decay,
+                                      .tmp = tmp,
+                                      .q_stride = a->heads * a->dk,
+                                      .k_stride = a->k_heads * a->dk,
+                                      .v_stride = a->kv_heads * a->dv,
+                                      .decay_stride = a->decay_n,
+                                      .beta_stride = a->beta_n,
+                                      .out_stride = out_cols,
+                                      .n_q = a->group,
+                                      .dk = a->dk,
+                                      .dv = a->dv,
+                                      .decay_n = a->decay_n,
+                                      .delta = a->delta,
+                                      .scale = scale_of(t, a) };
+
+    for (size_t i = 0; i < n; i += DECAY_BLOCK) {
+        const size_t row = (size_t)seq->first + i;
+
+        args.n_tokens = n - i < DECAY_BLOCK ? n - i : DECAY_BLOCK;
+        args.q = (const float *)a->q->data + row * args.q_stride + h * a->group / a->shared * a->dk;
+        args.k =
+            (const float *)a->k->data + row * args.k_stride + h * a->k_heads / a->kv_heads * a->dk;
+        args.v = (const float *)a->v->data + row * args.v_stride + h * a->dv;
+        args.out = (float *)a->out->data + row * out_cols + h * a->group * a->dv;
+        if (a->delta)
+            args.beta = (const float *)a->beta->data + row * a->beta_n + (a->beta_n == 1 ? 0 : h);
+        if (a->decay_n) decay_block(a, row, args.n_tokens, h, decay);
+        kern.linattn_f32(&args);
+    }
+}
+
+void cpu_seqlinattn(const struct cpu_task *t)
+{
+    struct linattn a;
+
+    if (!read_call(t, &a) || a.past || !seq_call_ok(t, &a)) {
+        cpu_fail(t, ST_SHAPE, "inputs, outputs and attributes do not fit each other");
+        return;
+    }
+    if (!seq_states_ok(t, &a)) {
+        cpu_fail(t, ST_INVALID, "a sequence's state is too small");
+        return;
+    }
+    const size_t units = (size_t)t->step->n_seqs * a.kv_heads;
+    for (size_t u = cpu_take(t); u < units; u = cpu_take(t))
+        run_seq_head(t, &a, &t->step->seqs[u / a.kv_heads], u % a.kv_heads);
+}
+
+status cpu_seqlinattn_scratch(const struct op_call *call, const struct prepared *p,
+                              const struct cpu_bounds *b, struct cpu_scratch *out, struct err *err)
+{
+    const struct attrs_linattn *at = &call->attr.linattn;
+    const struct tensor *q = cpu_call_in(call, Q), *v = cpu_call_in(call, V);
+    size_t floats;
+
+    (void)p;
+    (void)b;
+    if (at->q_num_heads < 1 || at->kv_num_heads < 1 || !v || last(q) == 0 || last(v) == 0)
+        return FAIL(err, ST_SHAPE, "%s: heads of no known size", call->node);
+    if (!checked_mul(last(q) / (size_t)at->q_num_heads, DECAY_BLOCK, &floats) ||
+        !checked_add(floats, last(v) / (size_t)at->kv_num_heads, &floats) ||
         !checked_mul(floats, sizeof(float), &out->worker))
         return FAIL(err, ST_LIMIT, "%s: heads too large", call->node);
     return ST_OK;

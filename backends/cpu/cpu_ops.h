@@ -60,6 +60,10 @@ cpu_scratch_fn cpu_topk_scratch;
 cpu_op_fn cpu_linattn, cpu_linattngate, cpu_causalconv, cpu_gatedrmsnorm, cpu_gatedadd, cpu_lpnorm;
 cpu_scratch_fn cpu_linattn_scratch, cpu_lines_scratch, cpu_causalconv_scratch,
     cpu_gatedrmsnorm_scratch;
+/* cpu_seqconv.c, cpu_linattn.c */
+cpu_op_fn cpu_seqconv, cpu_seqlinattn;
+cpu_prepare_fn cpu_seqconv_prepare;
+cpu_scratch_fn cpu_seqlinattn_scratch;
 /* cpu_attention23.c */
 cpu_op_fn cpu_attention23;
 cpu_scratch_fn cpu_attention23_scratch;

@@ -151,7 +151,8 @@ static status add_step(struct program *p, const struct seg_node *node, struct er
     TRY(check_call(&s->call, err));
     s->run = cpu_ops[op].run;
     if (op == OP_SEQATTN) p->uses_kv = true;
-    if (needs_step(op)) p->uses_step = true;
+    if (op == OP_SEQCONV || op == OP_SEQLINATTN) p->uses_state = true;
+    if (p->uses_state || needs_step(op)) p->uses_step = true;
     p->n_steps++; /* from here on discard knows what the step owns */
     return prepare_step(p, s, node, err);
 }

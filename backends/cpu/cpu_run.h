@@ -41,6 +41,7 @@ struct program {
     bool solo;      /* too little work to wake the others for */
     bool uses_step; /* some value or operator depends on the step's tables */
     bool uses_kv;
+    bool uses_state;  /* some operator keeps something in the sequences' states */
     int n_bound_want; /* values with role input or output */
     int n_runs;
     char *temps; /* all SEG_TEMP values */

@@ -254,16 +254,53 @@ static status compare_output(const struct mirror_program *p, int node, int value
                 element(t.dtype, want, d.at), d.largest, MIRROR_TOLERANCE);
 }
 
+/* The sequences' states into `out`, or back out of it. */
+static status copy_states(struct backend *be, const struct step *step, char *at, bool back,
+                          struct err *err)
+{
+    for (int i = 0; i < step->n_seqs; i++) {
+        const struct buffer *state = step->seqs[i].state;
+        const struct view v = { (struct buffer *)(uintptr_t)state, 0 };
+
+        if (!state) continue; /* the backend will say so */
+        TRY(back ? be->ops->write(be, v, at, state->size, err)
+                 : be->ops->read(be, at, v, state->size, err));
+        at += state->size;
+    }
+    return ST_OK;
+}
+
+/* The reference moves states on, too, from the same ones: what it leaves there is put back. */
+static status run_reference(struct mirror *m, struct mirror_program *p, int node,
+                            const struct step *step, struct err *err)
+{
+    const enum op_kind op = p->inner.nodes[node].op;
+    const bool keeps = op == OP_SEQCONV || op == OP_SEQLINATTN;
+    size_t bytes = 0;
+    char *saved = NULL;
+    status st = ST_OK;
+
+    for (int i = 0; keeps && i < step->n_seqs; i++)
+        bytes += step->seqs[i].state ? step->seqs[i].state->size : 0;
+    if (bytes > 0 && !(saved = mem_alloc(bytes))) return FAIL(err, ST_NOMEM, "out of memory");
+    if (saved) st = copy_states(m->inner, step, saved, false, err);
+    if (st == ST_OK)
+        st = split_run(&p->reference, node, step, p->inner.data, p->reference.data, err);
+    if (st == ST_OK) st = m->reference->ops->sync(m->reference, err);
+    if (st == ST_OK && saved) st = copy_states(m->inner, step, saved, true, err);
+    mem_free(saved);
+    return st;
+}
+
 static status run_node(struct mirror *m, struct mirror_program *p, int node,
                        const struct step *step, struct err *err)
 {
-    struct split *s = &p->inner, *ref = &p->reference;
+    struct split *s = &p->inner;
     const struct split_node *n = &s->nodes[node];
     double largest = 0;
     status st;
 
-    TRY(split_run(ref, node, step, s->data, ref->data, err));
-    TRY(m->reference->ops->sync(m->reference, err));
+    TRY(run_reference(m, p, node, step, err));
     TRY(split_run(s, node, step, s->data, s->data, err));
     TRY(m->inner->ops->sync(m->inner, err));
     st = ST_OK;

@@ -185,10 +185,10 @@ status infer_gatedact(struct op_call *call, struct err *err)
 status infer_selectrows(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
-    TRY(infer_rank(call, 0, 2, 2, err));
-    if (call->in[0].type.ndim == 2) TRY(infer_dim_is(call, 0, 0, DIM_TOKENS, err));
+    TRY(infer_rank(call, 0, 2, IR_DIMS_MAX, err));
+    if (call->in[0].type.ndim > 0) TRY(infer_dim_is(call, 0, 0, DIM_TOKENS, err));
     call->out[0].type = call->in[0].type;
-    if (call->out[0].type.ndim == 2) call->out[0].type.dim[0] = DIM_ROWS;
+    if (call->out[0].type.ndim > 0) call->out[0].type.dim[0] = DIM_ROWS;
     return ST_OK;
 }
 

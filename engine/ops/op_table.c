@@ -124,6 +124,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_ATTENTION23] = { 3, 7, 1, 4 },
     [OP_IF] = { 1, 1, 1, MANY },      [OP_LOOP] = { 0, MANY, 1, MANY },   [OP_SCAN] = { 1, MANY, 1, MANY },
     [OP_LINEAR] = { 2, 5, 1, 1 },     [OP_GATEDACT] = { 1, 2, 1, 1 },   [OP_HEADNORM] = { 2, 2, 1, 1 },
+    [OP_SEQCONV] = { 2, 3, 1, 1 },    [OP_SEQLINATTN] = { 3, 6, 1, 1 },
     [OP_SEQROTARY] = { 3, 5, 1, 1 },  [OP_FILLLIKE] = { 2, 2, 1, 1 },
     [OP_SELFATTN] = { 1, 3, 1, 1 },   [OP_POSROWS] = { 2, 2, 1, 1 },    [OP_SEQQUANT] = { 1, 1, 3, 3 },
     [OP_SEQCUMSUM] = { 1, 1, 1, 1 },

@@ -28,14 +28,16 @@ enum low_kind {
     LOW_DERIVED,       /* computed from mask, positions and shapes in some other way */
     LOW_PAST,          /* past_key_values.N.key or .value */
     LOW_PRESENT,
-    LOW_STATIC,   /* a cache of fixed capacity, before the step writes into it */
-    LOW_WRITE_AT, /* where the step writes into it: the positions so far */
-    LOW_ALL_LEN,  /* how much of it counts then */
-    LOW_TURNED,   /* the rows `like` times the values `table` of their positions */
-    LOW_CACHE,    /* keys or values of all positions: the past, then the rows `like` */
-    LOW_SCORES,   /* queries `like` times the keys `keys` */
-    LOW_PROBS,    /* Softmax of scores */
-    LOW_PROBS_NAN /* IsNaN of these: never */
+    LOW_STATIC,    /* a cache of fixed capacity, before the step writes into it */
+    LOW_WRITE_AT,  /* where the step writes into it: the positions so far */
+    LOW_ALL_LEN,   /* how much of it counts then */
+    LOW_TURNED,    /* the rows `like` times the values `table` of their positions */
+    LOW_CACHE,     /* keys or values of all positions: the past, then the rows `like` */
+    LOW_SCORES,    /* queries `like` times the keys `keys` */
+    LOW_PROBS,     /* Softmax of scores */
+    LOW_PROBS_NAN, /* IsNaN of these: never */
+    LOW_FEATURES,  /* rows with the features first: [batch, features, sequence] */
+    LOW_STATE      /* the past of a convolution or a recurrence */
 };
 
 struct low_value {
@@ -102,6 +104,13 @@ status lower_gqa(struct lower *lo, int node, struct err *err);
 status lower_attention23(struct lower *lo, int node, struct err *err);
 /* An attention operator's window as a layer keeps it: 0 where it bounds nothing. */
 int lower_window(int64_t window);
+/* Convolutions, recurrences, and the turned rows around them (lower_state.c). *done false: the node
+ * is none of these. */
+status lower_state_node(struct lower *lo, int node, bool *done, struct err *err);
+/* An input that a convolution or a recurrence reads as its past, and an output continues. */
+bool lower_is_state(const struct lower *lo, int value);
+/* Element by element, with broadcasting (lower_rules.c). */
+bool lower_is_elementwise(enum op_kind op);
 /* One more KV layer. ST_NOMEM. */
 status lower_add_layer(struct lower *lo, const struct lower_kv *kv, enum dtype dtype,
                        struct err *err);

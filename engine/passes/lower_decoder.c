@@ -67,6 +67,8 @@ static status classify_input(struct lower *lo, const struct model_io_names *io, 
         *low = (struct low_value){ .kind = LOW_PAST,
                                    .layer = key >= 0 ? key : val,
                                    .is_value = key < 0 };
+    } else if (lower_is_state(lo, value)) {
+        low->kind = LOW_STATE;
     } else if (!classify_by_use(lo, value) && graph_uses(lo->g, value) > 0) {
         return FAIL(err, ST_UNSUPPORTED,
                     "input %s: not an input of a causal language model that can be paged", name);
@@ -171,10 +173,12 @@ struct row_cut {
     int input;
 };
 
-/* Operators that look up each token in the step's table: they never run on chosen rows. */
+/* Operators that look up each token in the step's table, or move a state on with each: they never
+ * run on chosen rows. */
 static bool needs_tokens(enum op_kind op)
 {
-    return op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_POSROWS;
+    return op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_POSROWS || op == OP_SEQCONV ||
+           op == OP_SEQLINATTN;
 }
 
 static bool feeds_attention(const struct row_cut *cut, const struct graph_node *n)

@@ -428,9 +428,10 @@ static status lower_reshape(struct lower *lo, int node, struct err *err)
     size_t elements = 0;
 
     if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || x->ndim < 2 ||
-        !type_span(x, 2, x->ndim, &elements) ||
+        !type_span(x, lo->low[n.in[0]].flat ? 1 : 2, x->ndim, &elements) ||
         !checked_mul(elements, (size_t)lo->low[n.in[0]].fold, &elements))
         return refuse(&n, "its input is not rows of known width", err);
+    if (lo->low[n.in[0]].flat && !flat) return refuse(&n, "it divides the batch", err);
     if (flat) { /* as if it were [0, 0, …] */
         memmove(spec + 2, spec + 1, (size_t)(count - 1) * sizeof *spec);
         spec[0] = spec[1] = 0;
@@ -515,6 +516,17 @@ static status lower_experts(struct lower *lo, int node, struct err *err)
     return ST_OK;
 }
 
+bool lower_is_elementwise(enum op_kind op)
+{
+    if (op == OP_SOFTMAX || op == OP_LOGSOFTMAX || op == OP_HARDMAX || op == OP_CUMSUM ||
+        op == OP_CUMPROD || op == OP_TRILU)
+        return false;
+    return op_row(op)->infer == op_row(OP_SIGMOID)->infer || op == OP_FASTGELU ||
+           op == OP_BIASGELU || op == OP_ADD || op == OP_SUB || op == OP_MUL ||
+           op_row(op)->infer == op_row(OP_EQUAL)->infer || op == OP_DIV || op == OP_POW ||
+           op == OP_MIN || op == OP_MAX || op == OP_WHERE;
+}
+
 status lower_node(struct lower *lo, int node, struct err *err)
 {
     const struct graph_node *n = &lo->g->nodes[node];
@@ -523,6 +535,8 @@ status lower_node(struct lower *lo, int node, struct err *err)
     bool done = false;
     if (lower_table_gather(lo, node)) return ST_OK;
     TRY(lower_fill(lo, node, &done, err));
+    if (done) return ST_OK;
+    TRY(lower_state_node(lo, node, &done, err));
     if (done) return ST_OK;
     if (is_length_node(lo, n)) return lower_lengths(lo, node);
     TRY(lower_turn(lo, node, &done, err));
@@ -571,10 +585,6 @@ status lower_node(struct lower *lo, int node, struct err *err)
     case OP_CUMSUM: return refuse(n, "it mixes tokens", err);
     default: break;
     }
-    if (op_row(n->op)->infer == op_row(OP_SIGMOID)->infer || n->op == OP_FASTGELU ||
-        n->op == OP_BIASGELU || n->op == OP_ADD || n->op == OP_SUB || n->op == OP_MUL ||
-        op_row(n->op)->infer == op_row(OP_EQUAL)->infer || n->op == OP_DIV || n->op == OP_POW ||
-        n->op == OP_MIN || n->op == OP_MAX || n->op == OP_WHERE)
-        return lower_broadcast(lo, node, err);
+    if (lower_is_elementwise(n->op)) return lower_broadcast(lo, node, err);
     return refuse(n, "no rule for rows of tokens", err);
 }

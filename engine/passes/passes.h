@@ -50,6 +50,8 @@ struct lower_info {
     enum dtype kv_dtype;    /* of the file's caches: f32, f16 or bf16 */
     int64_t long_threshold; /* 0: one rotary table */
     int64_t positions;      /* positions that tables and caches of the graph have; 0: no bound */
+    int n_states;           /* layers that carry something else: convolutions, recurrences */
+    int64_t state_floats;   /* of all of them, for one sequence; 0: there are none */
     int64_t hidden;         /* width of embeds input or hidden_states output; 0 if neither */
     int64_t vocab;          /* width of logits; 0 if there are none */
     int input;              /* value: ids i32[tokens], or embeds f32[tokens, hidden] */

@@ -41,6 +41,27 @@ static status kv_dtype_of(const struct engine_config *cfg, enum dtype file, enum
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* States that may be there at once: twice the batch, for sessions and for choices whose sink is
+ * full; more where an eighth of the free memory holds them. */
+static int states_allowed(const struct engine *e)
+{
+    const uint64_t bytes = e->lm->info.state_bytes, room = os_memory_available() / 8;
+    const uint64_t least = 2 * (uint64_t)e->cfg.batch_max;
+    const uint64_t n = bytes > 0 && room / bytes > least ? room / bytes : least;
+
+    return n < INT32_MAX ? (int)n : INT32_MAX;
+}
+
+/* Free memory that pages may count on: without the states of a whole batch. */
+static int64_t memory_for_pages(const struct engine *e)
+{
+    const uint64_t available = os_memory_available() & INT64_MAX;
+    const uint64_t bytes = e->lm->info.state_bytes, n = (uint64_t)e->cfg.batch_max;
+
+    if (bytes > 0 && n > available / bytes) return available ? 1 : 0;
+    return (int64_t)(available - n * bytes);
+}
+
 /* The groups of KV layers, and their pages. */
 struct kv_sizes {
     struct kv_group_plan *groups; /* [n_layers + 1] */
@@ -93,7 +114,7 @@ static int64_t pages_of_tokens(int64_t tokens)
  * free memory holds that, but one full context even if it takes half of it. */
 static int64_t kv_pages_wanted(const struct engine *e, const struct kv_sizes *s)
 {
-    const int64_t free_bytes = (int64_t)(os_memory_available() & INT64_MAX);
+    const int64_t free_bytes = memory_for_pages(e);
     const int64_t batch = e->context_max * e->cfg.batch_max;
     const int64_t one = pages_of_tokens(e->context_max);
 
@@ -128,7 +149,8 @@ static status create_groups(struct engine *e, struct kv_sizes *s, struct err *er
     struct kv_pages_config cfg = { .shapes = info->kv_shapes,
                                    .n_layers = info->n_kv_layers,
                                    .n_pages = s->n_pages,
-                                   .prefix_cache = e->cfg.prefix_cache };
+                                   /* pages do not hold what the other layers carry */
+                                   .prefix_cache = e->cfg.prefix_cache && info->state_bytes == 0 };
     int64_t held = 0;
 
     TRY(kv_dtype_of(&e->cfg, info->kv_dtype, &cfg.dtype, err));
@@ -136,6 +158,7 @@ static status create_groups(struct engine *e, struct kv_sizes *s, struct err *er
     if (s->n_groups < 0) return FAIL(err, ST_SHAPE, "KV cache: the layers do not make a page");
     TRY(size_groups(e, s, &held, err));
     TRY(kv_pages_create(&e->kv, e->lm->backend, &cfg, err));
+    e->lm->states_max = states_allowed(e);
     e->info.kv_bytes_per_token = s->page_bytes / KV_PAGE_TOKENS;
     if (held < e->context_max) {
         LOG(LOG_WARN, "event=context_cut context=%lld kv_tokens=%lld", (long long)e->context_max,

@@ -26,6 +26,9 @@ struct lm_info {
     int n_kv_layers;
     const struct lm_kv_shape *kv_shapes; /* [n_kv_layers] */
     enum dtype kv_dtype;                 /* of the file's caches */
+    size_t state_bytes; /* paged: of what a sequence carries beside its pages (convolutions,
+                           recurrences); 0: nothing */
+    bool fixed_state;   /* some state is of fixed size: it cannot go back to an earlier length */
     uint64_t weight_bytes, bytes_per_token, ops_per_token, ops_per_row;
     const char *device, *isa;
     int n_threads;
@@ -38,7 +41,7 @@ struct lm_step {
     const int32_t *ids;          /* [n_tokens]; NULL when embeds are given */
     const float *embeds;         /* [n_tokens, hidden] or NULL */
     const struct step_seq *seqs; /* [n_seqs]; pages NULL when not paged */
-    void *const *states;         /* [n_seqs] dense states (NULL entries when paged) */
+    void *const *states;         /* [n_seqs] what state_create gave (NULL entries: nothing) */
     const int32_t *rows;         /* [n_rows] ascending token indices whose rows are wanted */
     const struct kv_store *kv;   /* NULL when not paged */
     float *out;                  /* [n_rows, width] */
@@ -47,9 +50,12 @@ struct lm_step {
 struct lm_ops {
     /* Runs the step. Paged: no allocation. Not thread-safe: one step of a model at a time. */
     status (*step)(struct lm *lm, const struct lm_step *step, struct err *err);
-    /* Dense state of one sequence (empty); *state NULL when paged. */
+    /* What one sequence carries from step to step beside its pages, empty; *state NULL when that is
+     * nothing. A step that fails leaves the states of its sequences undefined. */
     status (*state_create)(struct lm *lm, void **state, struct err *err);
     void (*state_destroy)(struct lm *lm, void *state);
+    /* Makes `to` (which has been created) a copy of `from`. ST_UNSUPPORTED for dense states. */
+    status (*state_copy)(struct lm *lm, void *to, const void *from, struct err *err);
     /* Forgets what lies past `length` positions. ST_UNSUPPORTED when the state cannot go back (then
      * the caller feeds everything anew). */
     status (*state_rewind)(struct lm *lm, void *state, int64_t length, struct err *err);
@@ -61,6 +67,8 @@ struct lm {
     const struct lm_ops *ops;
     struct lm_info info;
     struct backend *backend; /* for KV pages: alloc/free */
+    /* What sequences hold beside pages, and how many may (0: no bound); guarded by the turn. */
+    int n_states, states_max;
 };
 
 /* Imports, runs the passes, plans, packs and compiles. cfg->dense forces the dense form. Step

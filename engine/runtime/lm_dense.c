@@ -85,6 +85,14 @@ static status rewind_one(const struct dense_input *d, struct tensor *t, int64_t 
     return ST_OK;
 }
 
+static status state_copy(struct lm *lm, void *to, const void *from, struct err *err)
+{
+    (void)lm;
+    (void)to;
+    (void)from;
+    return FAIL(err, ST_UNSUPPORTED, "a dense state cannot be copied");
+}
+
 static status state_rewind(struct lm *lm, void *state, int64_t length, struct err *err)
 {
     const struct lm_dense *m = (struct lm_dense *)lm;
@@ -309,8 +317,8 @@ static void dense_lm_close(struct lm *lm)
     lm_base_free(&m->base);
 }
 
-static const struct lm_ops dense_ops = { dense_step, state_create, state_destroy, state_rewind,
-                                         dense_lm_close };
+static const struct lm_ops dense_ops = { dense_step, state_create, state_destroy,
+                                         state_copy, state_rewind, dense_lm_close };
 
 status lm_dense_create(struct lm **out, struct backend *be, struct graph *graph,
                        const struct model_io_names *io, const struct engine_config *cfg,

@@ -225,7 +225,10 @@ status lm_dense_read(struct lm_dense *m, const struct model_io_names *io, struct
     m->in_t = ARENA_ARRAY(&m->base.arena, g->n_inputs + 1, struct tensor);
     m->out_t = ARENA_ARRAY(&m->base.arena, g->n_outputs + 1, struct tensor);
     if (!m->in || !m->in_t || !m->out_t) return FAIL(err, ST_NOMEM, "out of memory");
-    for (size_t i = 0; i < g->n_inputs; i++) TRY(read_input(m, io, i, err));
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        TRY(read_input(m, io, i, err));
+        if (m->in[i].role == IN_STATE && !m->in[i].rewinds) m->base.lm.info.fixed_state = true;
+    }
     read_switches(m);
     return read_output(m, io, err);
 }

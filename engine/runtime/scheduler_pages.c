@@ -87,6 +87,15 @@ static bool pages_suffice(const struct engine *e, const struct choice *c)
     return true;
 }
 
+/* Pages for c, and a state where the model has such. */
+static bool has_room(const struct engine *e, const struct choice *c)
+{
+    const struct lm *lm = e->lm;
+
+    return pages_suffice(e, c) &&
+           (lm->info.state_bytes == 0 || c->seq.state || lm->n_states < lm->states_max);
+}
+
 /* Room for the choice's next step, and of unwindowed layers for all its tokens. */
 static status reserve_step(const struct engine *e, struct choice *c, struct err *err)
 {
@@ -101,7 +110,7 @@ static status admit_pages(struct engine *e, struct choice *c, struct err *err)
 
     if (!e->kv) return reserve_step(e, c, err);
     if (fresh) sequence_adopt_prefix(seq, c->tokens, c->n_tokens);
-    while (!pages_suffice(e, c)) {
+    while (!has_room(e, c)) {
         struct choice *v = find_victim(&e->sched, c);
         /* A running younger one is left to finish: it frees its pages soon, and no work is done
          * twice. */

@@ -89,12 +89,28 @@ static status reserve_group(struct sequence *s, int group, int64_t length, struc
     return ST_OK;
 }
 
+static status make_state(struct sequence *s, struct err *err)
+{
+    struct lm *lm = s->lm;
+
+    if (lm->states_max > 0 && lm->n_states >= lm->states_max)
+        return FAIL(err, ST_BUSY, "all %d states of sequences are in use", lm->states_max);
+    TRY(lm->ops->state_create(lm, &s->state, err));
+    lm->n_states += s->state != NULL;
+    return ST_OK;
+}
+
+static void drop_state(struct sequence *s)
+{
+    if (!s->state) return;
+    s->lm->ops->state_destroy(s->lm, s->state);
+    s->lm->n_states--;
+    s->state = NULL;
+}
+
 status sequence_reserve(struct sequence *s, int64_t length, int64_t soon, struct err *err)
 {
-    if (!s->kv) {
-        if (s->state) return ST_OK;
-        return s->lm->ops->state_create(s->lm, &s->state, err);
-    }
+    if (!s->state && (!s->kv || s->lm->info.state_bytes > 0)) TRY(make_state(s, err));
     for (int g = 0; g < n_groups(s); g++)
         TRY(reserve_group(s, g, kv_pages_window(s->kv, g) > 0 ? soon : length, err));
     return ST_OK;
@@ -138,8 +154,7 @@ void sequence_clear(struct sequence *s)
 {
     if (s->spans) drop_pages(s, 0);
     if (s->kv) kv_chain_unref(s->kv, s->chain);
-    if (s->state) s->lm->ops->state_destroy(s->lm, s->state);
-    s->state = NULL;
+    drop_state(s);
     s->length = 0;
     s->n_chained = 0;
     s->chain = KV_CHAIN_ROOT;
@@ -153,9 +168,8 @@ status sequence_truncate(struct sequence *s, int64_t length, struct err *err)
         sequence_clear(s);
         return ST_OK;
     }
-    if (!s->kv) {
-        TRY(s->lm->ops->state_rewind(s->lm, s->state, length, err));
-    } else {
+    if (s->state) TRY(s->lm->ops->state_rewind(s->lm, s->state, length, err));
+    if (s->kv) {
         /* What follows will overwrite the rest of a page; others may be reading it, or find it
          * later. */
         if (length / KV_PAGE_TOKENS < s->n_chained)
@@ -215,6 +229,14 @@ static status fork_group(struct sequence *s, const struct sequence *from, int gr
     return kv_pages_copy(s->kv, group, dst[n_full], src[n_full], err);
 }
 
+/* What is carried beside the pages. */
+static status fork_state(struct sequence *s, const struct sequence *from, struct err *err)
+{
+    if (!from->state) return ST_OK;
+    TRY(make_state(s, err));
+    return s->lm->ops->state_copy(s->lm, s->state, from->state, err);
+}
+
 status sequence_fork(struct sequence *s, const struct sequence *from, struct err *err)
 {
     assert(s->length == 0 && sequence_held(s) == 0);
@@ -222,9 +244,9 @@ status sequence_fork(struct sequence *s, const struct sequence *from, struct err
     const int n_used = sequence_pages_for(from->length);
     if ((size_t)n_used > s->table.stride)
         return FAIL(err, ST_LIMIT, "sequence: no room for %d pages", n_used);
-    for (int g = 0; g < n_groups(s); g++) {
-        const status st = fork_group(s, from, g, err);
-        if (st == ST_OK) continue;
+    status st = fork_state(s, from, err);
+    for (int g = 0; g < n_groups(s) && st == ST_OK; g++) st = fork_group(s, from, g, err);
+    if (st != ST_OK) {
         sequence_clear(s);
         return st;
     }

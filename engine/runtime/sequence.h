@@ -19,7 +19,8 @@ struct sequence {
     bool rope_long; /* which tables its keys were rotated with; meaningful when length > 0 */
     int32_t chain;  /* of the first n_chained pages in the prefix cache */
     int n_chained;
-    void *state; /* dense form */
+    void *state; /* dense form: everything; paged: what convolutions and recurrences carry, made
+                    with the first reservation */
 };
 
 /* Room for `tokens_max` positions. An empty sequence holds no page. */
@@ -38,8 +39,8 @@ int sequence_held(const struct sequence *s);
  * steps of at most `chunk` tokens. */
 int sequence_lacks(const struct sequence *s, int group, int64_t length, int64_t chunk);
 /* Takes pages until `length` positions fit (paged), of windowed groups until `soon` positions fit,
- * soon <= length; or makes the dense state. ST_BUSY when no page is left; the pages taken so far
- * stay. */
+ * soon <= length; and makes the state. ST_BUSY when no page or no state is left; what was taken so
+ * far stays. */
 status sequence_reserve(struct sequence *s, int64_t length, int64_t soon, struct err *err);
 /* Starts an empty sequence on known pages: as many full pages of ids [0, n) as the prefix cache
  * holds, but not the last token's. Length becomes what was found. */
@@ -49,13 +50,14 @@ void sequence_publish(struct sequence *s, const int32_t *ids);
 /* Gives up the pages that no later token looks at. After sequence_publish, so that they can be
  * found again while nobody else wants them. */
 void sequence_slide(struct sequence *s);
-/* Forgets what lies past `length`. ST_UNSUPPORTED, and nothing is changed, when a dense state
- * cannot, or what a window saw then is gone. Length 0 always works. */
+/* Forgets what lies past `length`. ST_UNSUPPORTED, and nothing is changed, when a state of
+ * fixed size cannot, or what a window saw then is gone. Length 0 always works. */
 status sequence_truncate(struct sequence *s, int64_t length, struct err *err);
 /* Frees every page and state: length 0. */
 void sequence_clear(struct sequence *s);
 /* Makes the empty sequence `s` a copy of `from`: full pages are shared, the last partial one is
- * copied. ST_BUSY when no page is left, ST_UNSUPPORTED for dense states. */
+ * copied, and so is the state. ST_BUSY when no page or state is left, ST_UNSUPPORTED for dense
+ * states; `s` is then empty. */
 status sequence_fork(struct sequence *s, const struct sequence *from, struct err *err);
-/* True while it occupies KV pages or a dense state. */
+/* True while it occupies KV pages or a state. */
 bool sequence_resident(const struct sequence *s);

@@ -7,6 +7,8 @@
 struct session {
     struct engine *engine;
     struct sequence seq;
+    int32_t *ids; /* [context_max] what was fed, where the model cannot go back without it; NULL */
+    int64_t n_known; /* of the first positions the ids are there */
 };
 
 status session_create(struct session **out, struct engine *e, struct err *err)
@@ -16,8 +18,13 @@ status session_create(struct session **out, struct engine *e, struct err *err)
     *out = NULL;
     if (!s) return FAIL(err, ST_NOMEM, "session: out of memory");
     s->engine = e;
-    const status st = sequence_init(&s->seq, e->lm, e->kv, e->context_max, err);
+    if (e->lm->info.fixed_state && !e->lm->info.takes_embeds)
+        s->ids = mem_calloc((size_t)e->context_max, sizeof *s->ids);
+    const status st = e->lm->info.fixed_state && !e->lm->info.takes_embeds && !s->ids
+                          ? FAIL(err, ST_NOMEM, "session: out of memory")
+                          : sequence_init(&s->seq, e->lm, e->kv, e->context_max, err);
     if (st != ST_OK) {
+        mem_free(s->ids);
         mem_free(s);
         return st;
     }
@@ -34,6 +41,7 @@ void session_destroy(struct session *s)
     engine_count_pages(s->engine);
     turn_give(&s->engine->turn);
     engine_wake(s->engine); /* somebody may be waiting for the pages */
+    mem_free(s->ids);
     mem_free(s);
 }
 
@@ -42,19 +50,6 @@ int64_t session_length(const struct session *s) { return s->seq.length; }
 bool session_crosses_rope(const struct session *s, int64_t next_length)
 {
     return s->seq.length > 0 && sequence_class(&s->seq, next_length) != s->seq.rope_long;
-}
-
-status session_rewind(struct session *s, int64_t length, struct err *err)
-{
-    if (length < 0 || length > s->seq.length)
-        return FAIL(err, ST_INVALID, "rewind: expected a length from 0 to %lld, got %lld",
-                    (long long)s->seq.length, (long long)length);
-    turn_take(&s->engine->turn);
-    const status st = sequence_truncate(&s->seq, length, err);
-    engine_count_pages(s->engine);
-    turn_give(&s->engine->turn);
-    engine_wake(s->engine);
-    return st;
 }
 
 /* ---- feeding ---- */
@@ -130,6 +125,19 @@ static size_t feed_chunk(const struct engine *e, const struct feed *f)
     return n;
 }
 
+/* The n positions just fed: their ids, where they are kept. */
+static void session_note(struct session *s, const int32_t *ids, size_t n)
+{
+    if (!s->ids || !ids || s->n_known + (int64_t)n != s->seq.length) return;
+    memmove(s->ids + s->n_known, ids, n * sizeof *ids);
+    s->n_known += (int64_t)n;
+}
+
+static void session_forget(struct session *s)
+{
+    if (s->n_known > s->seq.length) s->n_known = s->seq.length;
+}
+
 static status feed_step(struct session *s, struct feed *f, struct err *err)
 {
     struct engine *e = s->engine;
@@ -155,6 +163,7 @@ static status feed_step(struct session *s, struct feed *f, struct err *err)
                    });
     TRY(engine_run_batch(e, f->out + f->row_at * (size_t)info->width, err));
     sequence_slide(&s->seq);
+    session_note(s, f->ids ? f->ids + f->at : NULL, n);
     f->at += n;
     f->row_at += n_rows;
     return ST_OK;
@@ -184,9 +193,54 @@ status session_feed(struct session *s, const int32_t *ids, const float *embeds, 
         /* All or nothing: the timeline is as it was, or empty where it cannot go back. */
         if (st != ST_OK && sequence_truncate(&s->seq, start, NULL) != ST_OK)
             sequence_clear(&s->seq);
+        session_forget(s);
         engine_count_pages(e);
         turn_give(&e->turn);
     }
+    return st;
+}
+
+/* ---- going back ---- */
+
+/* Feeds the first `length` tokens again: the way back to a state of fixed size. The session is
+ * empty when it fails. */
+static status session_recompute(struct session *s, int64_t length, struct err *err)
+{
+    const int64_t threshold = s->engine->lm->info.long_threshold;
+    float none = 0;
+    struct feed f = { .ids = s->ids,
+                      .n = (size_t)length,
+                      .total = s->seq.rope_long ? threshold + 1 : length,
+                      .out = &none };
+    status st = ST_OK;
+
+    turn_take(&s->engine->turn);
+    sequence_clear(&s->seq);
+    turn_give(&s->engine->turn);
+    s->n_known = 0;
+    while (f.at < f.n && st == ST_OK) {
+        turn_take(&s->engine->turn);
+        st = feed_step(s, &f, err);
+        if (st != ST_OK) sequence_clear(&s->seq);
+        turn_give(&s->engine->turn);
+    }
+    session_forget(s);
+    return st;
+}
+
+status session_rewind(struct session *s, int64_t length, struct err *err)
+{
+    if (length < 0 || length > s->seq.length)
+        return FAIL(err, ST_INVALID, "rewind: expected a length from 0 to %lld, got %lld",
+                    (long long)s->seq.length, (long long)length);
+    const bool known = s->ids && length <= s->n_known;
+    turn_take(&s->engine->turn);
+    status st = sequence_truncate(&s->seq, length, known ? NULL : err);
+    engine_count_pages(s->engine);
+    turn_give(&s->engine->turn);
+    session_forget(s);
+    if (st == ST_UNSUPPORTED && known) st = session_recompute(s, length, err);
+    engine_wake(s->engine);
     return st;
 }
 
@@ -222,9 +276,16 @@ static status batch_step(struct session *const *s, const int32_t *ids, size_t n,
                                                        .rows = &row,
                                                        .n_rows = 1 });
     }
-    TRY(engine_run_batch(e, out, err));
-    for (size_t i = 0; i < n; i++) sequence_slide(&s[i]->seq);
-    return ST_OK;
+    const status st = engine_run_batch(e, out, err);
+    for (size_t i = 0; i < n; i++) {
+        if (st == ST_OK) {
+            sequence_slide(&s[i]->seq);
+            session_note(s[i], ids + i, 1);
+        } else {
+            session_forget(s[i]);
+        }
+    }
+    return st;
 }
 
 status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out,

@@ -89,7 +89,12 @@ status step_batch_run(struct step_batch *b, float *out, struct err *err)
         .out = out,
     };
 
-    TRY(b->lm->ops->step(b->lm, &step, err));
+    const status st = b->lm->ops->step(b->lm, &step, err);
+    if (st != ST_OK) {
+        for (int32_t i = 0; b->lm->info.state_bytes > 0 && i < b->n_seqs; i++)
+            sequence_clear(b->sequences[i]); /* some layers have moved on, others have not */
+        return st;
+    }
     for (int32_t i = 0; i < b->n_seqs; i++) {
         struct sequence *s = b->sequences[i];
         if (s->length == 0) s->rope_long = sequence_class(s, b->seqs[i].rope_len);

@@ -41,5 +41,6 @@ void step_batch_begin(struct step_batch *b);
  * have more tokens than tokens_max where the model takes whole prompts only. */
 void step_batch_add(struct step_batch *b, const struct step_part *part);
 /* Runs it: out [n_rows, width] in the order of adding. Afterwards each sequence is longer by its
- * tokens. */
+ * tokens. On failure sequences are as they were, but those whose state is of fixed size are empty.
+ */
 status step_batch_run(struct step_batch *b, float *out, struct err *err);

@@ -137,7 +137,7 @@ static status fake_state_create(struct lm *lm, void **state, struct err *err)
     struct fake_lm *f = (struct fake_lm *)lm;
 
     *state = NULL;
-    if (!f->options.dense) return ST_OK;
+    if (!f->options.dense && !f->options.state) return ST_OK;
     *state = mem_calloc(1, sizeof(struct fake_state));
     if (!*state) return FAIL(err, ST_NOMEM, "fake: out of memory");
     f->stats.states++;
@@ -155,10 +155,19 @@ static void fake_state_destroy(struct lm *lm, void *state)
     mem_free(s);
 }
 
+static status fake_state_copy(struct lm *lm, void *to, const void *from, struct err *err)
+{
+    const struct fake_state *s = from;
+
+    if (((struct fake_lm *)lm)->options.dense) return FAIL(err, ST_UNSUPPORTED, "fake: dense");
+    assert(((struct fake_state *)to)->n == 0);
+    for (int64_t i = 0; i < s->n; i++) fake_append(to, s->ids[i], s->rope_long[i]);
+    return ST_OK;
+}
+
 static status fake_state_rewind(struct lm *lm, void *state, int64_t length, struct err *err)
 {
-    (void)lm;
-    (void)err;
+    if (((struct fake_lm *)lm)->options.state) return FAIL(err, ST_UNSUPPORTED, "fake: a state");
     ((struct fake_state *)state)->n = length;
     return ST_OK;
 }
@@ -194,7 +203,19 @@ static void fake_feed(struct fake_lm *f, const struct lm_step *step, int32_t i)
             fake_append(step->states[i], id, rope_long);
         else
             fake_store(step, seq, seq->n_past + t, id, rope_long);
+        if (f->options.state) fake_append(step->states[i], id, rope_long);
     }
+}
+
+/* The state has seen what the pages hold, each token once. */
+static bool fake_state_agrees(const struct fake_state *s, const struct step_seq *seq, int64_t n,
+                              uint64_t want)
+{
+    uint64_t h = 1;
+
+    if (s->n != (int64_t)seq->n_past + seq->n_tokens) return false;
+    for (int64_t p = 0; p < n; p++) h = fake_fold(h, s->ids[p], p, s->rope_long[p]);
+    return h == want;
 }
 
 static void fake_out(const struct fake_lm *f, const struct lm_step *step, int32_t i, int32_t row)
@@ -210,6 +231,7 @@ static void fake_out(const struct fake_lm *f, const struct lm_step *step, int32_
     } else {
         h = fake_read_hash(f, step, seq, n);
     }
+    if (f->options.state && !fake_state_agrees(step->states[i], seq, n, h)) h = ~h;
     fake_row(h, out);
     for (int v = 0; f->poison && n == f->poison && v < FAKE_VOCAB; v++) out[v] = NAN;
 }
@@ -303,6 +325,7 @@ static const struct lm_ops fake_ops = {
     .step = fake_step,
     .state_create = fake_state_create,
     .state_destroy = fake_state_destroy,
+    .state_copy = fake_state_copy,
     .state_rewind = fake_state_rewind,
     .close = fake_close,
 };
@@ -325,6 +348,8 @@ struct lm *fake_lm_create(const struct fake_options *options)
         .paged = !f->options.dense,
         .whole_prompt = f->options.whole_prompt,
         .long_threshold = f->options.long_threshold,
+        .state_bytes = f->options.state ? 1 : 0,
+        .fixed_state = f->options.state,
         .n_kv_layers = (int)COUNT(fake_shapes),
         .kv_shapes = f->shapes,
         .kv_dtype = DT_F32,

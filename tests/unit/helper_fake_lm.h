@@ -11,6 +11,7 @@ enum { FAKE_VOCAB = 61 };
 
 struct fake_options {
     bool dense; /* states instead of pages */
+    bool state; /* pages, and beside them a state of fixed size */
     bool whole_prompt;
     bool device_memory; /* buffers without a host address */
     bool hidden_only;
@@ -26,7 +27,7 @@ struct fake_stats {
     int64_t tokens;  /* fed, all steps */
     int seqs_most;   /* sequences in one step */
     int mixed_steps; /* steps with a decode token and a part of a prompt */
-    int states;      /* dense states alive */
+    int states;      /* states alive */
 };
 
 struct fake_lm;

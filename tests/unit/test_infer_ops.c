@@ -86,6 +86,9 @@ static const struct good goods[] = {
     { "in x: f32[tokens,4,8]  y = cupola.SelfAttention(x, x, x) {num_heads: 4, kv_num_heads: 4, head_dim: 8, left: 3}", "f32[tokens,4,8]" }, { "in x: i64[tokens]  y = cupola.SeqCumSum(x)", "i64[tokens]" },
     { "in x: f32[tokens,8]  y, p, q = cupola.SeqQuantize(x)", "u8[tokens,8]" }, { "in x: f32[tokens,8]  p, y, q = cupola.SeqQuantize(x)", "f32[tokens,1]" },
     { "in x: f32[tokens,8]  y = cupola.SelectRows(x)", "f32[rows,8]" }, { "in x: f32[tokens,64]  in k: f32[99,2]  y = cupola.SeqAttention(x, _, _, k, k) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "f32[tokens,32]" },
+    { "in x: f32[tokens,8]  y = cupola.SelectRows(x)", "f32[rows,8]" }, { "in x: f32[tokens,2,4]  y = cupola.SelectRows(x)", "f32[rows,2,4]" },
+    { "in x: f32[tokens,8]  in w: f32[8,1,3]  y = cupola.SeqCausalConv(x, w) {state_offset: 64}", "f32[tokens,8]" },
+    { "in lq: f32[tokens,8]  in lv: f32[tokens,12]  in ld: f32[tokens,4]  y = cupola.SeqLinearAttention(lq, lq, lv, _, ld, ld) {q_num_heads: 2, kv_num_heads: 4}", "f32[tokens,12]" }, { "in x: f32[tokens,64]  in k: f32[99,2]  y = cupola.SeqAttention(x, _, _, k, k) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "f32[tokens,32]" },
 };
 
 static const struct bad bads[] = {
@@ -134,6 +137,10 @@ static const struct bad bads[] = {
     { "in x: f32[tokens,63]  y = cupola.SelfAttention(x) {num_heads: 4, kv_num_heads: 4, head_dim: 8}", "rows of 63 elements, expected 96" }, { "in x: f32[tokens]  y = cupola.SeqCumSum(x)", "SeqCumSum" },
     { "in x: f32[tokens,32]  y = cupola.SelfAttention(x, x) {num_heads: 4, kv_num_heads: 4, head_dim: 8}", "keys and values go together" }, { "in x: f32[tokens,2,8]  y, p, q = cupola.SeqQuantize(x)", "SeqQuantize" },
     { "in x: f32[rows,8]  y = cupola.SelectRows(x)", "dimension 0 is rows, expected tokens" }, { "in x: f32[tokens,64]  y = cupola.SeqAttention(x) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "do_rotary without tables" }, { "in x: f32[tokens,63]  y = cupola.SeqAttention(x) {num_heads: 4, kv_num_heads: 2, head_dim: 8}", "dimension 1 is 63, expected 64" },
+    { "in x: f32[rows,8]  y = cupola.SelectRows(x)", "dimension 0 is rows, expected tokens" },
+    { "in x: f32[tokens,8]  in w: f32[6,1,3]  y = cupola.SeqCausalConv(x, w)", "expected 8" },
+    { "in x: f32[tokens,8]  in w: f32[8,1,3]  y = cupola.SeqCausalConv(x, w) {state_offset: -1}", "state_offset is -1" },
+    { "in lq: f32[tokens,8]  in ld: f32[tokens,2]  in ls: f32[1,2,4,4]  y = cupola.SeqLinearAttention(lq, lq, lq, ls, ld, ld) {q_num_heads: 2, kv_num_heads: 2}", "a past state" }, { "in x: f32[tokens,64]  y = cupola.SeqAttention(x) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "do_rotary without tables" }, { "in x: f32[tokens,63]  y = cupola.SeqAttention(x) {num_heads: 4, kv_num_heads: 2, head_dim: 8}", "dimension 1 is 63, expected 64" },
     { "in x: f32[tokens,64]  in k: f32[99,5]  y = cupola.SeqAttention(x, _, _, k, k) {num_heads: 4, kv_num_heads: 2, head_dim: 8, do_rotary: 1}", "tables for 10 dimensions" },
 };
 // clang-format on

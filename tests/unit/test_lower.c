@@ -248,6 +248,91 @@ static void shapes_of_rows_are_filled(void **state)
     mem_free(got);
 }
 
+/* A gated convolution in front of attention, as exporters write it: turned, and turned back. The
+ * state's names say nothing. */
+#define CONV_IO                                                                                    \
+    "in held: f32[B,8,2] const wi: f32[8,24] = fill(0.1) const taps: f32[8,1,3] = fill(0.2)\n"     \
+    "const half: f32[1,8,1] = fill(0.5)\n"
+#define CONV(X, PERM, AXIS)                                                                        \
+    "p = MatMul(" X ", wi) pt = Transpose(p) {perm: " PERM "}\n"                                   \
+    "b, c, u = Split(pt) {axis: " AXIS ", num_outputs: 3} bu = Mul(b, u) bh = Mul(bu, half)\n"     \
+    "cv, kept = com.microsoft.CausalConvWithState(bh, taps, _, held)\n"                            \
+    "cc = Mul(c, cv) o = Transpose(cc) {perm: [0, 2, 1]}\n"
+#define MIX                                                                                        \
+    "ax, present.0.key, present.0.value = Attention(q, k, v, _, past_key_values.0.key, "           \
+    "past_key_values.0.value) {q_num_heads: 2, kv_num_heads: 1, is_causal: 1}\n"
+
+static void states_are_found_by_their_readers(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(HEAD("f32") CONV_IO CONV("x", "[0, 2, 1]", "1") MIX
+                        "y = Add(ax, o) logits = MatMul(y, head)\n"
+                        "out logits, present.0.key, present.0.value, kept }",
+                        &info, &st);
+
+    (void)state;
+    if (st != ST_OK) print_error("%s\n", got);
+    assert_int_equal(st, ST_OK);
+    assert_non_null(strstr(got, "SeqCausalConv"));
+    assert_null(strstr(got, "Transpose"));
+    assert_null(strstr(got, "Identity"));
+    assert_int_equal(info.n_states, 1);
+    assert_int_equal(info.state_floats, 16); /* two rows of eight channels */
+    mem_free(got);
+}
+
+/* Behind the last attention, too, every token goes through: the next step needs its state. */
+static void rows_are_cut_behind_the_last_state(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got =
+        lowered(HEAD("f32") CONV_IO MIX "z = Add(ax, x)\n" CONV(
+                    "z", "[0, 2, 1]", "1") "logits = MatMul(o, head)\n"
+                                           "out logits, present.0.key, present.0.value, kept }",
+                &info, &st);
+
+    (void)state;
+    if (st != ST_OK) print_error("%s\n", got);
+    assert_int_equal(st, ST_OK);
+    const char *conv = strstr(got, "SeqCausalConv"), *cut = strstr(got, "SelectRows");
+    assert_non_null(conv);
+    assert_non_null(cut);
+    assert_true(conv < cut);
+    mem_free(got);
+}
+
+static void refuses_what_moves_tokens(void **state)
+{
+    static const char *const texts[] = {
+        /* the state is not handed on */
+        HEAD("f32") CONV_IO CONV("x", "[0, 2, 1]", "1") MIX
+        "y = Add(ax, o) logits = MatMul(y, head) out logits, present.0.key, present.0.value }",
+        /* batch and sequence change places */
+        HEAD("f32") MIX "t = Transpose(x) {perm: [1, 0, 2]} u = Transpose(t) {perm: [1, 0, 2]}\n"
+                        "y = Add(ax, u) logits = MatMul(y, head)\n"
+                        "out logits, present.0.key, present.0.value }",
+        /* a norm over the sequence */
+        HEAD("f32") MIX "t = Transpose(x) {perm: [0, 2, 1]} n = Softmax(t) {axis: -1}\n"
+                        "u = Transpose(n) {perm: [0, 2, 1]}\n"
+                        "y = Add(ax, u) logits = MatMul(y, head)\n"
+                        "out logits, present.0.key, present.0.value }",
+    };
+    static const char *const why[] = { "held", "moves tokens", "features before the sequence" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct lower_info info;
+        status st;
+        char *got = lowered(texts[i], &info, &st);
+
+        assert_int_equal(st, ST_UNSUPPORTED);
+        if (!strstr(got, why[i])) fail_msg("%zu: %s", i, got);
+        mem_free(got);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +344,9 @@ int main(void)
         cmocka_unit_test(halves_are_widened),
         cmocka_unit_test(experts_take_flat_routers),
         cmocka_unit_test(shapes_of_rows_are_filled),
+        cmocka_unit_test(states_are_found_by_their_readers),
+        cmocka_unit_test(rows_are_cut_behind_the_last_state),
+        cmocka_unit_test(refuses_what_moves_tokens),
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);

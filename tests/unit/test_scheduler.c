@@ -162,6 +162,77 @@ static void more_choices_than_seats_all_finish(void **state)
     }
 }
 
+/* ---- states of fixed size beside the pages ---- */
+
+static void states_go_with_their_sequences(void **state)
+{
+    struct bench b = bench_default();
+
+    (void)state;
+    b.options.state = true;
+    bench_open(&b);
+    run_many(&b);
+    assert_true(fake_lm_stats(b.lm)->seqs_most > 8);
+    assert_int_equal(fake_lm_stats(b.lm)->states, 0);
+    assert_int_equal(b.lm->n_states, 0);
+    nothing_is_held(&b);
+    bench_close(&b);
+}
+
+/* A fork has a state of its own, and it is the prompt's. */
+static void choices_copy_the_state(void **state)
+{
+    struct bench b = bench_default();
+
+    (void)state;
+    b.options.state = true;
+    bench_open(&b);
+    struct job *j = job_create(150, 1, 100);
+    j->req.n = 4;
+    job_submit(&b, j);
+    job_finish(&b, j);
+    assert_int_equal(fake_lm_stats(b.lm)->tokens, 150 + 4 * 99); /* the prompt once */
+    nothing_is_held(&b);
+    bench_close(&b);
+}
+
+/* Pages do not hold the state at their end: a prompt seen before is fed again. */
+static void prefixes_are_not_reused_without_their_state(void **state)
+{
+    struct bench b = bench_default();
+
+    (void)state;
+    b.options.state = true;
+    bench_open(&b);
+    for (int i = 0; i < 2; i++) {
+        struct job *j = job_create(200, 3, 10);
+        job_submit(&b, j);
+        generation_wait(j->gen);
+        assert_int_equal(j->got.n_cached, 0);
+        job_finish(&b, j);
+    }
+    assert_int_equal(fake_lm_stats(b.lm)->tokens, 2 * (200 + 9));
+    bench_close(&b);
+}
+
+static void when_states_run_out_nothing_is_lost(void **state)
+{
+    struct bench b = bench_default();
+
+    (void)state;
+    b.options.state = true;
+    bench_open(&b);
+    b.lm->states_max = 3;
+    run_many(&b);
+    assert_int_equal(fake_lm_stats(b.lm)->seqs_most, 3);
+    struct job *j = job_create(140, 5, 70);
+    j->req.n = 5;
+    job_submit(&b, j);
+    job_finish(&b, j);
+    nothing_is_held(&b);
+    bench_close(&b);
+}
+
 /* ---- prefix cache ---- */
 
 static void a_prompt_seen_before_is_not_fed_again(void **state)
@@ -537,6 +608,10 @@ int main(void)
         cmocka_unit_test(without_a_seed_answers_differ),
         cmocka_unit_test(choices_share_the_prompt),
         cmocka_unit_test(more_choices_than_seats_all_finish),
+        cmocka_unit_test(states_go_with_their_sequences),
+        cmocka_unit_test(choices_copy_the_state),
+        cmocka_unit_test(prefixes_are_not_reused_without_their_state),
+        cmocka_unit_test(when_states_run_out_nothing_is_lost),
         cmocka_unit_test(a_prompt_seen_before_is_not_fed_again),
         cmocka_unit_test(the_last_token_is_always_fed),
         cmocka_unit_test(an_answer_fed_back_is_found),

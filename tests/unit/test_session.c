@@ -33,10 +33,11 @@ static void any_chunking_gives_the_same_rows(void **state)
 
     (void)state;
     prompt_fill(ids, 200, 5);
-    for (int dense = 0; dense < 2; dense++)
+    for (int kind = 0; kind < 3; kind++)
         for (size_t c = 0; c < COUNT(chunks); c++) {
             struct bench b = bench_default();
-            b.options.dense = dense;
+            b.options.dense = kind == 1;
+            b.options.state = kind == 2;
             b.options.long_threshold = 150; /* the last length decides for all chunks */
             bench_open(&b);
             struct session *s = session_of(&b);
@@ -95,13 +96,14 @@ static void rows_apart_are_picked(void **state)
 static void rewinding_forgets(void **state)
 {
     (void)state;
-    for (int dense = 0; dense < 2; dense++) {
+    for (int kind = 0; kind < 3; kind++) {
         struct bench b = bench_default();
         int32_t ids[200];
         const int32_t last = 19;
         float row[FAKE_VOCAB];
 
-        b.options.dense = dense;
+        b.options.dense = kind == 1;
+        b.options.state = kind == 2;
         bench_open(&b);
         struct session *s = session_of(&b);
         prompt_fill(ids, 200, 1);
@@ -255,6 +257,58 @@ static void a_failed_step_leaves_the_timeline_as_it_was(void **state)
     bench_close(&b);
 }
 
+/* A state of fixed size has moved on in some layers: the timeline is empty, and starts anew. */
+static void a_failed_step_empties_a_fixed_state(void **state)
+{
+    struct bench b = bench_default();
+    struct gate gate;
+    int32_t ids[60];
+    const int32_t last = 39;
+    float row[FAKE_VOCAB];
+
+    (void)state;
+    b.options.state = true;
+    gate_init(&gate, &b, false);
+    gate.fail_at = 2;
+    struct session *s = session_of(&b);
+    prompt_fill(ids, 60, 1);
+    assert_int_equal(session_feed(s, ids, NULL, 20, 0, NULL, 0, NULL, NULL), ST_OK);
+    assert_int_equal(session_feed(s, ids + 20, NULL, 20, 0, NULL, 0, NULL, NULL), ST_INTERNAL);
+    assert_int_equal(session_length(s), 0);
+    assert_int_equal(b.lm->n_states, 0);
+    assert_int_equal(session_feed(s, ids, NULL, 40, 0, &last, 1, row, NULL), ST_OK);
+    row_is(&b, row, ids, 40, 40);
+    session_destroy(s);
+    bench_close(&b);
+}
+
+static void a_state_is_there_once_a_session(void **state)
+{
+    struct bench b = bench_default();
+    struct session *s[3];
+    int32_t ids[3] = { 1, 2, 3 };
+    float rows[3 * FAKE_VOCAB];
+
+    (void)state;
+    b.options.state = true;
+    bench_open(&b);
+    b.lm->states_max = 2;
+    for (int i = 0; i < 3; i++) s[i] = session_of(&b);
+    for (int t = 0; t < 3; t++)
+        assert_int_equal(session_feed_batch(s, (int32_t[]){ ids[t], ids[t] }, 2, rows, NULL),
+                         ST_OK);
+    row_is(&b, rows, ids, 3, 3);
+    row_is(&b, rows + FAKE_VOCAB, ids, 3, 3);
+    assert_int_equal(session_feed(s[2], ids, NULL, 1, 0, NULL, 0, NULL, NULL), ST_BUSY);
+    session_destroy(s[0]);
+    assert_int_equal(session_feed(s[2], ids, NULL, 3, 0, (int32_t[]){ 2 }, 1, rows, NULL), ST_OK);
+    row_is(&b, rows, ids, 3, 3);
+    session_destroy(s[1]);
+    session_destroy(s[2]);
+    assert_int_equal(b.lm->n_states, 0);
+    bench_close(&b);
+}
+
 /* Sessions and requests take turns; neither sees the other. */
 static void sessions_and_requests_do_not_mix(void **state)
 {
@@ -313,6 +367,8 @@ int main(void)
         cmocka_unit_test(wrong_feeds_change_nothing),
         cmocka_unit_test(a_feed_that_runs_out_of_pages_is_undone),
         cmocka_unit_test(a_failed_step_leaves_the_timeline_as_it_was),
+        cmocka_unit_test(a_failed_step_empties_a_fixed_state),
+        cmocka_unit_test(a_state_is_there_once_a_session),
         cmocka_unit_test(sessions_and_requests_do_not_mix),
         cmocka_unit_test(feeding_one_token_does_not_allocate),
     };

@@ -6,6 +6,7 @@ import random
 import pocket_tasks as tasks
 from pocket_tools import HELD, TRAIN, Tool, call_text
 from pocket_tools_more import MORE, MORE_CLASH
+from pocket_tools_wide import AMBIGUOUS, OPPOSITES, WIDE
 from pocket_words import Words, fill, spin
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -27,10 +28,14 @@ def greeting_or_fact(words):
 
 
 PLAIN = {  # task -> share among plain turns
-    "facts": (greeting_or_fact, 20), "arithmetic": (tasks.arithmetic, 13), "sorting": (tasks.sorting, 22), "reversing": (tasks.reversing, 14), "counting": (tasks.counting, 14), "spelling": (tasks.spelling, 9),
-    "units": (tasks.units, 7), "extraction": (tasks.extraction, 22), "unknown": (tasks.unknown, 9),
+    "facts": (greeting_or_fact, 20), "arithmetic": (tasks.arithmetic, 13), "sorting": (tasks.sorting, 28), "reversing": (tasks.reversing, 14), "counting": (tasks.counting, 14), "spelling": (tasks.spelling, 9),
+    "units": (tasks.units, 7), "extraction": (tasks.extraction, 28), "unknown": (tasks.unknown, 9),
 }
 WRITTEN = TRAIN + MORE
+OPPOSITE = {}  # first name -> the rows that only a verb tells apart from it
+for one, two in OPPOSITES:
+    for name, other in ((one, two), (two, one)):
+        OPPOSITE.setdefault(name, []).append(next(row for row in WIDE if row[0].split("|")[0] == other))
 NAMES, SHARES = list(PLAIN), [share for _, share in PLAIN.values()]
 
 
@@ -56,22 +61,33 @@ class Chat:
         self.messages += [{"role": "user", "content": text}, {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": call}]}]
 
 
-def offer(words, count):
+def written_tools(words):
+    """The written rows of one conversation: rows of both lists might answer each other's requests."""
+    return WIDE if not words.held_out and words.rng.random() < 0.6 else WRITTEN
+
+
+def offer(words, count, written):
     """`count` tools that do not answer each other's requests."""
     rng, out, keys = words.rng, [], set()
     while len(out) < count:
-        tool = Tool(words, rng.choice(HELD if words.held_out and rng.random() < 0.5 else WRITTEN) if rng.random() < 0.66 else None)
+        opposites = [row for t in out for row in OPPOSITE.get(t.key.split("|")[0], [])] if written is WIDE and rng.random() < 0.4 else None
+        tool = Tool(words, rng.choice(opposites or (HELD if words.held_out and rng.random() < 0.5 else written)) if rng.random() < 0.66 else None)
         if tool.key in keys or tool.name in {t.name for t in out} or clash(tool.key, keys):
             continue
         keys.add(tool.key)
         out.append(tool)
+        if not words.held_out and tool.key == getattr(tool, "noun", "") and len(out) < count and rng.random() < 0.35:
+            other = tool.sibling()
+            if other.key not in keys and other.name not in {t.name for t in out}:
+                keys.add(other.key)
+                out.append(other)
     return out
 
 
 def clash(key, keys):
     """Tools whose requests could be taken for each other's."""
     groups = [("get_weather", "get_forecast"), ("read_file", "open_app"), ("web_search", "get_news"), ("book_table", "find_recipe"), ("create_note", "add_to_list", "create_reminder"), ("convert_currency", "get_exchange"),
-              ("find_flight", "get_directions", "get_distance", "get_train"), ("find_recipe", "add_to_list"), ("define_word", "web_search"), ("set_timer", "set_alarm"), ("get_user", "web_search"), *MORE_CLASH]
+              ("find_flight", "get_directions", "get_distance", "get_train"), ("find_recipe", "add_to_list"), ("define_word", "web_search"), ("set_timer", "set_alarm"), ("get_user", "web_search"), *MORE_CLASH, *AMBIGUOUS]
     for group in groups:
         if any(key.startswith(g) for g in group) and any(k.startswith(g) for g in group for k in keys):
             return True
@@ -89,13 +105,13 @@ def tool_result(words):
     return json.dumps(values), "The result is: " + ", ".join(f"{k} {v}" for k, v in values.items()) + "."
 
 
-def absent_request(words, offered):
+def absent_request(words, offered, written):
     """A request to a tool that is not offered."""
     keys = {t.key for t in offered}
     nouns = " ".join(t.name.lower() for t in offered)
     searches = any(k.startswith(("web_search", "get_news")) for k in keys)  # a search could answer nearly anything: only odd requests are absent then
     while True:
-        tool = Tool(words, words.rng.choice(HELD if words.held_out and words.rng.random() < 0.5 else WRITTEN) if words.rng.random() < 0.75 and not searches else None)
+        tool = Tool(words, words.rng.choice(HELD if words.held_out and words.rng.random() < 0.5 else written) if words.rng.random() < 0.75 and not searches else None)
         if tool.key not in keys and not clash(tool.key, keys) and tool.key.split("|")[0].lower() not in nouns:
             return tool.request()[0]
 
@@ -104,19 +120,20 @@ def tool_chat(words, low=4, high=6, absent=False, final=False):
     """A conversation with tools; `final` makes the last turn a call (or with `absent` a refusal)."""
     rng = words.rng
     chat = Chat(words)
-    tools = offer(words, rng.randint(low, high))
+    written = written_tools(words)
+    tools = offer(words, rng.randint(low, high), written)
     chat.tools = [t.schema for t in tools]
     calculator = any(t.key.startswith("calculate") for t in tools)
-    for _ in range(0 if final and rng.random() < 0.7 else 1 if final else rng.choice([2, 3, 4, 5, 6])):
+    for _ in range(0 if final and rng.random() < 0.7 else 1 if final else rng.choice([2, 3, 4, 5, 6, 7])):
         kind = rng.random()
         if kind < 0.62:
             tool_call_turn(words, chat, rng.choice(tools))
         elif kind < 0.82:
-            chat.turn((absent_request(words, tools), tasks.NO_TOOL))
+            chat.turn((absent_request(words, tools, written), tasks.NO_TOOL))
         else:
             chat.turn(plain_turn(words, ("unknown", "arithmetic") if calculator else ("unknown",)))
     if final and absent:
-        chat.turn((absent_request(words, tools), tasks.NO_TOOL))
+        chat.turn((absent_request(words, tools, written), tasks.NO_TOOL))
     elif final:
         text, call = rng.choice(tools).request()
         chat.call(wrap_request(words, text), call)
@@ -128,6 +145,8 @@ def wrap_request(words, text):
     rng = words.rng
     wraps = [w for w in (tasks.WRAP_DO_HELD if words.held_out else tasks.WRAP_DO + tasks.WRAP_ASK) if w.endswith("<x>")]
     text = rng.choice(wraps).replace("<x>", text) if rng.random() < 0.4 else text
+    if not words.held_out and rng.random() < 0.08:
+        text = tasks.odd_opening(words) + text
     text = tasks.lead(rng, text)
     if text.lower().startswith(("what", "how", "who", "is ", "do ", "where", "any ")) and rng.random() < 0.8:
         return text + "?"
@@ -199,9 +218,9 @@ def long_chat(words):
 
 def training_chat(words):
     kind = words.rng.random()
-    if kind < 0.18:
+    if kind < 0.34:
         return tool_chat(words, *words.rng.choice([(4, 6), (4, 5), (2, 5)]))
-    if kind < 0.29:
+    if kind < 0.43:
         return recall_chat(words)
     return plain_chat(words)
 

@@ -30,6 +30,14 @@ def held_out(task, count, seed):
     return out
 
 
+WRITTEN_NAMES = {name for row in data.WRITTEN for name in row[0].split("|")}
+
+
+def called(answer):
+    """Whether a tools answer calls a tool of the training rows, or one never met."""
+    return "known tools" if json.loads(answer.split("\n")[1])["name"] in WRITTEN_NAMES else "new tools"
+
+
 class Model:
     def __init__(self, folder):
         config = og.Config(folder)
@@ -71,10 +79,12 @@ def main():
     for folder in args.models:
         model, figures = Model(folder), {}
         for task in args.tasks.split(","):
-            right, shown, kept = 0, 0, 0
+            right, shown, kept, kinds = 0, 0, 0, {}
             for messages, tools, want in held_out(task, args.count, args.seed):
                 got, length = model.answer(messages, tools)
                 right += got == want
+                if task == "tools":
+                    kinds.setdefault(called(want), []).append(got == want)
                 if got == want and kept < args.cases_per_task and folder == args.models[0]:
                     kept += 1
                     cases.append({"task": task, "messages": messages, **({"tools": tools} if tools else {}), "answer": want, "prompt_tokens": length})
@@ -82,8 +92,9 @@ def main():
                     shown += 1
                     print(f"    {task}: {messages[-1]['content']!r}\n      want {want!r}\n      got  {got!r}")
             figures[task] = round(100 * right / args.count, 1)
-            print(f"{os.path.basename(folder.rstrip('/'))} {task:12s} {figures[task]:5.1f}", flush=True)
-        figures["mean"] = round(sum(figures.values()) / len(figures), 1)
+            figures.update({kind: round(100 * sum(hits) / len(hits), 1) for kind, hits in sorted(kinds.items())})
+            print(f"{os.path.basename(folder.rstrip('/'))} {task:12s} {figures[task]:5.1f}", *(f"({kind} {figures[kind]:.1f})" for kind in sorted(kinds)), flush=True)
+        figures["mean"] = round(sum(figures[task] for task in args.tasks.split(",")) / len(args.tasks.split(",")), 1)
         print(f"{os.path.basename(folder.rstrip('/'))} mean {figures['mean']}", flush=True)
         result["models"][os.path.basename(folder.rstrip("/"))] = figures
     if args.json:

@@ -8,6 +8,7 @@ import json
 
 from pocket_facts import FACTS, GREETINGS, NAMES_OF_CUPOLA
 from pocket_frames import MORE_EXTRACT, MORE_FRAMES, MORE_UNKNOWN
+from pocket_frames_wide import WIDE_FRAMES
 from pocket_words import ANIMALS, CITIES, COUNTRIES, DAYS, JOBS, MONTHS, fill, spin
 
 SORRY = "Sorry, I do not know that."
@@ -431,7 +432,7 @@ FRAMES = (
      "Do not forget the <event> with <name> on <day>.", "The <event> in <city> begins at <time>.", "On <day> at <time> we have a <event> in room <room>.", "I have a <event> on <day> with <name>.", "<name> flies from <city> to <destination> on <day>.", "The train from <city> to <destination> leaves at <time>.", "A flight to <destination> leaves on <day> at <time>.",
      "From <city> to <destination> it takes <hours> hours.", "The bus to <destination> leaves at <time> from <city>.", "A ticket from <city> to <destination> costs <price> euros.", "<name> has a <animal> called <pet>.", "The <animal> of <name> is called <pet> and is <age> years old.", "<pet> is a <colour> <animal>.", "<name> wrote the book <title> in <year>.", "The book <title> by <name> came out in <year>.",
      "<title> is a film by <name> from <year>.", "In <year>, <name> published <title>.", "The book <title> has <pages> pages and costs <price> dollars.", "<name> works for <company> in <city>.", "<company> was founded in <year> by <name>.", "<company> in <city> has <quantity> workers.", "<name> is a <job> at <company>.", "The office of <company> is in <city>.",
-     "<name> has the phone number <phone>.", "Call <name> at <phone>.", "The phone number of <company> is <phone>.", "A table for <guests> at <time> on <day>, please.", "A table for <guests> under the name <name> at <time>.", "<name> wants a room for <guests> in <city>.", "Dinner for <guests> on <day> at <time>."] + MORE_FRAMES,
+     "<name> has the phone number <phone>.", "Call <name> at <phone>.", "The phone number of <company> is <phone>.", "A table for <guests> at <time> on <day>, please.", "A table for <guests> under the name <name> at <time>.", "<name> wants a room for <guests> in <city>.", "Dinner for <guests> on <day> at <time>."] + MORE_FRAMES + WIDE_FRAMES,
     ["<name> is a <job> of <age> years who lives in <city>.", "Here is <name>, aged <age>, from <city>.", "The <job> from <city> is called <name>.", "<name> has lived in <city> since the age of <age>.", "A <job> named <name> lives in <city>.", "<name> would like <quantity> <item> for <price> dollars.", "<name> from <city> wants to order <quantity> <item>.",
      "A customer, <name>, bought a <item> on <day>.", "The <colour> <item> belongs to <name>.", "For <price> euros you get <quantity> <item>.", "Yesterday <name> sold a <colour> <item> for <price> dollars.", "We meet for the <event> on <day> at <time>.", "The <event> will be held in <city> at <time>.", "<name> invites you to a <event> on <day>.", "At <time> the <event> starts in room <room>.",
      "<name> takes the train from <city> to <destination> on <day>.", "The flight from <city> to <destination> costs <price> euros.", "<name> travels to <destination> on <day>.", "<pet>, the <animal> of <name>, is <age> years old.", "<title>, written by <name>, appeared in <year>.", "In <year> the film <title> by <name> was made.", "<name> has worked for <company> since <year>.",
@@ -456,6 +457,8 @@ def field_value(words, field):
         return rng.randint(1, 999)
     if field == "year":
         return rng.randint(1800, 2030)
+    if field == "email":
+        return words.word(3, 8) + rng.choice(["", ".", "_"]) + words.word(3, 8) + "@" + words.made(3, 7) + rng.choice([".com", ".org", ".net", ".de"])
     if field == "pages":
         return rng.randint(20, 900)
     if field == "phone":
@@ -487,9 +490,30 @@ def name_fields(rng, fields):
     return ", ".join(f'"{f}"' for f in fields)
 
 
+ADVERBS = ["Yesterday", "Last week", "In the end", "By the way,", "As you know,", "Today", "This morning", "Of course", "It is true that", "We heard that", "They say that", "News:", "Note:", "Indeed", "Sometimes", "After all,", "I think that", "Look:", "Fact:", "It seems"]
+
+
+def composed(words):
+    """A training frame, at times with words around it that no field asks for, or two frames in one text."""
+    rng = words.rng
+    frame, kind = rng.choice(FRAMES[0]), rng.random()
+    if kind < 0.12:
+        other = rng.choice(FRAMES[0])
+        if not set(fields_of(frame)) & set(fields_of(other)):
+            return frame + " " + other if kind < 0.08 else frame.rstrip(".!?") + rng.choice([" and ", ", but ", "; "]) + other
+    if kind < 0.24:
+        opening = rng.choice(ADVERBS) if rng.random() < 0.6 else odd_opening(words).strip()
+        return opening + " " + frame
+    if kind < 0.30:
+        return frame.rstrip(".!?") + " " + " ".join(words.word(2, 7) for _ in range(rng.randint(1, 3))) + "."
+    if kind < 0.36:
+        return rng.choice(["", "So "]) + words.phrase() + ". " + frame
+    return frame
+
+
 def extraction(words):
     rng = words.rng
-    frame = rng.choice(FRAMES[words.held_out])
+    frame = rng.choice(FRAMES[words.held_out]) if words.held_out else composed(words)
     values = {f: field_value(words, f) for f in fields_of(frame)}
     if "item" in values and "quantity" not in values:
         values["item"] = words.noun() if "colour" in values else words.item()

@@ -123,6 +123,12 @@ CLAUSES = {  # slot -> parameter names, type, how a request says it
 }
 
 
+SLOT_NAMES = {}  # slot -> the parameter names that rows give it
+for _, _, _params, _ in TRAIN:
+    for _names, _, _slot in _params.values():
+        SLOT_NAMES.setdefault(_slot, []).extend(_names.split("|"))
+
+
 def slot_value(words, slot):
     """A value for a slot, as the request says it and as the arguments hold it."""
     rng = words.rng
@@ -179,17 +185,18 @@ class Tool:
             self.name = rng.choice(names.split("|"))
             self.description = spin(rng, "{" + descriptions + "}")
             self.params = {k: (rng.choice(n.split("|")), t, s) for k, (n, t, s) in params.items()}
+            if not words.held_out and rng.random() < 0.5:
+                self.scramble()
         else:
             self.invent()
-        if rng.random() < 0.3 and self.description[-1] != ".":
-            self.description += "."
-        self.schema = schema(self.name, self.description, [(n, t, "") for n, t, _ in self.params.values()], rng)
+        self.finish()
 
-    def invent(self):
+    def invent(self, verb=None, noun=None):
         """verb_noun with one to three parameters."""
         words, rng = self.words, self.words.rng
-        verb = rng.choice(HELD_VERBS) if words.held_out else words.word(3, 7) if rng.random() < 0.4 else rng.choice(VERBS)  # any word may be one: tools are found by their names
-        noun = words.noun() if rng.random() < 0.6 else words.word(3, 8)
+        verb = verb or (rng.choice(HELD_VERBS) if words.held_out else words.word(3, 7) if rng.random() < 0.4 else rng.choice(VERBS))  # any word may be one: tools are found by their names
+        noun = noun or (words.noun() if rng.random() < 0.6 else words.word(3, 8))
+        self.verb, self.noun = verb, noun
         self.key = noun
         self.name = rng.choice([f"{verb}_{noun}"] * 4 + [f"{noun}_{verb}", f"{verb}{noun.capitalize()}"])
         slots = rng.sample(sorted(CLAUSES), rng.choice([1, 1, 2, 2, 3]))
@@ -206,6 +213,48 @@ class Tool:
         clauses = {k: rng.choice(CLAUSES[self.params[k][2]][2]) for k in order}
         tail = " ".join(clauses[k].replace("<x>", f"<{k}>") for k in order).replace(" : ", ": ")
         self.requests = [f"{verb} {rng.choice(['the', 'a', 'my', 'the'])} {noun} {tail}".replace(" : ", ": "), f"I want to {verb} the {noun} {tail}".replace(" : ", ": ")]
+        if not words.held_out:
+            self.requests += [text.replace(" : ", ": ") for text in (
+                f"{verb} {noun} {tail}", f"I need to {verb} {a} {noun} {tail}", f"we have to {verb} our {noun} {tail}", f"is it possible to {verb} the {noun} {tail}", f"how do I {verb} {a} {noun} {tail}",
+                f"{verb} {rng.choice(['this', 'that', 'another', 'our'])} {noun} {tail}", f"{noun} to {verb}: the one {tail}", f"somebody must {verb} the {noun} {tail}", f"let the {noun} be {verb}ed {tail}", f"{words.adjective()} {noun}: {verb} it {tail}")]
+
+    def sibling(self):
+        """Another tool with the same noun or the same verb."""
+        other = Tool.__new__(Tool)
+        other.words = self.words
+        same_noun = self.words.rng.random() < 0.5
+        other.invent(None if same_noun else self.verb, self.noun if same_noun else None)
+        if same_noun:
+            other.key = f"{other.verb} {other.noun}"
+        other.finish()
+        return other
+
+    def finish(self):
+        rng = self.words.rng
+        if rng.random() < 0.3 and self.description[-1] != ".":
+            self.description += "."
+        self.schema = schema(self.name, self.description, [(n, t, "") for n, t, _ in self.params.values()], rng)
+
+    def scramble(self):
+        """Other names and types for a written tool and its parameters: a schema is read, not remembered."""
+        words, rng = self.words, self.words.rng
+        used, strange = set(), False
+        for key, (name, kind, slot) in self.params.items():
+            draw = rng.random()
+            if draw < 0.25 and slot in SLOT_NAMES:
+                name = rng.choice(SLOT_NAMES[slot])
+            elif draw < 0.40 and not strange:
+                name, strange = words.word(3, 8), True
+            elif draw < 0.45:
+                name += "_" + words.word(2, 6)
+            while name in used:
+                name = words.word(3, 8)
+            used.add(name)
+            if kind != "string" and rng.random() < 0.12:
+                kind = "string"
+            self.params[key] = (name, kind, slot)
+        if rng.random() < 0.12:
+            self.name = words.word(3, 7) + rng.choice(["_", ""]) + words.word(3, 7)
 
     def request(self):
         """A request for this tool and the call that answers it."""
@@ -218,7 +267,7 @@ class Tool:
             while values["b"] == values["a"]:
                 values["b"] = self.words.city()
         text = fill(spin(rng, rng.choice(self.requests)), **values)
-        return text, {"name": self.name, "arguments": {n: values[k] for k, (n, _, _) in self.params.items()}}
+        return text, {"name": self.name, "arguments": {n: str(values[k]) if t == "string" else values[k] for k, (n, t, _) in self.params.items()}}
 
 
 def call_text(call):

@@ -139,11 +139,21 @@ class Words:
             if held(word) == self.held_out:
                 return word
 
+    def grown(self):
+        """Another word grown from any real one: so the letters of every piece are met, if not every word."""
+        while True:
+            base = self.rng.choice(REAL)
+            word = base + self.rng.choice(["s", "s", "ing", "ed", "er", "y", "ly", "ful", "est", "o", "a", "et"]) if self.rng.random() < 0.7 else self.rng.choice(["re", "un", "in", "ab", "ex", "de", "a", "o"]) + base
+            if not held(word):
+                return word
+
     def word(self, low=2, high=9):
         """A real word, an invented one, or now and then random letters."""
         for _ in range(60):
             kind = self.rng.random()
-            if kind < 0.55:
+            if kind < 0.08 and not self.held_out:
+                word = self.grown()
+            elif kind < 0.55:
                 word = self.of(REAL)
                 if self.rng.random() < 0.12:
                     word = word + self.rng.choice(["s", "ing", "ed", "er"])
@@ -180,6 +190,9 @@ class Words:
         if kind < 0.1:
             return self.rng.choice(["dark", "light", "pale", "deep", "bright"]) + " " + self.of(COLOURS)
         return self.of(COLOURS) if kind < 0.85 else self.made(4, 8)
+
+    def adjective(self):
+        return self.of(ADJECTIVES)
 
     def item(self):
         kind = self.rng.random()

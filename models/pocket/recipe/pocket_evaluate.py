@@ -38,6 +38,21 @@ def called(answer):
     return "known tools" if json.loads(answer.split("\n")[1])["name"] in WRITTEN_NAMES else "new tools"
 
 
+def as_sent(messages):
+    """The messages as an OpenAI client sends them: calls have ids, which their results name, and arguments in a text."""
+    out, count = [], 0
+    for message in messages:
+        message = dict(message)
+        if "tool_calls" in message:
+            count += 1
+            calls = [call["function"] for call in message["tool_calls"]]
+            message["tool_calls"] = [{"id": f"call_{count}", "type": "function", "function": {"name": call["name"], "arguments": json.dumps(call["arguments"], ensure_ascii=False)}} for call in calls]
+        elif message["role"] == "tool":
+            message["tool_call_id"] = f"call_{count}"
+        out.append(message)
+    return out
+
+
 class Model:
     def __init__(self, folder):
         config = og.Config(folder)
@@ -87,7 +102,7 @@ def main():
                     kinds.setdefault(called(want), []).append(got == want)
                 if got == want and kept < args.cases_per_task and folder == args.models[0]:
                     kept += 1
-                    cases.append({"task": task, "messages": messages, **({"tools": tools} if tools else {}), "answer": want, "prompt_tokens": length})
+                    cases.append({"task": task, "messages": as_sent(messages), **({"tools": tools} if tools else {}), "answer": want, "prompt_tokens": length})
                 if got != want and shown < args.show:
                     shown += 1
                     print(f"    {task}: {messages[-1]['content']!r}\n      want {want!r}\n      got  {got!r}")

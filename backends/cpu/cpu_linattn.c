@@ -195,6 +195,17 @@ void cpu_linattn(const struct cpu_task *t)
     }
 }
 
+static status heads_known(const struct op_call *call, struct err *err)
+{
+    const struct attrs_linattn *at = &call->attr.linattn;
+    const struct tensor *v = cpu_call_in(call, V);
+
+    if (at->q_num_heads < 1 || at->kv_num_heads < 1 || !v || last(cpu_call_in(call, Q)) == 0 ||
+        last(v) == 0)
+        return FAIL(err, ST_SHAPE, "%s: heads of no known size", call->node);
+    return ST_OK;
+}
+
 status cpu_linattn_scratch(const struct op_call *call, const struct prepared *p,
                            const struct cpu_bounds *b, struct cpu_scratch *out, struct err *err)
 {
@@ -204,8 +215,7 @@ status cpu_linattn_scratch(const struct op_call *call, const struct prepared *p,
 
     (void)p;
     (void)b;
-    if (at->q_num_heads < 1 || at->kv_num_heads < 1 || !v || last(q) == 0 || last(v) == 0)
-        return FAIL(err, ST_SHAPE, "%s: heads of no known size", call->node);
+    TRY(heads_known(call, err));
     const size_t dk = last(q) / (size_t)at->q_num_heads, dv = last(v) / (size_t)at->kv_num_heads;
     const size_t group = (size_t)at->q_num_heads; /* at most */
     if (!checked_mul(dk, dv + group + 2, &floats) ||
@@ -316,8 +326,7 @@ status cpu_seqlinattn_scratch(const struct op_call *call, const struct prepared 
 
     (void)p;
     (void)b;
-    if (at->q_num_heads < 1 || at->kv_num_heads < 1 || !v || last(q) == 0 || last(v) == 0)
-        return FAIL(err, ST_SHAPE, "%s: heads of no known size", call->node);
+    TRY(heads_known(call, err));
     if (!checked_mul(last(q) / (size_t)at->q_num_heads, DECAY_BLOCK, &floats) ||
         !checked_add(floats, last(v) / (size_t)at->kv_num_heads, &floats) ||
         !checked_mul(floats, sizeof(float), &out->worker))

@@ -29,19 +29,25 @@ static bool is_tokens(const struct enc *e, int v) { return v >= 0 && e->row[v].k
 
 static enum dtype dtype_of(const struct enc *e, int v) { return enc_probed(e, v, 0)->type.dtype; }
 
+/* Node n with these inputs. */
+static struct enc_node with_inputs(const struct enc *e, const struct graph_node *n, const int *in)
+{
+    return (struct enc_node){ .op = n->op,
+                              .version = n->version,
+                              .name = n->name,
+                              .in = in,
+                              .n_in = n->n_in,
+                              .attrs = n->attrs,
+                              .n_attrs = n->n_attrs,
+                              .dtype = dtype_of(e, n->out[0]) };
+}
+
 /* Node n again with these inputs, for its first output. */
 static int again(struct enc *e, const struct graph_node *n, const int *in)
 {
-    return enc_emit(e,
-                    &(struct enc_node){ .op = n->op,
-                                        .version = n->version,
-                                        .name = n->name,
-                                        .in = in,
-                                        .n_in = n->n_in,
-                                        .attrs = n->attrs,
-                                        .n_attrs = n->n_attrs,
-                                        .dtype = dtype_of(e, n->out[0]) },
-                    NULL, 1);
+    const struct enc_node node = with_inputs(e, n, in);
+
+    return enc_emit(e, &node, NULL, 1);
 }
 
 /* Node n again with its axis attribute set. */
@@ -178,17 +184,8 @@ static status rule_norm(struct enc *e, const struct graph_node *n, struct err *e
         TRY(again_along(e, n, in, -1, outs, err));
         return added(e, n->out[0], outs[0], &like, err);
     }
-    if (enc_emit(e,
-                 &(struct enc_node){ .op = n->op,
-                                     .version = n->version,
-                                     .name = n->name,
-                                     .in = in,
-                                     .n_in = n->n_in,
-                                     .attrs = n->attrs,
-                                     .n_attrs = n->n_attrs,
-                                     .dtype = dtype_of(e, n->out[0]) },
-                 outs, n->n_out) < 0)
-        return FAIL(err, ST_NOMEM, "out of memory");
+    const struct enc_node node = with_inputs(e, n, in);
+    if (enc_emit(e, &node, outs, n->n_out) < 0) return FAIL(err, ST_NOMEM, "out of memory");
     TRY(added(e, n->out[0], outs[0], &like, err));
     return match_out(n, 3) >= 0 ? added(e, n->out[3], outs[3], &like, err) : ST_OK;
 }

@@ -9,6 +9,8 @@ bool fold_takes(enum op_kind op);
 /* Whether every input of the call has data (in[i] < 0: absent), or it asks only for a known shape.
  */
 bool fold_ready(const struct op_call *call, const int *in);
+/* Whether every output is of known size, at most `most` bytes, and no strings. */
+bool fold_outputs_fit(const struct op_call *call, size_t most);
 
 /* Computes a call whose types are inferred and that is fold_ready: out[].data are set, views share
  * the bytes of their input, the rest is in `a`. *done is false, and nothing is set, when the

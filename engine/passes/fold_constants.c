@@ -38,13 +38,13 @@ bool fold_ready(const struct op_call *call, const int *in)
     return true;
 }
 
-static bool outputs_fit(const struct op_call *call)
+bool fold_outputs_fit(const struct op_call *call, size_t most)
 {
     for (int i = 0; i < call->n_out; i++) {
         size_t bytes = 0;
         if (call->out[i].type.dtype == DT_NONE) continue;
         if (call->out[i].type.dtype == DT_STRING || !type_bytes(&call->out[i].type, &bytes) ||
-            bytes > FOLD_BYTES_MAX)
+            bytes > most)
             return false;
     }
     return true;
@@ -71,7 +71,7 @@ status fold_call(struct op_call *call, struct backend *be, struct arena *a, bool
                  struct err *err)
 {
     *done = false;
-    if (!outputs_fit(call)) return ST_OK;
+    if (!fold_outputs_fit(call, FOLD_BYTES_MAX)) return ST_OK;
     if (op_is_view(call->op)) {
         call->out[0].data = call->in[0].data;
     } else if (call->op == OP_SHAPE || call->op == OP_SIZE) {

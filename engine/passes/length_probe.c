@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/passes/length_probe.h"
 #include "engine/exec/node_run.h"
+#include "engine/passes/fold.h"
 
 enum { PROBE_BYTES_MAX = 1 << 28 }; /* of one value */
 
@@ -68,19 +69,6 @@ static bool inputs_known(const struct op_call *call)
     return true;
 }
 
-static bool outputs_fit(const struct op_call *call)
-{
-    for (int i = 0; i < call->n_out; i++) {
-        size_t bytes = 0;
-
-        if (call->out[i].type.dtype == DT_NONE) continue;
-        if (call->out[i].type.dtype == DT_STRING || !type_bytes(&call->out[i].type, &bytes) ||
-            bytes > PROBE_BYTES_MAX)
-            return false;
-    }
-    return true;
-}
-
 static status run_node(struct walk *w, int node, struct err *err)
 {
     struct graph *g = w->p->g;
@@ -97,7 +85,7 @@ static status run_node(struct walk *w, int node, struct err *err)
     const bool from_type = (n->op == OP_SHAPE || n->op == OP_SIZE) && type_known(&call.in[0].type);
     if (from_type) {
         if (!pass_fold_from_type(&call, &w->p->arena)) return FAIL(err, ST_NOMEM, "out of memory");
-    } else if (inputs_known(&call) && outputs_fit(&call)) {
+    } else if (inputs_known(&call) && fold_outputs_fit(&call, PROBE_BYTES_MAX)) {
         TRY(node_run_once(w->be, &call, &w->p->arena, err));
     }
     for (int i = 0; i < n->n_out; i++) {

@@ -87,7 +87,8 @@ static status feed_again(struct cupola_session *s, int64_t total, struct err *er
     const size_t n = (size_t)session_length(s->session);
 
     TRY(session_rewind(s->session, 0, err));
-    return session_feed(s->session, s->ids, NULL, n, total, NULL, 0, NULL, err);
+    return session_feed(s->session, &(struct token_feed){ .ids = s->ids, .n = n, .total = total },
+                        err);
 }
 
 static status feed_ids(struct cupola_session *s, const struct cupola_feed *f, struct err *err)
@@ -102,7 +103,14 @@ static status feed_ids(struct cupola_session *s, const struct cupola_feed *f, st
                     (long long)engine_info(s->model->engine)->context_length);
     if (s->has_ids) TRY(ids_reserve(s, f->n, err));
     if (s->has_ids && session_crosses_rope(s->session, total)) TRY(feed_again(s, total, err));
-    TRY(session_feed(s->session, f->ids, f->embeddings, f->n, total, f->rows, f->n_rows, f->out,
+    TRY(session_feed(s->session,
+                     &(struct token_feed){ .ids = f->ids,
+                                           .embeds = f->embeddings,
+                                           .n = f->n,
+                                           .total = total,
+                                           .rows = f->rows,
+                                           .n_rows = f->n_rows,
+                                           .out = f->out },
                      err));
     if (f->embeddings) s->has_ids = false;
     if (s->has_ids) memcpy(s->ids + have, f->ids, f->n * sizeof *f->ids);

@@ -66,7 +66,14 @@ static status prefill(struct session *s, const int32_t *ids, int64_t n, float *r
     for (int64_t at = 0; at < n; at += PREFILL_CHUNK) {
         const int64_t m = n - at < PREFILL_CHUNK ? n - at : PREFILL_CHUNK;
         const int32_t last = (int32_t)m - 1;
-        TRY(session_feed(s, ids + at, NULL, (size_t)m, n, &last, at + m == n ? 1 : 0, row, err));
+        TRY(session_feed(s,
+                         &(struct token_feed){ .ids = ids + at,
+                                               .n = (size_t)m,
+                                               .total = n,
+                                               .rows = &last,
+                                               .n_rows = at + m == n ? 1 : 0,
+                                               .out = row },
+                         err));
     }
     return ST_OK;
 }

@@ -92,11 +92,18 @@ static status read_rows(struct logits_job *job, struct err *err)
 
 /* ---- running ---- */
 
-/* The rows asked for that lie in tokens [from, from + n): fed ascending, then put where they
- * belong. */
-static status feed_part(struct timeline *t, struct logits_job *job, size_t from, size_t n,
-                        bool prefill, int64_t total, struct err *err)
+/* Tokens [from, from + n) of the job: a chunk of the prompt (`total` tokens), or (0) one that is
+ * decoded. */
+struct part {
+    size_t from, n;
+    int64_t total;
+};
+
+/* The rows asked for that lie in the part: fed ascending, then put where they belong. */
+static status feed_part(struct timeline *t, struct logits_job *job, struct part part,
+                        struct err *err)
 {
+    const size_t from = part.from, n = part.n;
     int32_t *want = mem_calloc(n + 1, sizeof *want);
     float *out = NULL;
     size_t n_want = 0;
@@ -111,8 +118,15 @@ static status feed_part(struct timeline *t, struct logits_job *job, size_t from,
     if (st == ST_OK && !(out = mem_alloc((n_want + 1) * t->width * sizeof *out)))
         st = FAIL(err, ST_NOMEM, "out of memory");
     if (st == ST_OK)
-        st = prefill ? timeline_feed(t, job->ids + from, n, total, want, n_want, out, err)
-                     : timeline_decode(t, job->ids[from], out, err);
+        st = part.total ? timeline_feed(t,
+                                        &(struct token_feed){ .ids = job->ids + from,
+                                                              .n = n,
+                                                              .total = part.total,
+                                                              .rows = want,
+                                                              .n_rows = n_want,
+                                                              .out = out },
+                                        err)
+                        : timeline_decode(t, job->ids[from], out, err);
     for (size_t w = 0; st == ST_OK && w < n_want; w++)
         for (size_t r = 0; r < job->n_rows; r++)
             if ((size_t)job->rows[r] == from + (size_t)want[w])
@@ -127,10 +141,12 @@ static status run_prompt(struct timeline *t, struct logits_job *job, struct err 
     const size_t prefill = job->n - (size_t)job->decode,
                  chunk = job->chunk ? (size_t)job->chunk : prefill;
 
-    for (size_t at = 0; at < prefill; at += chunk)
-        TRY(feed_part(t, job, at, prefill - at < chunk ? prefill - at : chunk, true,
-                      (int64_t)prefill, err));
-    for (size_t at = prefill; at < job->n; at++) TRY(feed_part(t, job, at, 1, false, 0, err));
+    for (size_t at = 0; at < prefill; at += chunk) {
+        const size_t n = prefill - at < chunk ? prefill - at : chunk;
+        TRY(feed_part(t, job, (struct part){ at, n, (int64_t)prefill }, err));
+    }
+    for (size_t at = prefill; at < job->n; at++)
+        TRY(feed_part(t, job, (struct part){ .from = at, .n = 1 }, err));
     return ST_OK;
 }
 

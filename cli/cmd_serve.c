@@ -4,6 +4,7 @@
 #include "server/server.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,15 +17,20 @@ static void block_signals(sigset_t *set)
     pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* The first signal drains; a second one ends the process at once. */
-static void wait_and_stop(struct server *server, const sigset_t *set)
+/* The first signal drains; a second one ends the process at once. What does not let go of its work
+ * in time is ended with the process, since it may not be freed under it. */
+static int wait_and_stop(struct server *server, const sigset_t *set)
 {
+    struct err err = { 0 };
     int sig = 0;
 
     sigwait(set, &sig);
     LOG(LOG_INFO, "event=drain signal=%d", sig);
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
-    server_stop(server);
+    if (server_stop(server, &err) == ST_OK) return CLI_DONE;
+    const int rc = cli_fail(&err);
+    fflush(NULL);
+    _Exit(rc);
 }
 
 static int serve(const struct server_config *cfg, int64_t ready_fd)
@@ -43,8 +49,7 @@ static int serve(const struct server_config *cfg, int64_t ready_fd)
             LOG(LOG_WARN, "event=ready_fd error=write");
         close((int)ready_fd);
     }
-    wait_and_stop(server, &set);
-    return CLI_DONE;
+    return wait_and_stop(server, &set);
 }
 
 enum { DEFAULT_PORT = 5272 }; /* the port Foundry Local documents */

@@ -161,8 +161,13 @@ static status prefill(struct timeline *t, const struct golden *g, struct prompt 
             want[n_want++] = p->rows[row++] - (int32_t)at;
         if (row < p->n_rows && (size_t)p->rows[row] < at + n)
             return FAIL(err, ST_FORMAT, "golden.json: more than %zu rows in a chunk", COUNT(want));
-        TRY(timeline_feed(t, p->ids + at, n, (int64_t)p->n_ids, want, n_want,
-                          p->out + first * t->width, err));
+        const struct token_feed feed = { .ids = p->ids + at,
+                                         .n = n,
+                                         .total = (int64_t)p->n_ids,
+                                         .rows = want,
+                                         .n_rows = n_want,
+                                         .out = p->out + first * t->width };
+        TRY(timeline_feed(t, &feed, err));
     }
     for (size_t r = 0; r < p->n_rows; r++)
         verdict_row(g, p->out + r * t->width, p->logits + r * t->width, t->width, v);

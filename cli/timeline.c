@@ -37,41 +37,41 @@ static status remember(struct timeline *t, const int32_t *ids, size_t n, struct 
     return ST_OK;
 }
 
-static status feed_embeds(struct timeline *t, const int32_t *ids, size_t n, int64_t total,
-                          const int32_t *rows, size_t n_rows, float *out, struct err *err)
+static status feed_embeds(struct timeline *t, const struct token_feed *ids, struct err *err)
 {
     const size_t hidden = (size_t)t->info->hidden;
-    float *x = mem_alloc(n * hidden * sizeof *x);
+    float *x = mem_alloc(ids->n * hidden * sizeof *x);
+    struct token_feed f = *ids;
 
     if (!x) return FAIL(err, ST_NOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= t->embed_rows) {
+    for (size_t i = 0; i < f.n; i++) {
+        const int32_t id = f.ids[i];
+        if (id < 0 || (size_t)id >= t->embed_rows) {
             mem_free(x);
-            return FAIL(err, ST_INVALID, "token id %d: the embedding table has %zu rows", ids[i],
+            return FAIL(err, ST_INVALID, "token id %d: the embedding table has %zu rows", id,
                         t->embed_rows);
         }
-        memcpy(x + i * hidden, t->embed_table + (size_t)ids[i] * hidden, hidden * sizeof *x);
+        memcpy(x + i * hidden, t->embed_table + (size_t)id * hidden, hidden * sizeof *x);
     }
-    const status st = session_feed(t->session, NULL, x, n, total, rows, n_rows, out, err);
+    f.ids = NULL;
+    f.embeds = x;
+    const status st = session_feed(t->session, &f, err);
     mem_free(x);
     return st;
 }
 
-static status feed(struct timeline *t, const int32_t *ids, size_t n, int64_t total,
-                   const int32_t *rows, size_t n_rows, float *out, struct err *err)
+static status feed(struct timeline *t, const struct token_feed *f, struct err *err)
 {
-    if (!t->info->takes_embeds)
-        return session_feed(t->session, ids, NULL, n, total, rows, n_rows, out, err);
+    if (!t->info->takes_embeds) return session_feed(t->session, f, err);
     if (!t->embed_table)
         return FAIL(err, ST_INVALID, "this model takes embeddings (inputs_embeds), not token ids");
-    return feed_embeds(t, ids, n, total, rows, n_rows, out, err);
+    return feed_embeds(t, f, err);
 }
 
-status timeline_feed(struct timeline *t, const int32_t *ids, size_t n, int64_t total,
-                     const int32_t *rows, size_t n_rows, float *out, struct err *err)
+status timeline_feed(struct timeline *t, const struct token_feed *f, struct err *err)
 {
-    TRY(remember(t, ids, n, err));
-    return feed(t, ids, n, total, rows, n_rows, out, err);
+    TRY(remember(t, f->ids, f->n, err));
+    return feed(t, f, err);
 }
 
 status timeline_decode(struct timeline *t, int32_t id, float *out, struct err *err)
@@ -80,9 +80,13 @@ status timeline_decode(struct timeline *t, int32_t id, float *out, struct err *e
 
     TRY(remember(t, &id, 1, err));
     if (!session_crosses_rope(t->session, (int64_t)t->n))
-        return feed(t, &id, 1, 0, &first, 1, out, err);
+        return feed(
+            t, &(struct token_feed){ .ids = &id, .n = 1, .rows = &first, .n_rows = 1, .out = out },
+            err);
     TRY(session_rewind(t->session, 0, err));
-    return feed(t, t->ids, t->n, (int64_t)t->n, &last, 1, out, err);
+    return feed(
+        t, &(struct token_feed){ .ids = t->ids, .n = t->n, .rows = &last, .n_rows = 1, .out = out },
+        err);
 }
 
 int32_t timeline_argmax(const float *row, size_t width, float *gap)

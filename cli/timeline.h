@@ -18,10 +18,8 @@ status timeline_open(struct timeline *t, struct engine *e, struct err *err);
 void timeline_close(struct timeline *t);
 /* Forgets everything. */
 status timeline_reset(struct timeline *t, struct err *err);
-/* Appends n ids that belong to a prompt of total length `total` (>= length after this call). out
- * [n_rows, width]: rows by index within this call. */
-status timeline_feed(struct timeline *t, const int32_t *ids, size_t n, int64_t total,
-                     const int32_t *rows, size_t n_rows, float *out, struct err *err);
+/* Appends ids; feed->embeds is NULL, the table gives them where the model takes them. */
+status timeline_feed(struct timeline *t, const struct token_feed *feed, struct err *err);
 /* Appends one generated id; out [width]. */
 status timeline_decode(struct timeline *t, int32_t id, float *out, struct err *err);
 /* Index of the first largest value; *gap = largest minus second largest. */

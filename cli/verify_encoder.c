@@ -14,13 +14,19 @@ bool golden_is_encoder(const struct golden *g)
     return json_get(cJSON_GetArrayItem(json_get(g->json, "prompts"), 0), "hidden") != NULL;
 }
 
-static void prompts_fini(struct encoder_prompt *p, size_t n)
+/* The prompts of a golden.json. */
+struct encoder_prompts {
+    struct encoder_prompt *p; /* [n] */
+    size_t n;
+};
+
+static void prompts_fini(struct encoder_prompts *all)
 {
-    for (size_t i = 0; p && i < n; i++) {
-        mem_free(p[i].ids);
-        mem_free(p[i].rows);
+    for (size_t i = 0; i < all->n; i++) {
+        mem_free(all->p[i].ids);
+        mem_free(all->p[i].rows);
     }
-    mem_free(p);
+    mem_free(all->p);
 }
 
 static status read_prompt(const cJSON *json, struct encoder_prompt *p, struct err *err)
@@ -57,28 +63,35 @@ static status check_states(struct embedder *e, const struct golden *g,
     return st;
 }
 
-/* All prompts in one call, pooled one way, against the arrays `key`. */
+/* A way of pooling, and the golden arrays that hold its vectors. */
+struct pooled {
+    const char *key;
+    unsigned pooling;
+};
+
+/* All prompts in one call, pooled one way. */
 static status check_pooled(struct embedder *e, const struct golden *g,
-                           const struct encoder_prompt *p, size_t n, const char *key,
-                           unsigned pooling, struct verdict *v, struct err *err)
+                           const struct encoder_prompts *all, struct pooled how, struct verdict *v,
+                           struct err *err)
 {
+    const size_t n = all->n;
     struct embed_text *texts = mem_calloc(n + 1, sizeof *texts);
     const float *want;
     size_t rows, cols;
 
-    status st =
-        texts ? embedder_set_pooling(e, pooling, true, err) : FAIL(err, ST_NOMEM, "out of memory");
+    status st = texts ? embedder_set_pooling(e, how.pooling, true, err)
+                      : FAIL(err, ST_NOMEM, "out of memory");
     const size_t width = st == ST_OK ? (size_t)embedder_info(e)->width : 0;
     float *got = mem_calloc(n * width + 1, sizeof *got);
     for (size_t i = 0; texts && i < n; i++)
-        texts[i] = (struct embed_text){ .ids = p[i].ids, .n = p[i].n_ids };
+        texts[i] = (struct embed_text){ .ids = all->p[i].ids, .n = all->p[i].n_ids };
     if (st == ST_OK && !got) st = FAIL(err, ST_NOMEM, "out of memory");
     if (st == ST_OK)
         st = embedder_run(e, &(struct embed_request){ .texts = texts, .n = n, .out = got }, err);
     for (size_t i = 0; st == ST_OK && i < n; i++) {
-        st = golden_array(g, json_get(p[i].json, key), &want, &rows, &cols, err);
+        st = golden_array(g, json_get(all->p[i].json, how.key), &want, &rows, &cols, err);
         if (st == ST_OK && rows * cols != width)
-            st = FAIL(err, ST_FORMAT, "golden.json: %s is no vector of %zu", key, width);
+            st = FAIL(err, ST_FORMAT, "golden.json: %s is no vector of %zu", how.key, width);
         if (st == ST_OK) verdict_row(g, got + i * width, want, width, v);
     }
     mem_free(texts);
@@ -86,34 +99,35 @@ static status check_pooled(struct embedder *e, const struct golden *g,
     return st;
 }
 
-static status check_all(struct embedder *e, const struct golden *g, struct encoder_prompt *p,
-                        size_t n, struct verdict *v, struct err *err)
+static status check_all(struct embedder *e, const struct golden *g, struct encoder_prompts *all,
+                        struct verdict *v, struct err *err)
 {
     const cJSON *json;
     size_t i = 0;
 
-    cJSON_ArrayForEach(json, json_get(g->json, "prompts")) TRY(read_prompt(json, &p[i++], err));
-    for (i = 0; i < n; i++) TRY(check_states(e, g, &p[i], v, err));
-    TRY(check_pooled(e, g, p, n, "embedding_mean_l2", MODEL_POOL_MEAN, v, err));
-    return check_pooled(e, g, p, n, "embedding_cls_l2", MODEL_POOL_CLS, v, err);
+    cJSON_ArrayForEach(json, json_get(g->json, "prompts"))
+        TRY(read_prompt(json, &all->p[i++], err));
+    for (i = 0; i < all->n; i++) TRY(check_states(e, g, &all->p[i], v, err));
+    TRY(check_pooled(e, g, all, (struct pooled){ "embedding_mean_l2", MODEL_POOL_MEAN }, v, err));
+    return check_pooled(e, g, all, (struct pooled){ "embedding_cls_l2", MODEL_POOL_CLS }, v, err);
 }
 
 status verify_encoder(const char *dir, const struct golden *g, const struct engine_config *cfg,
                       struct verdict *v, struct err *err)
 {
-    const size_t n = (size_t)cJSON_GetArraySize(json_get(g->json, "prompts"));
-    struct encoder_prompt *p = mem_calloc(n + 1, sizeof *p);
+    struct encoder_prompts all = { .n = (size_t)cJSON_GetArraySize(json_get(g->json, "prompts")) };
     struct model_folder folder;
     struct embedder *e = NULL;
 
-    if (!p) return FAIL(err, ST_NOMEM, "out of memory");
+    all.p = mem_calloc(all.n + 1, sizeof *all.p);
+    if (!all.p) return FAIL(err, ST_NOMEM, "out of memory");
     status st = cli_open_folder(dir, &folder, err);
     if (st == ST_OK) {
         st = embedder_open(&e, &folder, cfg, err);
         model_folder_fini(&folder);
     }
-    if (st == ST_OK) st = check_all(e, g, p, n, v, err);
+    if (st == ST_OK) st = check_all(e, g, &all, v, err);
     embedder_close(e);
-    prompts_fini(p, n);
+    prompts_fini(&all);
     return st;
 }

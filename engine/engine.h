@@ -156,14 +156,19 @@ struct session;
 
 status session_create(struct session **out, struct engine *e, struct err *err);
 void session_destroy(struct session *s);
-/* Appends n ids (or embeds [n, hidden] where the model takes them; the other NULL). `total_len` =
- * length the prompt will have in the end (0 = after this call): it decides between short and long
- * rotary tables, so that chunking changes nothing. Rows: token indices within this call whose
- * output rows are wanted; out [n_rows, width] gets logits (or hidden states), width = vocab or
- * hidden. */
-status session_feed(struct session *s, const int32_t *ids, const float *embeds, size_t n,
-                    int64_t total_len, const int32_t *rows, size_t n_rows, float *out,
-                    struct err *err);
+
+/* Tokens to append, and which of their output rows are wanted. */
+struct token_feed {
+    const int32_t *ids;  /* [n], or NULL where embeddings are given */
+    const float *embeds; /* [n, hidden] for models that take them, else NULL */
+    size_t n;
+    int64_t total;       /* length the prompt will have in the end (0 = after this call): it decides
+                            between short and long rotary tables, so that chunking changes nothing */
+    const int32_t *rows; /* [n_rows] token indices within this call, ascending */
+    size_t n_rows;
+    float *out; /* [n_rows, width] logits (or hidden states), width = vocab or hidden */
+};
+status session_feed(struct session *s, const struct token_feed *feed, struct err *err);
 /* One token for each of n sessions of the same engine in one step; out [n, width]. */
 status session_feed_batch(struct session *const *s, const int32_t *ids, size_t n, float *out,
                           struct err *err);

@@ -38,7 +38,7 @@ struct model_manager {
     struct thread thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stop;
+    bool stop, over; /* over: the thread has ended */
 };
 
 /* ---- waiters ---- */
@@ -232,6 +232,8 @@ static void manage(void *arg)
         what(model);
         pthread_mutex_lock(&m->lock);
     }
+    m->over = true;
+    pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -269,7 +271,7 @@ status model_manager_create(struct model_manager **out, const struct model_sourc
     return ST_OK;
 }
 
-void model_manager_stop(struct model_manager *m)
+bool model_manager_stop(struct model_manager *m, uint64_t end_ns)
 {
     struct err err = { 0 };
     struct model_waiter *waiters = NULL;
@@ -280,19 +282,23 @@ void model_manager_stop(struct model_manager *m)
     for (size_t i = 0; m->models && i < m->list.n; i++)
         if (m->models[i].state == MODEL_READY) m->models[i].state = MODEL_DRAINING;
     pthread_cond_broadcast(&m->changed);
+    while (m->thread.running && !m->over && os_now_ns() < end_ns) wait_change(m);
+    const bool over = !m->thread.running || m->over;
     pthread_mutex_unlock(&m->lock);
+    if (!over) return false;
     thread_join(&m->thread);
     for (size_t i = 0; m->models && i < m->list.n; i++) {
         waiters = take_waiters(&m->models[i].ready_waiters);
         tell_waiters(waiters, &err);
         tell_waiters(take_waiters(&m->models[i].gone_waiters), &err);
     }
+    return true;
 }
 
 void model_manager_destroy(struct model_manager *m)
 {
     if (!m) return;
-    model_manager_stop(m);
+    (void)model_manager_stop(m, UINT64_MAX);
     for (size_t i = 0; m->models && i < m->list.n; i++) {
         assert(m->models[i].pins == 0);
         close_model(&m->models[i]);
@@ -336,7 +342,7 @@ static void unpin(struct model *model, bool used)
     assert(model->pins > 0);
     model->pins--;
     if (used) model->used_ns = os_now_ns();
-    if (model->pins == 0) pthread_cond_signal(&m->changed);
+    if (model->pins == 0) pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -356,7 +362,7 @@ void model_when_ready(struct model *model, struct model_waiter *waiter)
     if (!ready && !stopped) {
         add_waiter(&model->ready_waiters, waiter);
         model->state = MODEL_LOADING;
-        pthread_cond_signal(&m->changed);
+        pthread_cond_broadcast(&m->changed);
     }
     pthread_mutex_unlock(&m->lock);
     if (stopped) (void)FAIL(&err, ST_CANCELLED, "the server is stopping");
@@ -407,7 +413,7 @@ void model_unload(struct model *model, struct model_waiter *waiter)
         add_waiter(&model->gone_waiters, waiter);
         if (model->state == MODEL_LOADING) model->unload_wanted = true;
         if (model->state == MODEL_READY) model->state = MODEL_DRAINING;
-        pthread_cond_signal(&m->changed);
+        pthread_cond_broadcast(&m->changed);
     }
     pthread_mutex_unlock(&m->lock);
     if (absent) waiter->fn(waiter->user, NULL);

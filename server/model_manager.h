@@ -28,8 +28,10 @@ status model_manager_create(struct model_manager **out, const struct model_sourc
 /* Waits for a load that runs, then closes everything; waiters are told ST_CANCELLED. No pin may be
  * held. Accepts NULL. */
 void model_manager_destroy(struct model_manager *m);
-/* No more loads: waiters of loads not yet begun are told ST_CANCELLED. */
-void model_manager_stop(struct model_manager *m);
+/* No more loads: waiters of loads not yet begun are told ST_CANCELLED. Waits until `end_ns` (of
+ * os_now_ns; UINT64_MAX: without end) for a load that runs. False: it still does, and its waiters
+ * still wait; call again. */
+bool model_manager_stop(struct model_manager *m, uint64_t end_ns);
 
 size_t model_count(const struct model_manager *m);
 /* In a fixed order: models named at the start first. */

@@ -296,7 +296,7 @@ status server_start(struct server **out, const struct server_config *cfg, struct
     if (st == ST_OK) st = start_daemon(s, err);
     if (st == ST_OK) st = setup_load(s, err);
     if (st != ST_OK) {
-        server_stop(s);
+        (void)server_stop(s, NULL);
         return st;
     }
     atomic_store(&s->ready, true);
@@ -347,20 +347,45 @@ static void stop_daemon(struct server *s)
     wake_all(s);
     wait_exchanges(s, CANCEL_SECONDS);
     MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
 }
 
-void server_stop(struct server *s)
+/* Waits for what still works for requests: the thread that loads models (it tells its waiters, who
+ * may still use the pool), then exchanges and jobs, which engines and the pool hold. */
+static status wait_gone(struct server *s, struct err *err)
 {
-    if (!s) return;
+    const double seconds = s->cfg.abandon_seconds;
+    const uint64_t end = os_now_ns() + (uint64_t)(seconds * 1e9);
+
+    if (s->models && !model_manager_stop(s->models, end))
+        return FAIL(err, ST_TIMEOUT, "stopping: a model is still being loaded after %.1f s",
+                    seconds);
+    while (atomic_load(&s->n_alive) > 0) {
+        if (os_now_ns() >= end)
+            return FAIL(err, ST_TIMEOUT,
+                        "stopping: %d requests and jobs are still in use after %.1f s",
+                        atomic_load(&s->n_alive), seconds);
+        os_sleep_ns(1000000);
+    }
+    return ST_OK;
+}
+
+status server_stop(struct server *s, struct err *err)
+{
+    if (!s) return ST_OK;
     atomic_store(&s->draining, true);
     if (s->daemon) stop_daemon(s);
     setup_close_listen(s);
-    if (s->models) model_manager_stop(s->models); /* tells waiters, who may still use the pool */
+    const status st = wait_gone(s, err);
+    if (st != ST_OK) {
+        LOG(LOG_ERROR, "event=stop_given_up held=%d", atomic_load(&s->n_alive));
+        return st;
+    }
     pool_destroy(s->pool);
-    while (atomic_load(&s->n_alive) > 0) os_sleep_ns(1000000);
     model_manager_destroy(s->models);
     watcher_destroy(s->watcher);
     pthread_mutex_destroy(&s->lock);
     arena_fini(&s->arena);
     mem_free(s);
+    return ST_OK;
 }

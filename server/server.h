@@ -34,6 +34,8 @@ struct server_config {
     double body_seconds;   /* to receive a body, plus its size at 64 KiB/s; 0 = 60 */
     double idle_seconds;   /* keep-alive connections, and clients that do not read; 0 = 60 */
     double drain_seconds;  /* server_stop: time for running answers; 0 = 30 */
+    double
+        abandon_seconds; /* server_stop: further time for what was broken off to let go; 0 = 20 */
 };
 
 struct server;
@@ -47,6 +49,8 @@ int server_port(const struct server *s);
 /* "http://127.0.0.1:8080": an address a client on this machine can connect to. Lives as long as the
  * server. */
 const char *server_url(const struct server *s);
-/* Refuses new work, lets running answers finish (until drain_seconds), then frees everything.
- * Accepts NULL. */
-void server_stop(struct server *s);
+/* Refuses new work, lets running answers finish (until drain_seconds), breaks off the rest, then
+ * frees everything. Accepts NULL. ST_TIMEOUT: an engine step, a loading model or a worker has not
+ * let go within abandon_seconds; nothing answers any more, but nothing is freed either, since it is
+ * still in use: the caller ends the process, or calls again. */
+status server_stop(struct server *s, struct err *err);

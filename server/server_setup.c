@@ -56,6 +56,7 @@ static void fill_defaults(struct server_config *c)
     if (c->body_seconds <= 0) c->body_seconds = 60;
     if (c->idle_seconds <= 0) c->idle_seconds = 60;
     if (c->drain_seconds <= 0) c->drain_seconds = 30;
+    if (c->abandon_seconds <= 0) c->abandon_seconds = 20;
     if (c->workers <= 0) {
         const unsigned cpus = os_cpu_count();
         c->workers = cpus > WORKERS_MAX ? WORKERS_MAX : (int)(cpus ? cpus : 1);

@@ -33,12 +33,16 @@ GETENV_ALLOWED = {
     "base/os_env.c",
 }
 
-# Functions with more parameters: an interface that is not ours, and those still to be cut. No name is
-# added; who changes one of them groups what belongs together and takes it out.
-PARAMETERS_ALLOWED = {
+# Interfaces that are not ours to change.
+PARAMETERS_FIXED = {
     "server/server.c:on_request",  # libmicrohttpd's callback
+    # The public library: programs compiled with ABI 1 call them so.
     "api/api_tokenizer.c:cupola_tokenizer_encode",
     "api/api_tokenizer.c:cupola_tokenizer_decode",
+}
+# Functions with more parameters that are still to be cut. No name is added; who changes one of them
+# groups what belongs together and takes it out.
+PARAMETERS_ALLOWED = {
     "backends/cpu/cpu_attend.c:set_bias",
     "backends/cpu/cpu_attend.c:run_span",
     "backends/cpu/cpu_attend.c:cpu_attend_put",
@@ -59,11 +63,6 @@ PARAMETERS_ALLOWED = {
     "backends/cpu/cpu_seqattn.c:norm_rope",
     "backends/cpu/cpu_seqattn.c:fill_item",
     "backends/cpu/cpu_topk.c:best_of_lane",
-    "cli/cmd_logits.c:feed_part",
-    "cli/timeline.c:feed_embeds",
-    "cli/timeline.c:feed",
-    "cli/timeline.c:timeline_feed",
-    "cli/verify_encoder.c:check_pooled",
     "engine/exec/dense_loop.c:turns_open",
     "engine/graph/graph_edit.c:graph_add_node",
     "engine/onnx/onnx_function.c:bind_names",
@@ -78,7 +77,6 @@ PARAMETERS_ALLOWED = {
     "engine/passes/encoder_operand.c:position_rows",
     "engine/plan/plan.c:plan_open",
     "engine/runtime/embed_encoder.c:encoder_open",
-    "engine/runtime/session.c:session_feed",
     "kernels/attn/attn_state.c:kern_attn_begin",
     "kernels/attn/attn_vec.inc:score_tile",
     "kernels/attn/attn_vec.inc:add_values",
@@ -88,13 +86,6 @@ PARAMETERS_ALLOWED = {
     "kernels/linear_q/linear_qf_vec.inc:add_tail",
     "kernels/linear_q/linear_qf_vec.inc:dequant_block",
     "kernels/rope/rope_vec.inc:rotate_rest",
-    "tests/checkkernel/check_main.c:check_near",
-    "tests/checkkernel/check_main.c:check_same",
-    "tests/checkkernel/check_norm.c:expect_layer",
-    "tests/checkkernel/check_rope.c:expect_pair",
-    "tests/unit/helper_api.c:generate",
-    "tests/unit/test_tokenizer_linear.c:match_plainly",
-    "tests/unit/test_tokenizer_template.c:judge",
     "tokenizer/added.c:tell_match",
     "tokenizer/added.c:split_matches",
     "tokenizer/added.c:added_split",
@@ -166,7 +157,7 @@ def check_parameters(path, text):
         name = f"{path}:{m.group(1)}"
         if n > PARAMETERS_MAX:
             parameters_found.add(name)
-        if n > PARAMETERS_MAX and name not in PARAMETERS_ALLOWED:
+        if n > PARAMETERS_MAX and name not in PARAMETERS_ALLOWED | PARAMETERS_FIXED:
             complain(path, text.count("\n", 0, m.start(1)) + 1,
                      f"{m.group(1)} has {n} parameters, at most {PARAMETERS_MAX}")
 
@@ -228,8 +219,8 @@ def main():
             first = seen.setdefault(os.path.basename(path), path)
             if first != path:
                 complain(path, 1, f"file name already taken by {first}")
-    for name in sorted(PARAMETERS_ALLOWED - parameters_found):
-        complain("tools/lint_style.py", 1, f"PARAMETERS_ALLOWED: {name} is within the limit")
+    for name in sorted((PARAMETERS_ALLOWED | PARAMETERS_FIXED) - parameters_found):
+        complain("tools/lint_style.py", 1, f"{name} is within the limit of parameters")
     for line in complaints:
         print(line)
     print(f"lint.style: {n_files} files, {len(complaints)} complaints")

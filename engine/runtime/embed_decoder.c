@@ -8,8 +8,14 @@ status embed_decoder_run(struct engine *e, const struct embed_text *text, const 
     struct session *s = NULL;
 
     TRY(session_create(&s, e, err));
-    const status st =
-        session_feed(s, text->ids, NULL, text->n, (int64_t)text->n, rows, n_rows, out, err);
+    const status st = session_feed(s,
+                                   &(struct token_feed){ .ids = text->ids,
+                                                         .n = text->n,
+                                                         .total = (int64_t)text->n,
+                                                         .rows = rows,
+                                                         .n_rows = n_rows,
+                                                         .out = out },
+                                   err);
     session_destroy(s);
     return st;
 }

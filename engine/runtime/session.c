@@ -66,27 +66,28 @@ static status ids_check(const struct engine *e, const int32_t *ids, size_t n, st
 }
 
 /* Length, rotary class, and what kind of input the model takes. */
-static status feed_check(const struct session *s, const int32_t *ids, const float *embeds, size_t n,
-                         int64_t total, struct err *err)
+static status feed_check(const struct session *s, const struct token_feed *f, int64_t total,
+                         struct err *err)
 {
     const struct engine *e = s->engine;
 
-    if (n == 0) return FAIL(err, ST_INVALID, "feed: expected at least one token");
-    if (n > (uint64_t)(e->context_max - s->seq.length))
+    if (f->n == 0) return FAIL(err, ST_INVALID, "feed: expected at least one token");
+    if (f->n > (uint64_t)(e->context_max - s->seq.length))
         return FAIL(err, ST_LIMIT, "feed: %lld and %zu tokens are more than the context of %lld",
-                    (long long)s->seq.length, n, (long long)e->context_max);
+                    (long long)s->seq.length, f->n, (long long)e->context_max);
     if (total > INT32_MAX)
         return FAIL(err, ST_LIMIT, "feed: a total length of %lld", (long long)total);
-    if (!ids == !embeds) return FAIL(err, ST_INVALID, "feed: expected either ids or embeddings");
-    if (embeds && !e->lm->info.takes_embeds)
+    if (!f->ids == !f->embeds)
+        return FAIL(err, ST_INVALID, "feed: expected either ids or embeddings");
+    if (f->embeds && !e->lm->info.takes_embeds)
         return FAIL(err, ST_INVALID, "feed: the model takes token ids, not embeddings");
-    if (ids && e->lm->info.takes_embeds)
+    if (f->ids && e->lm->info.takes_embeds)
         return FAIL(err, ST_INVALID, "feed: the model takes embeddings, not token ids");
     if (session_crosses_rope(s, total))
         return FAIL(err, ST_INVALID,
                     "feed: a length of %lld needs other rotary tables; rewind to 0 and feed all",
                     (long long)total);
-    return ids_check(e, ids, n, err);
+    return ids_check(e, f->ids, f->n, err);
 }
 
 static status rows_check(const int32_t *rows, size_t n_rows, size_t n, struct err *err)
@@ -99,27 +100,22 @@ static status rows_check(const int32_t *rows, size_t n_rows, size_t n, struct er
     return ST_OK;
 }
 
-/* What is left of a call to session_feed. */
-struct feed {
-    const int32_t *ids;
-    const float *embeds;
-    size_t n, at;
-    int64_t total;
-    const int32_t *rows; /* indices within the call */
-    size_t n_rows, row_at;
-    float *out;
+/* How far a feed has come. */
+struct feeding {
+    struct token_feed f;
+    size_t at, row_at; /* tokens and rows done */
 };
 
 /* Tokens of the next step: as many as the model takes, and not more rows than it gives. */
-static size_t feed_chunk(const struct engine *e, const struct feed *f)
+static size_t feed_chunk(const struct engine *e, const struct feeding *g)
 {
     const size_t rows_max = (size_t)e->batch.rows_max;
-    size_t n = f->n - f->at;
+    size_t n = g->f.n - g->at;
 
     if (!e->lm->info.whole_prompt && n > (size_t)e->batch.tokens_max)
         n = (size_t)e->batch.tokens_max;
-    if (f->row_at + rows_max < f->n_rows) {
-        const size_t next = (size_t)f->rows[f->row_at + rows_max] - f->at;
+    if (g->row_at + rows_max < g->f.n_rows) {
+        const size_t next = (size_t)g->f.rows[g->row_at + rows_max] - g->at;
         if (n > next) n = next;
     }
     return n;
@@ -138,58 +134,51 @@ static void session_forget(struct session *s)
     if (s->n_known > s->seq.length) s->n_known = s->seq.length;
 }
 
-static status feed_step(struct session *s, struct feed *f, struct err *err)
+static status feed_step(struct session *s, struct feeding *g, struct err *err)
 {
     struct engine *e = s->engine;
     const struct lm_info *info = &e->lm->info;
-    const size_t n = feed_chunk(e, f);
+    const struct token_feed *f = &g->f;
+    const size_t n = feed_chunk(e, g);
     const int64_t length = s->seq.length + (int64_t)n;
     size_t n_rows = 0;
 
     TRY(sequence_reserve(&s->seq, length, length, err));
     step_batch_begin(&e->batch);
-    while (f->row_at + n_rows < f->n_rows && (size_t)f->rows[f->row_at + n_rows] < f->at + n)
+    while (g->row_at + n_rows < f->n_rows && (size_t)f->rows[g->row_at + n_rows] < g->at + n)
         n_rows++;
     step_batch_add(&e->batch,
                    &(struct step_part){
                        .seq = &s->seq,
-                       .ids = f->ids ? f->ids + f->at : NULL,
-                       .embeds = f->embeds ? f->embeds + f->at * (size_t)info->hidden : NULL,
+                       .ids = f->ids ? f->ids + g->at : NULL,
+                       .embeds = f->embeds ? f->embeds + g->at * (size_t)info->hidden : NULL,
                        .n = (int32_t)n,
                        .total = f->total,
-                       .rows = f->rows + f->row_at,
+                       .rows = f->rows + g->row_at,
                        .n_rows = (int32_t)n_rows,
-                       .row_base = (int32_t)f->at,
+                       .row_base = (int32_t)g->at,
                    });
-    TRY(engine_run_batch(e, f->out + f->row_at * (size_t)info->width, err));
+    TRY(engine_run_batch(e, f->out + g->row_at * (size_t)info->width, err));
     sequence_slide(&s->seq);
-    session_note(s, f->ids ? f->ids + f->at : NULL, n);
-    f->at += n;
-    f->row_at += n_rows;
+    session_note(s, f->ids ? f->ids + g->at : NULL, n);
+    g->at += n;
+    g->row_at += n_rows;
     return ST_OK;
 }
 
-status session_feed(struct session *s, const int32_t *ids, const float *embeds, size_t n,
-                    int64_t total_len, const int32_t *rows, size_t n_rows, float *out,
-                    struct err *err)
+status session_feed(struct session *s, const struct token_feed *feed, struct err *err)
 {
     struct engine *e = s->engine;
-    const int64_t start = s->seq.length, end = start + (int64_t)n;
-    const int64_t total = total_len > end ? total_len : end;
-    struct feed f = { .ids = ids,
-                      .embeds = embeds,
-                      .n = n,
-                      .total = total,
-                      .rows = rows,
-                      .n_rows = n_rows,
-                      .out = out };
+    const int64_t start = s->seq.length, end = start + (int64_t)feed->n;
+    struct feeding g = { .f = *feed };
     status st = ST_OK;
 
-    TRY(feed_check(s, ids, embeds, n, total, err));
-    TRY(rows_check(rows, n_rows, n, err));
-    while (f.at < n && st == ST_OK) {
+    if (g.f.total < end) g.f.total = end;
+    TRY(feed_check(s, feed, g.f.total, err));
+    TRY(rows_check(feed->rows, feed->n_rows, feed->n, err));
+    while (g.at < feed->n && st == ST_OK) {
         turn_take(&e->turn);
-        st = feed_step(s, &f, err);
+        st = feed_step(s, &g, err);
         /* All or nothing: the timeline is as it was, or empty where it cannot go back. */
         if (st != ST_OK && sequence_truncate(&s->seq, start, NULL) != ST_OK)
             sequence_clear(&s->seq);
@@ -208,19 +197,19 @@ static status session_recompute(struct session *s, int64_t length, struct err *e
 {
     const int64_t threshold = s->engine->lm->info.long_threshold;
     float none = 0;
-    struct feed f = { .ids = s->ids,
-                      .n = (size_t)length,
-                      .total = s->seq.rope_long ? threshold + 1 : length,
-                      .out = &none };
+    struct feeding g = { .f = { .ids = s->ids,
+                                .n = (size_t)length,
+                                .total = s->seq.rope_long ? threshold + 1 : length,
+                                .out = &none } };
     status st = ST_OK;
 
     turn_take(&s->engine->turn);
     sequence_clear(&s->seq);
     turn_give(&s->engine->turn);
     s->n_known = 0;
-    while (f.at < f.n && st == ST_OK) {
+    while (g.at < g.f.n && st == ST_OK) {
         turn_take(&s->engine->turn);
-        st = feed_step(s, &f, err);
+        st = feed_step(s, &g, err);
         if (st != ST_OK) sequence_clear(&s->seq);
         turn_give(&s->engine->turn);
     }
@@ -253,7 +242,8 @@ static status batch_check(struct session *const *s, const int32_t *ids, size_t n
             return FAIL(err, ST_INVALID, "feed: sessions of different engines");
         for (size_t j = 0; j < i; j++)
             if (s[i] == s[j]) return FAIL(err, ST_INVALID, "feed: a session is listed twice");
-        TRY(feed_check(s[i], ids + i, NULL, 1, s[i]->seq.length + 1, err));
+        TRY(feed_check(s[i], &(struct token_feed){ .ids = ids + i, .n = 1 }, s[i]->seq.length + 1,
+                       err));
     }
     return ST_OK;
 }

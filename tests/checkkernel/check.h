@@ -50,12 +50,18 @@ double check_uniform(struct check *t, double lo, double hi);
 
 /* ---- verdicts ---- */
 
-/* |got - want| <= bound, or both NaN, or the same infinity. `what` and i, j name the element. */
-void check_near(struct check *t, double got, double want, double bound, const char *what, size_t i,
-                size_t j);
+/* The element that a verdict is about. */
+struct check_at {
+    const char *what;
+    size_t i, j;
+};
+#define AT(what, i, j) ((struct check_at){ what, i, j })
+
+/* |got - want| <= bound, or both NaN, or the same infinity. */
+void check_near(struct check *t, double got, double want, double bound, struct check_at at);
 /* The same bits. */
-void check_same(struct check *t, const void *got, const void *want, size_t bytes, const char *what,
-                size_t i, size_t j);
+void check_same(struct check *t, const void *got, const void *want, size_t bytes,
+                struct check_at at);
 void check_fail(struct check *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Distance between neighbouring floats at |x|. */

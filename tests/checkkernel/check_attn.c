@@ -128,7 +128,7 @@ static void expect_row(struct check *t, const struct problem *p, const float *ou
         const double want = sum > 0 ? acc / sum : 0;
         const double bound = (2 * worst + (8 * (double)n + 20) * EPS) * (sum > 0 ? size / sum : 0);
 
-        check_near(t, out[d], want, bound, "out", r, d);
+        check_near(t, out[d], want, bound, AT("out", r, d));
     }
 }
 
@@ -189,8 +189,8 @@ static void check_case(struct check *t, attn_fn *fn, const struct shape *s, stru
     for (size_t r = 0; r < s->rows; r++) expect_row(t, &p, out + r * s->v_dim, r);
     for (size_t r = 0; r < s->rows && r < 3; r++) {
         run(t, fn, &p, s->rows - 1 - r, 1, one);
-        check_same(t, one, out + (s->rows - 1 - r) * s->v_dim, s->v_dim * sizeof *one, "row alone",
-                   r, s->rows);
+        check_same(t, one, out + (s->rows - 1 - r) * s->v_dim, s->v_dim * sizeof *one,
+                   AT("row alone", r, s->rows));
     }
     check_free(t);
 }
@@ -328,13 +328,14 @@ void check_attn_merge_f32(struct check *t, kern_attn_merge_f32_fn *fn)
             const double take = m == -INFINITY ? 0 : exp(from.m[r] - m);
             const double off = (10 + 8) * EPS;
 
-            check_near(t, to.m[r], m, 0, "m", r, dim);
+            check_near(t, to.m[r], m, 0, AT("m", r, dim));
             check_near(t, to.l[r], was.l[r] * keep + from.l[r] * take,
-                       off * (was.l[r] * keep + from.l[r] * take), "l", r, dim);
+                       off * (was.l[r] * keep + from.l[r] * take), AT("l", r, dim));
             for (size_t d = 0; d < dim; d++) {
                 const double x = was.acc[r * dim + d] * keep, y = from.acc[r * dim + d] * take;
 
-                check_near(t, to.acc[r * dim + d], x + y, off * (fabs(x) + fabs(y)), "acc", r, d);
+                check_near(t, to.acc[r * dim + d], x + y, off * (fabs(x) + fabs(y)),
+                           AT("acc", r, d));
             }
         }
         check_free(t);
@@ -358,12 +359,12 @@ void check_attn_finish_f32(struct check *t, kern_attn_finish_f32_fn *fn)
             for (size_t d = 0; d < dim; d++) {
                 const double want = r == 2 ? 0 : (double)st.acc[r * dim + d] / st.l[r];
 
-                check_near(t, out[r * stride + d], want, 2.1 * EPS * fabs(want), "out", r, d);
+                check_near(t, out[r * stride + d], want, 2.1 * EPS * fabs(want), AT("out", r, d));
             }
         fn(st.acc, dim, &st, N, dim); /* in place */
         for (size_t r = 0; r < N; r++)
-            check_same(t, st.acc + r * dim, out + r * stride, dim * sizeof *out, "in place", r,
-                       dim);
+            check_same(t, st.acc + r * dim, out + r * stride, dim * sizeof *out,
+                       AT("in place", r, dim));
         check_free(t);
     }
 }

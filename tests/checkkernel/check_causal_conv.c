@@ -37,14 +37,15 @@ static void check_values(struct check *t, const float *state, const struct kern_
                 size += fabs(w * x);
             }
             check_near(t, (double)a->out[i * a->out_stride + c], want,
-                       (double)(a->taps + 2) * EPS * size, "out", i, c);
+                       (double)(a->taps + 2) * EPS * size, AT("out", i, c));
         }
     for (size_t i = 0; i < span; i++)
         for (size_t c = 0; c < a->n_channels; c++) {
             const float want = i + a->n_tokens < span
                                    ? state[(i + a->n_tokens) * a->state_stride + c]
                                    : a->x[(i + a->n_tokens - span) * a->x_stride + c];
-            check_same(t, &a->state[i * a->state_stride + c], &want, sizeof want, "state", i, c);
+            check_same(t, &a->state[i * a->state_stride + c], &want, sizeof want,
+                       AT("state", i, c));
         }
 }
 
@@ -86,7 +87,7 @@ static void run_shape(struct check *t, kern_causal_conv_f32_fn *fn, const struct
     fn(&part);
     for (size_t i = 0; i < n; i++)
         check_same(t, two + i * stride, a.out + i * stride, s->n_channels * sizeof *two,
-                   "two calls", i, 0);
+                   AT("two calls", i, 0));
     check_free(t);
 }
 

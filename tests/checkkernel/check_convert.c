@@ -25,7 +25,7 @@ static void check_widen(struct check *t, kern_cvt_f16_f32_fn *fn, int exponent, 
     for (size_t i = 0; i < ALL; i++) in[i] = (uint16_t)i;
     fn(out, in, ALL);
     for (size_t i = 0; i < ALL; i++) {
-        check_near(t, out[i], decode(in[i], exponent, mantissa), 0, "value of half", i, 0);
+        check_near(t, out[i], decode(in[i], exponent, mantissa), 0, AT("value of half", i, 0));
         if ((signbit(out[i]) != 0) != (i >> 15 != 0) && !isnan(out[i]))
             check_fail(t, "sign of %zu", i);
     }
@@ -37,7 +37,7 @@ static void check_widen(struct check *t, kern_cvt_f16_f32_fn *fn, int exponent, 
         for (size_t i = 0; i < n; i++) some[i] = (uint16_t)(0x3c00 + 77 * i);
         fn(to, some, n);
         for (size_t i = 0; i < n; i++)
-            check_near(t, to[i], decode(some[i], exponent, mantissa), 0, "short array", n, i);
+            check_near(t, to[i], decode(some[i], exponent, mantissa), 0, AT("short array", n, i));
         check_free(t);
     }
 }
@@ -102,7 +102,7 @@ static void check_narrow(struct check *t, kern_cvt_f32_f16_fn *fn, int exponent,
         fn(out, in, n);
         for (size_t i = 0; i < n; i++)
             check_near(t, decode(out[i], exponent, mantissa), in[i],
-                       ldexp(fabs(in[i]), -mantissa - 1), "short array", n, i);
+                       ldexp(fabs(in[i]), -mantissa - 1), AT("short array", n, i));
         check_free(t);
     }
 }

@@ -40,7 +40,7 @@ static void check_row(struct check *t, row_fn *fn, int bits)
             const int zero = zp ? integer(zp, b, bits, is_signed) : is_signed ? 0 : 1 << (bits - 1);
             const double want = (integer(q, c, bits, is_signed) - zero) * (double)scale[b];
 
-            check_near(t, out[c], want, 0.5 * check_ulp(want), "value", c, i);
+            check_near(t, out[c], want, 0.5 * check_ulp(want), AT("value", c, i));
         }
         check_free(t);
     }

@@ -45,7 +45,7 @@ static void expect_unary(struct check *t, const struct unary *u, const float *ou
         /* at -infinity x * sigmoid(x) is NaN and its limit 0: either will do */
         if (x[i] == -INFINITY && isnan(want) && out[i] == 0) continue;
         if ((float)want == INFINITY && out[i] == INFINITY) continue;
-        check_near(t, out[i], want, bound, "f(x): x, i", (size_t)(x[i] * 1000), i);
+        check_near(t, out[i], want, bound, AT("f(x): x, i", (size_t)(x[i] * 1000), i));
     }
 }
 
@@ -66,7 +66,7 @@ static void check_unary(struct check *t, kern_unary_f32_fn *fn, const struct una
             fn(out, x, n);
             expect_unary(t, u, out, x, n);
             fn(x, x, n);
-            check_same(t, x, out, n * sizeof *x, "in place", n, 0);
+            check_same(t, x, out, n * sizeof *x, AT("in place", n, 0));
             check_free(t);
         }
     for (size_t at = 0; at < 20; at++) { /* each lane, and the tail */
@@ -130,10 +130,10 @@ static void check_binary(struct check *t, kern_binary_f32_fn *fn, double (*want)
             const double x = want(a[j], b[j]);
             const double bound = 0.5 * check_ulp(x) + slope * EPS * fabs((double)a[j] * b[j]);
 
-            check_near(t, out[j], x, bound, "f(a, b)", n, j);
+            check_near(t, out[j], x, bound, AT("f(a, b)", n, j));
         }
         fn(b, a, b, n);
-        check_same(t, b, out, n * sizeof *b, "over b", n, 0);
+        check_same(t, b, out, n * sizeof *b, AT("over b", n, 0));
         check_free(t);
     }
     enum { N = 4096 };
@@ -168,10 +168,10 @@ void check_affine_f32(struct check *t, kern_affine_f32_fn *fn)
         for (size_t j = 0; j < n; j++) {
             const double want = (double)x[j] * 1.7f + -0.3f;
 
-            check_near(t, out[j], want, 0.5 * check_ulp(want), "x * scale + shift", n, j);
+            check_near(t, out[j], want, 0.5 * check_ulp(want), AT("x * scale + shift", n, j));
         }
         fn(x, x, n, 1.7f, -0.3f);
-        check_same(t, x, out, n * sizeof *x, "in place", n, 0);
+        check_same(t, x, out, n * sizeof *x, AT("in place", n, 0));
         check_free(t);
     }
 }
@@ -188,7 +188,7 @@ void check_axpy_f32(struct check *t, kern_axpy_f32_fn *fn)
         for (size_t j = 0; j < n; j++) {
             const double want = (double)x[j] * 1.7f + was[j];
 
-            check_near(t, y[j], want, 0.5 * check_ulp(want), "x * scale + y", n, j);
+            check_near(t, y[j], want, 0.5 * check_ulp(want), AT("x * scale + y", n, j));
         }
         check_free(t);
     }
@@ -207,10 +207,10 @@ void check_scale_add_row_f32(struct check *t, kern_scale_add_row_f32_fn *fn)
         for (size_t j = 0; j < ROWS * n; j++) {
             const double want = (double)x[j] * 0.37f + row[j % n];
 
-            check_near(t, out[j], want, 0.5 * check_ulp(want), "x * scale + row", n, j);
+            check_near(t, out[j], want, 0.5 * check_ulp(want), AT("x * scale + row", n, j));
         }
         fn(x, x, row, ROWS, n, 0.37f);
-        check_same(t, x, out, ROWS * n * sizeof *x, "in place", n, 0);
+        check_same(t, x, out, ROWS * n * sizeof *x, AT("in place", n, 0));
         check_free(t);
     }
 }
@@ -228,7 +228,7 @@ void check_mul_row_f32(struct check *t, kern_mul_row_f32_fn *fn)
         for (size_t j = 0; j < ROWS * n; j++) {
             const double want = (double)x[j] * row[j % n];
 
-            check_near(t, out[j], want, 0.5 * check_ulp(want), "x * row", n, j);
+            check_near(t, out[j], want, 0.5 * check_ulp(want), AT("x * row", n, j));
         }
         check_free(t);
     }

@@ -65,8 +65,8 @@ static void check_token(struct check *c, const struct exact *x, const struct ker
                 size += fabs((double)q[i]) * x->size[i * a->dv + j];
             }
             check_near(c, (double)a->out[t * a->out_stride + h * a->dv + j],
-                       want * (double)a->scale, bound_of(a, t, size * (double)a->scale), "out", t,
-                       h * a->dv + j);
+                       want * (double)a->scale, bound_of(a, t, size * (double)a->scale),
+                       AT("out", t, h * a->dv + j));
         }
 }
 
@@ -107,8 +107,8 @@ static void run_shape(struct check *t, kern_linattn_f32_fn *fn, const struct sha
         check_token(t, &x, &a, i);
     }
     for (size_t i = 0; i < dk * dv; i++)
-        check_near(t, (double)a.state[i], x.state[i], bound_of(&a, n, x.size[i]), "state", i / dv,
-                   i % dv);
+        check_near(t, (double)a.state[i], x.state[i], bound_of(&a, n, x.size[i]),
+                   AT("state", i / dv, i % dv));
     check_free(t);
 }
 

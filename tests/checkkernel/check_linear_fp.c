@@ -50,7 +50,7 @@ static void expect(struct check *t, const struct kern_linear_fp_args *a,
                 size += fabs(term);
             }
             check_near(t, a->out[r * a->out_stride + n], sum, ((double)a->k + 4) * EPS * size,
-                       "out", r, n);
+                       AT("out", r, n));
         }
     for (size_t r = 0; r + 1 < a->m; r++)
         for (size_t c = a->n; c < a->out_stride; c++)
@@ -83,7 +83,7 @@ static void check_shape(struct check *t, linear_fn *fn, const struct shape *s, e
         a.m = 1;
         fn(&a);
     }
-    check_same(t, out, again, out_size * sizeof *out, "row alone: m, n", s->m, s->n);
+    check_same(t, out, again, out_size * sizeof *out, AT("row alone: m, n", s->m, s->n));
     check_free(t);
 }
 

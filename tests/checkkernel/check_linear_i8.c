@@ -43,7 +43,8 @@ static void expect_product(struct check *t, const struct product *p, uint8_t fli
             for (size_t k = 0; k < p->a.k; k++)
                 want += (int64_t)(uint8_t)(p->plain[k * p->a.n + c] ^ flip) *
                         p->a.x[r * p->a.x_stride + k];
-            check_near(t, p->a.out[r * p->a.out_stride + c], (double)(int32_t)want, 0, "sum", r, c);
+            check_near(t, p->a.out[r * p->a.out_stride + c], (double)(int32_t)want, 0,
+                       AT("sum", r, c));
         }
 }
 
@@ -89,8 +90,8 @@ void check_range_f32(struct check *t, kern_range_f32_fn *fn)
             if (n > 2) x[n / 2] = NAN;
             for (size_t k = 0; k < n; k++) low = fmin(low, x[k]), high = fmax(high, x[k]);
             fn(range, x, n);
-            check_near(t, range[0], low, 0, "least", n, 0);
-            check_near(t, range[1], high, 0, "largest", n, 0);
+            check_near(t, range[0], low, 0, AT("least", n, 0));
+            check_near(t, range[1], high, 0, AT("largest", n, 0));
             check_free(t);
         }
 }
@@ -114,9 +115,9 @@ void check_quantize_u8(struct check *t, kern_quantize_u8_fn *fn)
             for (size_t k = 0; k < n; k++) {
                 const double q = isnan(x[k]) ? -1e9 : nearbyint((double)x[k] / scale) + zeros[z];
 
-                check_near(t, out[k], fmin(fmax(q, 0), 255), 0, "byte", n, k);
+                check_near(t, out[k], fmin(fmax(q, 0), 255), 0, AT("byte", n, k));
             }
-            check_same(t, out, again, n, "against scalar", n, z);
+            check_same(t, out, again, n, AT("against scalar", n, z));
             check_free(t);
         }
 }
@@ -136,10 +137,10 @@ void check_signed_row(struct check *t, kern_signed_row_fn *fn)
             for (size_t k = 0; k < n; k++) {
                 const int one = flip ? (int)x[k] - 128 : (int)(int8_t)x[k];
 
-                check_near(t, out[k], one, 0, "byte", n, k);
+                check_near(t, out[k], one, 0, AT("byte", n, k));
                 want += one;
             }
-            check_near(t, sum, want, 0, "sum", n, (size_t)flip);
+            check_near(t, sum, want, 0, AT("sum", n, (size_t)flip));
             check_free(t);
         }
 }

@@ -112,7 +112,7 @@ static void expect_a8(struct check *t, const struct kern_linear_a8_args *a, cons
                 size += fabs(dot);
             }
             check_near(t, a->out[r * a->out_stride + n], sum, ((double)blocks + 3) * EPS * size,
-                       "out", r, n);
+                       AT("out", r, n));
         }
 }
 
@@ -143,7 +143,7 @@ static void check_a8_shape(struct check *t, a8_fn *fn, a8_fn *reference, const s
     expect_untouched(t, out, out_stride, s->m, s->n);
     a.out = again;
     reference(&a);
-    check_same(t, out, again, out_size * sizeof *out, "against scalar: m, n", s->m, s->n);
+    check_same(t, out, again, out_size * sizeof *out, AT("against scalar: m, n", s->m, s->n));
     for (size_t r = 0; r < s->m; r++) { /* row by row: the same bits whatever m is */
         quantize.x = x + r * s->k;
         quantize.m = quantize.count = a.m = 1;
@@ -151,7 +151,7 @@ static void check_a8_shape(struct check *t, a8_fn *fn, a8_fn *reference, const s
         a.out = again + r * out_stride;
         fn(&a);
     }
-    check_same(t, out, again, out_size * sizeof *out, "row alone: m, n", s->m, s->n);
+    check_same(t, out, again, out_size * sizeof *out, AT("row alone: m, n", s->m, s->n));
     check_free(t);
 }
 
@@ -254,7 +254,7 @@ static void expect_qf(struct check *t, const struct kern_linear_qf_args *a, cons
                 sum += term;
                 size += fabs(term);
             }
-            check_near(t, a->out[r * a->out_stride + n], sum, steps * EPS * size, "out", r, n);
+            check_near(t, a->out[r * a->out_stride + n], sum, steps * EPS * size, AT("out", r, n));
         }
 }
 
@@ -279,7 +279,7 @@ static void check_qf_shape(struct check *t, qf_fn *fn, const struct shape *s, ui
         a.m = 1;
         fn(&a);
     }
-    check_same(t, out, again, out_size * sizeof *out, "row alone: m, n", s->m, s->n);
+    check_same(t, out, again, out_size * sizeof *out, AT("row alone: m, n", s->m, s->n));
     check_free(t);
 }
 
@@ -328,8 +328,8 @@ static void check_published(struct check *t, qf_fn *fn)
     for (size_t i = 0; i < 8; i++) scales[i] = (float)i;
     kern_pack_q(packed, &shape, &src, 0, 1);
     fn(&a);
-    check_same(t, out, row0, sizeof row0, "published example", 0, 0);
-    check_same(t, out + 56, row7, sizeof row7, "published example", 7, 0);
+    check_same(t, out, row0, sizeof row0, AT("published example", 0, 0));
+    check_same(t, out + 56, row7, sizeof row7, AT("published example", 7, 0));
     check_free(t);
 }
 
@@ -369,7 +369,8 @@ static void check_dequant(struct check *t, dequant_fn *fn, uint8_t bits)
                 for (size_t n = 0; n < s->n; n++) {
                     const double want = centred(&w, n, k) * weight_scale(&w, n, k);
 
-                    check_near(t, out[k * stride + n], want, 3 * EPS * fabs(want), "weight", k, n);
+                    check_near(t, out[k * stride + n], want, 3 * EPS * fabs(want),
+                               AT("weight", k, n));
                 }
             expect_untouched(t, out, stride, s->k, s->n);
             check_free(t);

@@ -50,20 +50,19 @@ void check_fail(struct check *t, const char *format, ...)
     printf("\n");
 }
 
-void check_near(struct check *t, double got, double want, double bound, const char *what, size_t i,
-                size_t j)
+void check_near(struct check *t, double got, double want, double bound, struct check_at at)
 {
     if (isnan(got) && isnan(want)) return;
     if (got == want || fabs(got - want) <= bound) return;
-    check_fail(t, "%s [%zu, %zu]: got %.9g, want %.9g, off by %.3g of %.3g allowed", what, i, j,
-               got, want, fabs(got - want), bound);
+    check_fail(t, "%s [%zu, %zu]: got %.9g, want %.9g, off by %.3g of %.3g allowed", at.what, at.i,
+               at.j, got, want, fabs(got - want), bound);
 }
 
-void check_same(struct check *t, const void *got, const void *want, size_t bytes, const char *what,
-                size_t i, size_t j)
+void check_same(struct check *t, const void *got, const void *want, size_t bytes,
+                struct check_at at)
 {
     if (memcmp(got, want, bytes) != 0)
-        check_fail(t, "%s [%zu, %zu]: bits differ from the reference", what, i, j);
+        check_fail(t, "%s [%zu, %zu]: bits differ from the reference", at.what, at.i, at.j);
 }
 
 double check_ulp(double x)

@@ -20,15 +20,20 @@ static void expect_rms(struct check *t, const float *out, const double *in, cons
     for (size_t c = 0; c < n; c++) {
         const double want = in[c] / sqrt(sum / (double)n + eps) * (weight ? weight[c] : 1);
 
-        check_near(t, out[c], want, ((double)n / 2 + 6) * EPS * fabs(want), "norm", n, c);
+        check_near(t, out[c], want, ((double)n / 2 + 6) * EPS * fabs(want), AT("norm", n, c));
     }
 }
+
+/* What a norm's rows are scaled and shifted by; NULL: 1 and 0. */
+struct affine {
+    const float *weight, *beta; /* [n] */
+};
 
 /* The mean is off by n eps of the mean magnitude A; a deviation by that and one rounding of itself;
  * the variance by twice the relative deviation error, (n + 2) eps and the square of the mean's
  * error. All stated against max(A, |x|) / sqrt(var + eps). */
-static void expect_layer(struct check *t, const float *out, const double *in, const float *weight,
-                         const float *beta, size_t n, double eps)
+static void expect_layer(struct check *t, const float *out, const double *in, struct affine a,
+                         size_t n, double eps)
 {
     double mean = 0, var = 0, magnitude = 0;
 
@@ -40,7 +45,7 @@ static void expect_layer(struct check *t, const float *out, const double *in, co
     const double factor = 1 / sqrt(var + eps), off = (double)n * EPS * magnitude;
 
     for (size_t c = 0; c < n; c++) {
-        const double gain = weight ? weight[c] : 1, shift = beta ? beta[c] : 0;
+        const double gain = a.weight ? a.weight[c] : 1, shift = a.beta ? a.beta[c] : 0;
         const double centred = in[c] - mean, want = centred * factor * gain + shift;
         const double spread = off * factor;
         const double bound =
@@ -48,7 +53,7 @@ static void expect_layer(struct check *t, const float *out, const double *in, co
             fabs(centred * factor * gain) * (((double)n / 2 + 6) * EPS + spread + spread * spread) +
             2 * EPS * fabs(shift);
 
-        check_near(t, out[c], want, bound, "norm", n, c);
+        check_near(t, out[c], want, bound, AT("norm", n, c));
     }
 }
 
@@ -67,7 +72,7 @@ void check_rmsnorm_f32(struct check *t, kern_rmsnorm_f32_fn *fn)
             expect_rms(t, out + r * n, wide, w, n, 1e-5f);
         }
         fn(in, in, w, ROWS, n, 1e-5f);
-        check_same(t, in, out, ROWS * n * sizeof *in, "in place", n, 0);
+        check_same(t, in, out, ROWS * n * sizeof *in, AT("in place", n, 0));
         check_free(t);
     }
     enum { WIDE = 4096 };
@@ -92,11 +97,11 @@ void check_layernorm_f32(struct check *t, kern_layernorm_f32_fn *fn)
         fn(&a);
         for (size_t r = 0; r < ROWS; r++) {
             for (size_t c = 0; c < n; c++) wide[c] = in[r * n + c];
-            expect_layer(t, out + r * n, wide, a.weight, a.beta, n, 1e-5f);
+            expect_layer(t, out + r * n, wide, (struct affine){ a.weight, a.beta }, n, 1e-5f);
         }
         a.out = in;
         fn(&a);
-        check_same(t, in, out, ROWS * n * sizeof *in, "in place", n, 0);
+        check_same(t, in, out, ROWS * n * sizeof *in, AT("in place", n, 0));
         check_free(t);
     }
     enum { WIDE = 4096 };
@@ -136,23 +141,23 @@ static void check_skip_shape(struct check *t, void (*fn)(const struct kern_skip_
         const double skip = a.skip[i % (skip_rows * n)], bias = a.bias ? a.bias[i % n] : 0;
         const double size = fabs(a.x[i] + skip) + fabs(a.x[i] + skip + bias);
 
-        check_near(t, sum[i], a.x[i] + skip + bias, EPS * size, "sum", n, i);
+        check_near(t, sum[i], a.x[i] + skip + bias, EPS * size, AT("sum", n, i));
     }
     for (size_t r = 0; r < ROWS; r++) {
         for (size_t c = 0; c < n; c++) wide[c] = sum[r * n + c];
         if (layer)
-            expect_layer(t, out + r * n, wide, a.weight, a.beta, n, 1e-6f);
+            expect_layer(t, out + r * n, wide, (struct affine){ a.weight, a.beta }, n, 1e-6f);
         else
             expect_rms(t, out + r * n, wide, a.weight, n, 1e-6f);
     }
     a.sum = NULL;
     a.out = again;
     fn(&a);
-    check_same(t, again, out, ROWS * n * sizeof *out, "without sum", n, 0);
+    check_same(t, again, out, ROWS * n * sizeof *out, AT("without sum", n, 0));
     a.sum = (float *)(uintptr_t)a.x;
     fn(&a);
-    check_same(t, a.x, sum, ROWS * n * sizeof *out, "sum over x", n, 0);
-    check_same(t, again, out, ROWS * n * sizeof *out, "norm, sum over x", n, 0);
+    check_same(t, a.x, sum, ROWS * n * sizeof *out, AT("sum over x", n, 0));
+    check_same(t, again, out, ROWS * n * sizeof *out, AT("norm, sum over x", n, 0));
     check_free(t);
 }
 

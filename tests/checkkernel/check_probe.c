@@ -31,7 +31,7 @@ void check_probe_read(struct check *t, kern_probe_read_fn *fn)
 static void check_count(struct check *t, double one, double many, double iterations)
 {
     if (one <= 0) check_fail(t, "no work counted");
-    check_near(t, many, one * iterations, 0, "work of many iterations", 0, 0);
+    check_near(t, many, one * iterations, 0, AT("work of many iterations", 0, 0));
 }
 
 void check_probe_fma_f32(struct check *t, kern_probe_fma_f32_fn *fn)

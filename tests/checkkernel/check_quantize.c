@@ -29,12 +29,12 @@ static void expect_block(struct check *t, const struct kern_quantize_args *a, si
 
     for (size_t k = b * a->block; k < (b + 1) * a->block && k < a->k; k++)
         most = fmax(most, fabs((double)x[k]));
-    check_near(t, tile.scale[at], most / 127, EPS * most / 127, "scale", r, b);
+    check_near(t, tile.scale[at], most / 127, EPS * most / 127, AT("scale", r, b));
     for (size_t k = b * a->block; k < (b + 1) * a->block; k++) {
         const double want = k < a->k && most > 0 ? x[k] * 127.0 / most : 0;
         const int q = tile.q[(k / 4 * rows + i) * 4 + k % 4];
 
-        check_near(t, q, want, 0.5 + 127 * 3 * EPS, "q", r, k);
+        check_near(t, q, want, 0.5 + 127 * 3 * EPS, AT("q", r, k));
         if (k >= a->k && q != 0) check_fail(t, "padding %zu is %d", k, q);
         sum += q;
     }
@@ -63,7 +63,7 @@ static void check_special(struct check *t, kern_quantize_rows_q8_fn *fn)
             for (size_t b = 0; b < 3; b++) {
                 const double want = b == at / 16 ? cases[i].scale : 0;
 
-                check_near(t, tile.scale[b], want, 0, "special scale", at, b);
+                check_near(t, tile.scale[b], want, 0, AT("special scale", at, b));
                 for (size_t k = 16 * b; k < 16 * (b + 1); k++)
                     if (tile.q[k] != 0) check_fail(t, "q of a block without values");
                 if (tile.neg_sum[b] != 0) check_fail(t, "sum of a block without values");
@@ -95,14 +95,14 @@ void check_quantize_rows_q8(struct check *t, kern_quantize_rows_q8_fn *fn)
         fn(&a);
         for (size_t r = 0; r < m; r++)
             for (size_t b = 0; b < kern_q_blocks(k, block); b++) expect_block(t, &a, r, b);
-        check_same(t, out, again, bytes, "against scalar: m, k", m, k);
+        check_same(t, out, again, bytes, AT("against scalar: m, k", m, k));
         memset(out, 0, bytes);
         for (a.first = m; a.first-- > 0;) { /* row by row, backwards */
             a.x = x + a.first * x_stride;
             a.count = 1;
             fn(&a);
         }
-        check_same(t, out, again, bytes, "row by row: m, k", m, k);
+        check_same(t, out, again, bytes, AT("row by row: m, k", m, k));
         check_free(t);
     }
     check_special(t, fn);

@@ -74,7 +74,7 @@ void check_reduce_max_f32(struct check *t, kern_reduce_max_f32_fn *fn)
             const float *x = tied_floats(t, n, mood);
             const size_t at = first_max(x, n);
 
-            check_near(t, fn(x, n), at < n ? x[at] : -INFINITY, 0, "max", n, (size_t)mood);
+            check_near(t, fn(x, n), at < n ? x[at] : -INFINITY, 0, AT("max", n, (size_t)mood));
             check_free(t);
         }
 }
@@ -90,7 +90,7 @@ void check_reduce_sum_f32(struct check *t, kern_reduce_sum_f32_fn *fn)
             sum += x[j];
             size += fabs(x[j]);
         }
-        check_near(t, fn(x, n), sum, (double)n * EPS * size, "sum", n, 0);
+        check_near(t, fn(x, n), sum, (double)n * EPS * size, AT("sum", n, 0));
         check_free(t);
     }
 }

@@ -8,14 +8,20 @@
 typedef void rope_fn(float *x, size_t n_heads, size_t head_stride, const float *cos,
                      const float *sin, size_t rot_dim);
 
-/* Two products and a sum: 2 eps of their magnitudes. */
-static void expect_pair(struct check *t, const float *got, const float *was, size_t a, size_t b,
-                        double c, double s)
-{
-    const double x = was[a], y = was[b];
+/* Elements a and b, turned by the angle of that cosine and sine. */
+struct pair {
+    size_t a, b;
+    double c, s;
+};
 
-    check_near(t, got[a], x * c - y * s, 2.1 * EPS * (fabs(x * c) + fabs(y * s)), "a", a, b);
-    check_near(t, got[b], x * s + y * c, 2.1 * EPS * (fabs(x * s) + fabs(y * c)), "b", a, b);
+/* Two products and a sum: 2 eps of their magnitudes. */
+static void expect_pair(struct check *t, const float *got, const float *was, struct pair p)
+{
+    const size_t a = p.a, b = p.b;
+    const double x = was[a], y = was[b], c = p.c, s = p.s;
+
+    check_near(t, got[a], x * c - y * s, 2.1 * EPS * (fabs(x * c) + fabs(y * s)), AT("a", a, b));
+    check_near(t, got[b], x * s + y * c, 2.1 * EPS * (fabs(x * s) + fabs(y * c)), AT("b", a, b));
 }
 
 static void check_rope(struct check *t, rope_fn *fn, bool paired)
@@ -38,10 +44,11 @@ static void check_rope(struct check *t, rope_fn *fn, bool paired)
             const float *from = was + h * stride, *to = x + h * stride;
 
             for (size_t p = 0; p < half; p++)
-                expect_pair(t, to, from, paired ? 2 * p : p, paired ? 2 * p + 1 : p + half,
-                            cosine[p], sine[p]);
+                expect_pair(t, to, from,
+                            (struct pair){ paired ? 2 * p : p, paired ? 2 * p + 1 : p + half,
+                                           cosine[p], sine[p] });
             for (size_t d = cases[i].rot; d < stride && h * stride + d < n; d++)
-                check_near(t, to[d], from[d], 0, "beyond rot_dim", h, d);
+                check_near(t, to[d], from[d], 0, AT("beyond rot_dim", h, d));
         }
         check_free(t);
     }

@@ -22,8 +22,8 @@ static void expect_row(struct check *t, const float *out, const float *in, size_
         const double away = in[c] == -INFINITY ? 0 : most - in[c];
 
         check_near(t, out[c], want,
-                   ((double)n + 12 + away + (double)n * reach) * EPS * want + 0x1p-126, "softmax",
-                   n, c);
+                   ((double)n + 12 + away + (double)n * reach) * EPS * want + 0x1p-126,
+                   AT("softmax", n, c));
     }
 }
 
@@ -44,7 +44,7 @@ void check_softmax_f32(struct check *t, kern_softmax_f32_fn *fn)
         fn(out, in, ROWS, n);
         for (size_t r = 0; r < ROWS; r++) expect_row(t, out + r * n, in + r * n, n);
         fn(in, in, ROWS, n);
-        check_same(t, in, out, ROWS * n * sizeof *in, "in place", n, 0);
+        check_same(t, in, out, ROWS * n * sizeof *in, AT("in place", n, 0));
         check_free(t);
     }
     enum { N = 32768 };

@@ -72,6 +72,7 @@ status engine_open(struct engine **out, const struct model_folder *folder,
 
     (void)folder, (void)cfg, (void)err;
     read_script(&script);
+    atomic_fetch_add(&fake_counts.opening, 1);
     os_sleep_ns(script.load_ns);
     *out = calloc(1, sizeof **out);
     (*out)->info = (struct engine_info){ .vocab = 4096, .context_length = 4096, .device = "fake" };

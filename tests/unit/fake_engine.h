@@ -25,8 +25,8 @@ extern struct fake_script fake_script;
 void fake_apply(void);
 
 struct fake_counts {
-    atomic_int opened, closed; /* engines */
-    atomic_int closed_early;   /* while generations ran */
+    atomic_int opening, opened, closed; /* engines */
+    atomic_int closed_early;            /* while generations ran */
     atomic_int submitted, finished, cancelled, stopped, running;
     atomic_long tokens; /* given to sinks */
     atomic_int pauses;  /* a sink said full */

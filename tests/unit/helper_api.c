@@ -54,15 +54,14 @@ void ids_fill(int32_t *ids, size_t n, const struct cupola_model *m, uint32_t see
 }
 
 void generate(struct cupola_model *m, struct cupola_session *s,
-              const struct cupola_sampling *sampling, const int32_t *prompt, size_t n_prompt,
-              int32_t *out, size_t n)
+              const struct cupola_sampling *sampling, struct prompt prompt, int32_t *out, size_t n)
 {
     struct cupola_error error;
     struct cupola_sampler *sampler;
 
-    ok(cupola_session_feed(s, prompt, n_prompt, &error), &error);
+    ok(cupola_session_feed(s, prompt.ids, prompt.n, &error), &error);
     ok(cupola_sampler_create(&sampler, (int64_t)width_of(m), sampling, &error), &error);
-    ok(cupola_sampler_see(sampler, prompt, n_prompt, &error), &error);
+    ok(cupola_sampler_see(sampler, prompt.ids, prompt.n, &error), &error);
     for (size_t i = 0; i < n; i++) {
         if (i > 0) ok(cupola_session_feed(s, &out[i - 1], 1, &error), &error);
         ok(cupola_session_sample(s, sampler, &out[i], NULL, &error), &error);

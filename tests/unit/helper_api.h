@@ -24,7 +24,10 @@ struct cupola_session *session_of(struct cupola_model *m);
 size_t width_of(const struct cupola_model *m);
 /* n ids of the vocabulary, the same for the same seed. */
 void ids_fill(int32_t *ids, size_t n, const struct cupola_model *m, uint32_t seed);
+struct prompt {
+    const int32_t *ids; /* [n] */
+    size_t n;
+};
 /* Feeds the prompt and then n sampled tokens. */
 void generate(struct cupola_model *m, struct cupola_session *s,
-              const struct cupola_sampling *sampling, const int32_t *prompt, size_t n_prompt,
-              int32_t *out, size_t n);
+              const struct cupola_sampling *sampling, struct prompt prompt, int32_t *out, size_t n);

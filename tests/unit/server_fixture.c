@@ -147,7 +147,7 @@ static void remove_folder(const char *root)
 
 void fixture_stop(struct fixture *f)
 {
-    server_stop(f->server);
+    assert_int_equal(server_stop(f->server, NULL), ST_OK);
     f->server = NULL;
     assert_int_equal(atomic_load(&fake_counts.running), 0);
     assert_int_equal(atomic_load(&fake_counts.closed_early), 0);

@@ -289,11 +289,11 @@ static void a_seed_gives_the_same_tokens(void **state)
     (void)state;
     ids_fill(prompt, PROMPT, m, 5);
     other.seed = 8;
-    generate(m, s, &hot, prompt, PROMPT, a, ANSWER);
+    generate(m, s, &hot, (struct prompt){ prompt, PROMPT }, a, ANSWER);
     ok(cupola_session_rewind(s, 0, &error), &error);
-    generate(m, s, &hot, prompt, PROMPT, b, ANSWER);
+    generate(m, s, &hot, (struct prompt){ prompt, PROMPT }, b, ANSWER);
     ok(cupola_session_rewind(s, 0, &error), &error);
-    generate(m, s, &other, prompt, PROMPT, c, ANSWER);
+    generate(m, s, &other, (struct prompt){ prompt, PROMPT }, c, ANSWER);
     assert_memory_equal(a, b, sizeof a);
     assert_memory_not_equal(a, c, sizeof a);
     cupola_session_destroy(s);
@@ -326,17 +326,17 @@ static void two_models_do_not_meet(void **state)
     (void)state;
     ids_fill(pa, PROMPT, a, 6);
     ids_fill(pb, PROMPT, b, 6);
-    generate(a, sa, &hot, pa, PROMPT, alone, ANSWER);
-    generate(b, sb, &hot, pb, PROMPT, other, ANSWER);
+    generate(a, sa, &hot, (struct prompt){ pa, PROMPT }, alone, ANSWER);
+    generate(b, sb, &hot, (struct prompt){ pb, PROMPT }, other, ANSWER);
     refused(cupola_session_feed_batch(list, pa, 2, &error), &error, CUPOLA_INVALID,
             "another model");
     ok(cupola_session_rewind(sa, 0, &error), &error);
-    generate(a, sa, &hot, pa, PROMPT, beside, ANSWER);
+    generate(a, sa, &hot, (struct prompt){ pa, PROMPT }, beside, ANSWER);
     assert_memory_equal(alone, beside, sizeof alone);
     cupola_model_close(b);
     cupola_session_destroy(sb);
     ok(cupola_session_rewind(sa, 0, &error), &error);
-    generate(a, sa, &hot, pa, PROMPT, beside, ANSWER);
+    generate(a, sa, &hot, (struct prompt){ pa, PROMPT }, beside, ANSWER);
     assert_memory_equal(alone, beside, sizeof alone);
     cupola_session_destroy(sa);
     cupola_model_close(a);
@@ -353,7 +353,7 @@ static void *worker_main(void *arg)
     struct worker *w = arg;
     struct cupola_session *s = session_of(w->model);
 
-    generate(w->model, s, &hot, w->prompt, PROMPT, w->out, ANSWER);
+    generate(w->model, s, &hot, (struct prompt){ w->prompt, PROMPT }, w->out, ANSWER);
     cupola_session_destroy(s);
     return NULL;
 }

@@ -173,7 +173,12 @@ static void decoders_pool_their_last_token(void **state)
     req.out = got[1];
     assert_int_equal(embedder_run(of_engine, &req, NULL), ST_OK);
     assert_int_equal(session_create(&s, engine, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids, NULL, N, N, &last, 1, want, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(s,
+                     &(struct token_feed){
+                         .ids = ids, .n = N, .total = N, .rows = &last, .n_rows = 1, .out = want },
+                     NULL),
+        ST_OK);
     session_destroy(s);
     embed_normalize(want, width);
     assert_memory_equal(got[0], want, width * sizeof *want);

@@ -107,7 +107,15 @@ static void feeder_main(void *arg)
         if (session_create(&s, f->b->engine, NULL) != ST_OK) continue;
         prompt_fill(ids, 120, round);
         for (int at = 0; at < 120; at += 3) {
-            if (session_feed(s, ids + at, NULL, 3, 120, &last, 1, row, NULL) != ST_OK) break;
+            if (session_feed(s,
+                             &(struct token_feed){ .ids = ids + at,
+                                                   .n = 3,
+                                                   .total = 120,
+                                                   .rows = &last,
+                                                   .n_rows = 1,
+                                                   .out = row },
+                             NULL) != ST_OK)
+                break;
             fake_logits(ids, at + 3, false, want);
             f->n_wrong += memcmp(row, want, sizeof row) != 0;
             f->n_fed++;

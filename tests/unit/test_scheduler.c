@@ -433,7 +433,7 @@ static void a_request_waits_for_a_sessions_pages(void **state)
     bench_open(&b);
     prompt_fill(ids, 128, 1);
     assert_int_equal(session_create(&s, b.engine, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids, NULL, 128, 0, NULL, 0, NULL, NULL), ST_OK);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 128 }, NULL), ST_OK);
     struct job *j = job_create(100, 2, 60);
     job_submit(&b, j);
     os_sleep_ns(20000000);

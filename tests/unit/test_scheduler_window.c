@@ -224,17 +224,26 @@ static void a_session_goes_back_a_little(void **state)
     bench_open(&b);
     prompt_fill(ids, 600, 4);
     assert_int_equal(session_create(&s, b.engine, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids, NULL, 590, 0, NULL, 0, NULL, NULL), ST_OK);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 590 }, NULL), ST_OK);
     assert_true(kv_pages_used(b.engine->kv) < 20);
     assert_int_equal(session_rewind(s, 590 - SESSION_SLACK, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids + 590 - SESSION_SLACK, NULL, 10, 0, &last, 1, row, NULL),
-                     ST_OK);
+    assert_int_equal(
+        session_feed(
+            s,
+            &(struct token_feed){
+                .ids = ids + 590 - SESSION_SLACK, .n = 10, .rows = &last, .n_rows = 1, .out = row },
+            NULL),
+        ST_OK);
     row_is(&b, row, ids, 600 - SESSION_SLACK);
     /* Too far: nothing happens, and the way is by the beginning. */
     assert_int_equal(session_rewind(s, 100, NULL), ST_UNSUPPORTED);
     assert_int_equal(session_length(s), 600 - SESSION_SLACK);
     assert_int_equal(session_rewind(s, 0, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids, NULL, 10, 0, &last, 1, row, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(
+            s, &(struct token_feed){ .ids = ids, .n = 10, .rows = &last, .n_rows = 1, .out = row },
+            NULL),
+        ST_OK);
     row_is(&b, row, ids, 10);
     session_destroy(s);
     nothing_is_held(&b);

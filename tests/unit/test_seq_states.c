@@ -59,7 +59,11 @@ static void feed(struct session *s, const int32_t *ids, int n, int chunk, float 
         const int32_t last = part - 1;
         struct err err = { 0 };
 
-        if (session_feed(s, ids + at, NULL, (size_t)part, 0, &last, 1, row, &err) != ST_OK)
+        if (session_feed(
+                s,
+                &(struct token_feed){
+                    .ids = ids + at, .n = (size_t)part, .rows = &last, .n_rows = 1, .out = row },
+                &err) != ST_OK)
             fail_msg("%s", err.text);
     }
 }

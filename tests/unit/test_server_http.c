@@ -284,6 +284,71 @@ static void drains(void **state)
     assert_true(seconds >= 1.9 && seconds < 10);
 }
 
+/* ---- stopping in bounded time: servers of their own ---- */
+
+enum { STUCK_SECONDS = 6 }; /* the service waits two for answers that it breaks off */
+
+static atomic_int given_up;
+
+static void count_given_up(void *user, enum log_level level, const char *line)
+{
+    (void)user;
+    if (level == LOG_ERROR && strstr(line, "event=stop_given_up")) atomic_fetch_add(&given_up, 1);
+}
+
+/* Stops while something does not let go; then until it has. */
+static void stop_while_stuck(struct fixture *f, const char *why)
+{
+    const uint64_t t0 = os_now_ns();
+    struct err err = { 0 };
+
+    atomic_store(&given_up, 0);
+    log_configure(LOG_WARN, count_given_up, NULL);
+    assert_int_equal(server_stop(f->server, &err), ST_TIMEOUT);
+    assert_true(os_now_ns() - t0 < STUCK_SECONDS * UINT64_C(1000000000));
+    assert_non_null(strstr(err.text, why));
+    assert_int_equal(atomic_load(&given_up), 1);
+    while (server_stop(f->server, NULL) == ST_TIMEOUT)
+        assert_true(os_now_ns() - t0 < 60 * UINT64_C(1000000000));
+    log_configure(LOG_WARN, NULL, NULL);
+    f->server = NULL;
+    fixture_stop(f);
+}
+
+static const struct server_config impatient = { .drain_seconds = 0.05, .abandon_seconds = 0.2 };
+
+static void stopping_gives_up_on_a_stuck_step(void **state)
+{
+    struct fixture f;
+    const int before = fixture_submitted();
+
+    (void)state;
+    fixture_start(&f, &impatient);
+    fake_script.step_ns = STUCK_SECONDS * UINT64_C(1000000000);
+    const int fd = client_chat_begin(f.port, "");
+    fixture_wait_submitted(before + 1);
+    stop_while_stuck(&f, "requests and jobs are still in use");
+    struct answer a = client_read(fd);
+    assert_int_equal(a.code, 503);
+    answer_free(&a);
+}
+
+static void stopping_gives_up_on_a_stuck_load(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, &impatient);
+    const int before = atomic_load(&fake_counts.opening);
+    fake_script.load_ns = STUCK_SECONDS * UINT64_C(1000000000);
+    const int fd = client_connect(f.port);
+    const char *load = "GET /openai/load/other HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client_send(fd, load, strlen(load));
+    while (atomic_load(&fake_counts.opening) == before) os_sleep_ns(1000000);
+    stop_while_stuck(&f, "still being loaded");
+    close(fd);
+}
+
 /* ---- exposure: servers of their own ---- */
 
 static void refuses_to_be_open_without_a_key(void **state)
@@ -297,7 +362,7 @@ static void refuses_to_be_open_without_a_key(void **state)
     assert_non_null(strstr(err.text, "--api-key-file"));
     cfg.insecure = true;
     assert_int_equal(server_start(&server, &cfg, NULL), ST_OK);
-    server_stop(server);
+    assert_int_equal(server_stop(server, NULL), ST_OK);
     server = NULL;
     cfg.host = "no such host";
     assert_int_equal(server_start(&server, &cfg, NULL), ST_INVALID);
@@ -384,6 +449,8 @@ int main(void)
         cmocka_unit_test(refuses_to_be_open_without_a_key),
         cmocka_unit_test(asks_for_the_key),
         cmocka_unit_test(says_503_beyond_its_connections),
+        cmocka_unit_test(stopping_gives_up_on_a_stuck_step),
+        cmocka_unit_test(stopping_gives_up_on_a_stuck_load),
     };
     const int failed = cmocka_run_group_tests(tests, start, stop);
     return failed + cmocka_run_group_tests(exposure, NULL, NULL);

@@ -45,8 +45,15 @@ static void any_chunking_gives_the_same_rows(void **state)
                 const int n = 200 - at < chunks[c] ? 200 - at : chunks[c];
                 const int32_t last = n - 1;
                 float row[FAKE_VOCAB];
-                assert_int_equal(
-                    session_feed(s, ids + at, NULL, (size_t)n, 200, &last, 1, row, NULL), ST_OK);
+                assert_int_equal(session_feed(s,
+                                              &(struct token_feed){ .ids = ids + at,
+                                                                    .n = (size_t)n,
+                                                                    .total = 200,
+                                                                    .rows = &last,
+                                                                    .n_rows = 1,
+                                                                    .out = row },
+                                              NULL),
+                                 ST_OK);
                 row_is(&b, row, ids, at + n, 200);
             }
             assert_int_equal(session_length(s), 200);
@@ -69,7 +76,12 @@ static void every_row_can_be_asked_for(void **state)
     struct session *s = session_of(&b);
     prompt_fill(ids, 150, 1);
     for (int i = 0; i < 150; i++) rows[i] = i;
-    assert_int_equal(session_feed(s, ids, NULL, 150, 0, rows, 150, out[0], NULL), ST_OK);
+    assert_int_equal(
+        session_feed(s,
+                     &(struct token_feed){
+                         .ids = ids, .n = 150, .rows = rows, .n_rows = 150, .out = out[0] },
+                     NULL),
+        ST_OK);
     for (int i = 0; i < 150; i++) row_is(&b, out[i], ids, i + 1, 150);
     session_destroy(s);
     bench_close(&b);
@@ -87,7 +99,12 @@ static void rows_apart_are_picked(void **state)
     bench_open(&b);
     struct session *s = session_of(&b);
     prompt_fill(ids, 121, 1);
-    assert_int_equal(session_feed(s, ids, NULL, 121, 0, rows, COUNT(rows), out[0], NULL), ST_OK);
+    assert_int_equal(
+        session_feed(s,
+                     &(struct token_feed){
+                         .ids = ids, .n = 121, .rows = rows, .n_rows = COUNT(rows), .out = out[0] },
+                     NULL),
+        ST_OK);
     for (size_t i = 0; i < COUNT(rows); i++) row_is(&b, out[i], ids, rows[i] + 1, 121);
     session_destroy(s);
     bench_close(&b);
@@ -107,15 +124,26 @@ static void rewinding_forgets(void **state)
         bench_open(&b);
         struct session *s = session_of(&b);
         prompt_fill(ids, 200, 1);
-        assert_int_equal(session_feed(s, ids, NULL, 200, 0, NULL, 0, NULL, NULL), ST_OK);
+        assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 200 }, NULL),
+                         ST_OK);
         assert_int_equal(session_rewind(s, 130, NULL), ST_OK);
         assert_int_equal(session_length(s), 130);
         prompt_fill(ids + 130, 20, 9);
-        assert_int_equal(session_feed(s, ids + 130, NULL, 20, 0, &last, 1, row, NULL), ST_OK);
+        assert_int_equal(
+            session_feed(s,
+                         &(struct token_feed){
+                             .ids = ids + 130, .n = 20, .rows = &last, .n_rows = 1, .out = row },
+                         NULL),
+            ST_OK);
         row_is(&b, row, ids, 150, 150);
         assert_int_equal(session_rewind(s, 0, NULL), ST_OK);
         nothing_is_held(&b);
-        assert_int_equal(session_feed(s, ids, NULL, 20, 0, &last, 1, row, NULL), ST_OK);
+        assert_int_equal(
+            session_feed(
+                s,
+                &(struct token_feed){ .ids = ids, .n = 20, .rows = &last, .n_rows = 1, .out = row },
+                NULL),
+            ST_OK);
         row_is(&b, row, ids, 20, 20);
         assert_int_equal(session_rewind(s, 21, NULL), ST_INVALID);
         assert_int_equal(session_rewind(s, -1, NULL), ST_INVALID);
@@ -138,8 +166,9 @@ static void a_batch_steps_all_sessions_at_once(void **state)
     for (int i = 0; i < N; i++) {
         s[i] = session_of(&b);
         prompt_fill(ids[i], 100, i);
-        assert_int_equal(session_feed(s[i], ids[i], NULL, 30 + (size_t)i, 0, NULL, 0, NULL, NULL),
-                         ST_OK);
+        assert_int_equal(
+            session_feed(s[i], &(struct token_feed){ .ids = ids[i], .n = 30 + (size_t)i }, NULL),
+            ST_OK);
     }
     const int before = fake_lm_stats(b.lm)->steps;
     for (int t = 0; t < 40; t++) {
@@ -171,14 +200,19 @@ static void the_rotary_threshold_asks_for_everything_anew(void **state)
     struct session *s = session_of(&b);
     prompt_fill(ids, 120, 2);
     assert_false(session_crosses_rope(s, 500)); /* nothing is fed yet */
-    assert_int_equal(session_feed(s, ids, NULL, 100, 0, NULL, 0, NULL, NULL), ST_OK);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 100 }, NULL), ST_OK);
     assert_false(session_crosses_rope(s, 100));
     assert_true(session_crosses_rope(s, 101));
-    assert_int_equal(session_feed(s, ids + 100, NULL, 1, 0, NULL, 0, NULL, &err), ST_INVALID);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids + 100, .n = 1 }, &err),
+                     ST_INVALID);
     assert_non_null(strstr(err.text, "rotary"));
     assert_int_equal(session_length(s), 100);
     assert_int_equal(session_rewind(s, 0, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids, NULL, 101, 0, &last, 1, row, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(
+            s, &(struct token_feed){ .ids = ids, .n = 101, .rows = &last, .n_rows = 1, .out = row },
+            NULL),
+        ST_OK);
     row_is(&b, row, ids, 101, 101);
     session_destroy(s);
     bench_close(&b);
@@ -195,17 +229,37 @@ static void wrong_feeds_change_nothing(void **state)
     b.cfg.context_max = 500;
     bench_open(&b);
     struct session *s = session_of(&b);
-    assert_int_equal(session_feed(s, ids, NULL, 10, 0, NULL, 0, NULL, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids, NULL, 0, 0, NULL, 0, NULL, NULL), ST_INVALID);
-    assert_int_equal(session_feed(s, ids, NULL, 491, 0, NULL, 0, NULL, NULL), ST_LIMIT);
-    assert_int_equal(session_feed(s, ids, NULL, 10, INT64_MAX, NULL, 0, NULL, NULL), ST_LIMIT);
-    assert_int_equal(session_feed(s, ids, NULL, 10, 0, twice, 2, out, NULL), ST_INVALID);
-    assert_int_equal(session_feed(s, ids, NULL, 10, 0, &beyond, 1, out, NULL), ST_INVALID);
-    assert_int_equal(session_feed(s, ids, NULL, 10, 0, &negative, 1, out, NULL), ST_INVALID);
-    assert_int_equal(session_feed(s, NULL, embeds, 1, 0, NULL, 0, NULL, NULL), ST_INVALID);
-    assert_int_equal(session_feed(s, ids, embeds, 1, 0, NULL, 0, NULL, NULL), ST_INVALID);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 10 }, NULL), ST_OK);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 0 }, NULL), ST_INVALID);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 491 }, NULL), ST_LIMIT);
+    assert_int_equal(
+        session_feed(s, &(struct token_feed){ .ids = ids, .n = 10, .total = INT64_MAX }, NULL),
+        ST_LIMIT);
+    assert_int_equal(
+        session_feed(
+            s, &(struct token_feed){ .ids = ids, .n = 10, .rows = twice, .n_rows = 2, .out = out },
+            NULL),
+        ST_INVALID);
+    assert_int_equal(
+        session_feed(
+            s,
+            &(struct token_feed){ .ids = ids, .n = 10, .rows = &beyond, .n_rows = 1, .out = out },
+            NULL),
+        ST_INVALID);
+    assert_int_equal(
+        session_feed(
+            s,
+            &(struct token_feed){ .ids = ids, .n = 10, .rows = &negative, .n_rows = 1, .out = out },
+            NULL),
+        ST_INVALID);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .embeds = embeds, .n = 1 }, NULL),
+                     ST_INVALID);
+    assert_int_equal(
+        session_feed(s, &(struct token_feed){ .ids = ids, .embeds = embeds, .n = 1 }, NULL),
+        ST_INVALID);
     ids[3] = FAKE_VOCAB;
-    assert_int_equal(session_feed(s, ids, NULL, 10, 0, NULL, 0, NULL, NULL), ST_INVALID);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 10 }, NULL),
+                     ST_INVALID);
     assert_int_equal(session_length(s), 10);
     session_destroy(s);
     bench_close(&b);
@@ -223,13 +277,18 @@ static void a_feed_that_runs_out_of_pages_is_undone(void **state)
     bench_open(&b);
     struct session *a = session_of(&b), *c = session_of(&b);
     prompt_fill(ids, 200, 1);
-    assert_int_equal(session_feed(a, ids, NULL, 100, 0, NULL, 0, NULL, NULL), ST_OK);
-    assert_int_equal(session_feed(c, ids, NULL, 200, 0, NULL, 0, NULL, NULL), ST_BUSY);
+    assert_int_equal(session_feed(a, &(struct token_feed){ .ids = ids, .n = 100 }, NULL), ST_OK);
+    assert_int_equal(session_feed(c, &(struct token_feed){ .ids = ids, .n = 200 }, NULL), ST_BUSY);
     assert_int_equal(session_length(c), 0);
-    assert_int_equal(session_feed(a, ids + 100, NULL, 1, 0, &last, 1, row, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(a,
+                     &(struct token_feed){
+                         .ids = ids + 100, .n = 1, .rows = &last, .n_rows = 1, .out = row },
+                     NULL),
+        ST_OK);
     row_is(&b, row, ids, 101, 101);
     session_destroy(a);
-    assert_int_equal(session_feed(c, ids, NULL, 200, 0, NULL, 0, NULL, NULL), ST_OK);
+    assert_int_equal(session_feed(c, &(struct token_feed){ .ids = ids, .n = 200 }, NULL), ST_OK);
     session_destroy(c);
     nothing_is_held(&b);
     bench_close(&b);
@@ -248,10 +307,16 @@ static void a_failed_step_leaves_the_timeline_as_it_was(void **state)
     gate.fail_at = 4; /* 40 tokens a step: the third of the second call */
     struct session *s = session_of(&b);
     prompt_fill(ids, 120, 1);
-    assert_int_equal(session_feed(s, ids, NULL, 20, 0, NULL, 0, NULL, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids + 20, NULL, 100, 0, NULL, 0, NULL, NULL), ST_INTERNAL);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 20 }, NULL), ST_OK);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids + 20, .n = 100 }, NULL),
+                     ST_INTERNAL);
     assert_int_equal(session_length(s), 20);
-    assert_int_equal(session_feed(s, ids + 20, NULL, 20, 0, &last, 1, row, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(s,
+                     &(struct token_feed){
+                         .ids = ids + 20, .n = 20, .rows = &last, .n_rows = 1, .out = row },
+                     NULL),
+        ST_OK);
     row_is(&b, row, ids, 40, 40);
     session_destroy(s);
     bench_close(&b);
@@ -272,11 +337,16 @@ static void a_failed_step_empties_a_fixed_state(void **state)
     gate.fail_at = 2;
     struct session *s = session_of(&b);
     prompt_fill(ids, 60, 1);
-    assert_int_equal(session_feed(s, ids, NULL, 20, 0, NULL, 0, NULL, NULL), ST_OK);
-    assert_int_equal(session_feed(s, ids + 20, NULL, 20, 0, NULL, 0, NULL, NULL), ST_INTERNAL);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 20 }, NULL), ST_OK);
+    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids + 20, .n = 20 }, NULL),
+                     ST_INTERNAL);
     assert_int_equal(session_length(s), 0);
     assert_int_equal(b.lm->n_states, 0);
-    assert_int_equal(session_feed(s, ids, NULL, 40, 0, &last, 1, row, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(
+            s, &(struct token_feed){ .ids = ids, .n = 40, .rows = &last, .n_rows = 1, .out = row },
+            NULL),
+        ST_OK);
     row_is(&b, row, ids, 40, 40);
     session_destroy(s);
     bench_close(&b);
@@ -299,9 +369,14 @@ static void a_state_is_there_once_a_session(void **state)
                          ST_OK);
     row_is(&b, rows, ids, 3, 3);
     row_is(&b, rows + FAKE_VOCAB, ids, 3, 3);
-    assert_int_equal(session_feed(s[2], ids, NULL, 1, 0, NULL, 0, NULL, NULL), ST_BUSY);
+    assert_int_equal(session_feed(s[2], &(struct token_feed){ .ids = ids, .n = 1 }, NULL), ST_BUSY);
     session_destroy(s[0]);
-    assert_int_equal(session_feed(s[2], ids, NULL, 3, 0, (int32_t[]){ 2 }, 1, rows, NULL), ST_OK);
+    assert_int_equal(
+        session_feed(s[2],
+                     &(struct token_feed){
+                         .ids = ids, .n = 3, .rows = (int32_t[]){ 2 }, .n_rows = 1, .out = rows },
+                     NULL),
+        ST_OK);
     row_is(&b, rows, ids, 3, 3);
     session_destroy(s[1]);
     session_destroy(s[2]);
@@ -327,7 +402,12 @@ static void sessions_and_requests_do_not_mix(void **state)
     }
     struct session *s = session_of(&b);
     for (int i = 0; i < 300; i++) {
-        assert_int_equal(session_feed(s, ids + i, NULL, 1, 0, &row_at, 1, row, NULL), ST_OK);
+        assert_int_equal(
+            session_feed(s,
+                         &(struct token_feed){
+                             .ids = ids + i, .n = 1, .rows = &row_at, .n_rows = 1, .out = row },
+                         NULL),
+            ST_OK);
         row_is(&b, row, ids, i + 1, i + 1);
     }
     for (int i = 0; i < 3; i++) job_finish(&b, jobs[i]);
@@ -349,7 +429,12 @@ static void feeding_one_token_does_not_allocate(void **state)
     struct session *s = session_of(&b);
     const uint64_t before = mem_alloc_count();
     for (int i = 0; i < 300; i++)
-        assert_int_equal(session_feed(s, ids + i, NULL, 1, 0, &row_at, 1, row, NULL), ST_OK);
+        assert_int_equal(
+            session_feed(s,
+                         &(struct token_feed){
+                             .ids = ids + i, .n = 1, .rows = &row_at, .n_rows = 1, .out = row },
+                         NULL),
+            ST_OK);
     assert_int_equal(mem_alloc_count(), before);
     session_destroy(s);
     bench_close(&b);

@@ -143,17 +143,23 @@ static void merging_takes_steps_in_proportion(void **unused)
 
 /* ---- matching ---- */
 
-static bool match_plainly(const char *const *patterns, const size_t *lens, size_t n_patterns,
-                          const char *text, size_t n, size_t from, struct match *out)
+struct patterns {
+    const char *const *texts;
+    const size_t *lens;
+    size_t n;
+};
+
+static bool match_plainly(const struct patterns *all, const char *text, size_t n, size_t from,
+                          struct match *out)
 {
     for (size_t i = from; i < n; i++) {
         bool found = false;
 
-        for (size_t p = 0; p < n_patterns; p++) {
-            if (!lens[p] || lens[p] > n - i || memcmp(text + i, patterns[p], lens[p]) != 0)
-                continue;
-            if (found && i + lens[p] <= out->end) continue;
-            *out = (struct match){ i, i + lens[p], p };
+        for (size_t p = 0; p < all->n; p++) {
+            const size_t len = all->lens[p];
+            if (!len || len > n - i || memcmp(text + i, all->texts[p], len) != 0) continue;
+            if (found && i + len <= out->end) continue;
+            *out = (struct match){ i, i + len, p };
             found = true;
         }
         if (found) return true;
@@ -175,6 +181,7 @@ static void matches_are_leftmost_and_longest(void **unused)
         /* now and then over several blocks of the scan */
         size_t lens[8], n_patterns = 1 + draw(8), n = draw(round % 100 ? 400 : 60000), from = 0;
         const uint32_t letters = 1 + draw(3);
+        const struct patterns all = { patterns, lens, n_patterns };
         struct arena a = { 0 };
         struct matcher *m;
         struct match_scan scan;
@@ -191,8 +198,7 @@ static void matches_are_leftmost_and_longest(void **unused)
             struct match got, want;
 
             assert_int_equal(match_scan_next(&scan, from, &found, &got, NULL), ST_OK);
-            assert_int_equal(match_plainly(patterns, lens, n_patterns, text, n, from, &want),
-                             found);
+            assert_int_equal(match_plainly(&all, text, n, from, &want), found);
             if (!found) break;
             assert_int_equal(got.start, want.start);
             assert_int_equal(got.end, want.end);

@@ -72,25 +72,33 @@ static void tell(struct tally *t, const char *id, const char *got, const struct 
             want ? want->u.string.text : "an error");
 }
 
-/* Is the result what the row says? An error's message counts only where the template raised it. */
+/* What a template gave. */
+struct outcome {
+    status st;
+    const struct str *out;
+    const struct err *err;
+};
+
+/* Is it what the row says? An error's message counts only where the template raised it. */
 static void judge(struct tally *t, const char *id, const struct jvalue *row, const char *key,
-                  status st, const struct str *out, const struct err *err)
+                  struct outcome o)
 {
+    const char *said = o.st == ST_OK ? str_cstr(o.out) : o.err->text;
     const struct jvalue *want = jvalue_get(row, key), *error = jvalue_get(row, "error");
 
     t->n++;
     if (want) {
-        if (st != ST_OK || out->len != want->u.string.n ||
-            memcmp(str_cstr(out), want->u.string.text, out->len) != 0)
-            tell(t, id, st == ST_OK ? str_cstr(out) : err->text, want);
+        if (o.st != ST_OK || o.out->len != want->u.string.n ||
+            memcmp(said, want->u.string.text, o.out->len) != 0)
+            tell(t, id, said, want);
     } else if (error) {
-        if (st == ST_OK)
-            tell(t, id, str_cstr(out), NULL);
+        if (o.st == ST_OK)
+            tell(t, id, said, NULL);
         else if (jvalue_is_text(jvalue_get(row, "error_kind"), "raised") &&
-                 !str_equal(err->text, error->u.string.text))
-            tell(t, id, err->text, error);
-    } else if (st != ST_OK) {
-        tell(t, id, err->text, NULL);
+                 !str_equal(said, error->u.string.text))
+            tell(t, id, said, error);
+    } else if (o.st != ST_OK) {
+        tell(t, id, said, NULL);
     }
 }
 
@@ -114,7 +122,7 @@ static void run_snippet(void *user, struct arena *a, const struct jvalue *row)
     if (only && !str_equal(only, id)) return;
     status st = chat_template_compile(&tmpl, source->u.string.text, source->u.string.n, &err);
     if (st == ST_OK) st = chat_template_render_at(tmpl, t->context, &options, &out, &err);
-    judge(t, id, row, "out", st, &out, &err);
+    judge(t, id, row, "out", (struct outcome){ st, &out, &err });
     chat_template_destroy(tmpl);
     str_fini(&out);
 }
@@ -176,7 +184,7 @@ static void run_undefined(struct tally *t, struct arena *a, const struct jvalue 
     assert_true(jvalue_set(a, context, "messages", jvalue_get(input, "messages")));
     const status st = chat_template_render_at(t->tmpl, context, &options, &out, &err);
     snprintf(name, sizeof name, "%s (undefined)", id);
-    judge(t, name, expected, "rendered", st, &out, &err);
+    judge(t, name, expected, "rendered", (struct outcome){ st, &out, &err });
     str_fini(&out);
 }
 
@@ -195,7 +203,7 @@ static void run_case(void *user, struct arena *a, const struct jvalue *row)
                                      .kwargs = variables(a, input, row),
                                      .now = NOW };
     const status st = chat_render_template(t->tmpl, NULL, &chat, &out, &err);
-    judge(t, id, row, "rendered", st, &out, &err);
+    judge(t, id, row, "rendered", (struct outcome){ st, &out, &err });
     str_fini(&out);
     if (!jvalue_get(jvalue_get(input, "messages"), "reasoning"))
         run_undefined(t, a, input, row, id);

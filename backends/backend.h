@@ -5,8 +5,14 @@
 #include "ir/ir.h"
 
 struct backend;
-struct prepared; /* one node's packed weights and chosen variant; owned by whoever called prepare */
-struct program;  /* a compiled segment; owned by whoever called compile */
+struct program; /* a compiled segment; owned by whoever called compile */
+
+/* One node's packed weights and chosen variant; owned by whoever called prepare. Concrete types
+ * begin with this. */
+struct prepared {
+    void (*release)(struct prepared *p); /* for the backend itself */
+    size_t bytes;                        /* of memory that it holds */
+};
 
 /* ---- memory ---- */
 
@@ -129,7 +135,9 @@ struct backend_ops {
     status (*read)(struct backend *be, void *dst, struct view src, size_t n, struct err *err);
     /* Whether this call (types, attributes, constants) can run here. */
     bool (*supports)(const struct backend *be, const struct op_call *call);
-    /* Picks the variant and packs constant inputs; *out may be NULL when nothing is to be kept. */
+    /* Picks the variant and packs constant inputs; *out may be NULL when nothing is to be kept.
+     * What is packed is told to call->packed as soon as it is, so that a large constant's source
+     * need not be in memory whole. */
     status (*prepare)(struct backend *be, const struct op_call *call, struct prepared **out,
                       struct err *err);
     void (*release)(struct backend *be, struct prepared *p); /* accepts NULL */

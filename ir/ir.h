@@ -295,6 +295,13 @@ enum gqa_in {
 };
 
 /* One application of an operator, as inference, `supports` and `prepare` see it. */
+/* Whom a backend tells that it has packed `n` bytes of a constant and will not read them again.
+ * Called from any of its threads. */
+struct op_packed {
+    void (*tell)(const void *user, const void *data, size_t n);
+    const void *user;
+};
+
 struct op_call {
     enum op_kind op;
     int version;         /* of the operator's domain, from the model's opset imports */
@@ -303,6 +310,7 @@ struct op_call {
     int n_in, n_out;
     struct tensor *in;  /* [n_in]; dtype DT_NONE = absent; data set where the value is known */
     struct tensor *out; /* [n_out]; inference fills the types */
+    const struct op_packed *packed; /* prepare: NULL when nobody asks */
 };
 
 /* Fills out[].type from in[] and attr. Shapes that depend on values not known here get DIM_UNKNOWN

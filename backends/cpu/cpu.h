@@ -18,11 +18,6 @@ struct cpu_backend {
     size_t worker_bytes, shared_bytes;
 };
 
-/* What a node keeps between executions. Concrete types begin with this. */
-struct prepared {
-    void (*release)(struct prepared *p);
-};
-
 /* ---- a task: one worker's view of one step ---- */
 
 struct cpu_run; /* one execution, shared by its workers */

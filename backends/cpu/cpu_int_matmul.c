@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/cpu_pack.h"
 
 enum { ROWS_BLOCK = 32, PANELS_BLOCK = 4, FLIP = 0x80 };
 
@@ -240,8 +241,15 @@ status cpu_int_matmul_prepare(struct cpu_backend *be, const struct op_call *call
         weights_release(&w->head);
         return FAIL(err, ST_NOMEM, "%s: no memory for packed weights", call->node);
     }
-    for (size_t p = 0; p < panels; p++)
-        kern_pack_i8(w->panels + p * panel, w->sums + p * KERN_NR, &src, p);
+    w->head.bytes = bytes + panels * KERN_NR * sizeof *w->sums;
+    const size_t step = cpu_pack_slice(w->k, w->n);
+    for (size_t k = 0; k < w->k; k += step) {
+        const size_t count = w->k - k < step ? w->k - k : step;
+
+        for (size_t p = 0; p < panels; p++)
+            kern_pack_i8_rows(w->panels + p * panel, w->sums + p * KERN_NR, &src, p, k, count);
+        cpu_pack_tell(call, src.w + k * w->n, count * w->n);
+    }
     *out = &w->head;
     return ST_OK;
 }

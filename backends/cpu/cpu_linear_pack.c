@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* prepare of linear layers: checks the constants against each other and packs them, all workers
- * sharing the panels. */
+/* prepare of linear layers: checks the constants against each other and packs them. */
 #include <string.h>
 
 #include "backends/cpu/cpu_linear.h"
 #include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/cpu_pack.h"
 
 /* ---- common ---- */
 
@@ -44,7 +44,7 @@ static status take_bias(struct cpu_linear *l, const struct op_call *call, const 
         return FAIL(err, ST_SHAPE, "%s: bias is no constant of %zu floats", call->node, l->n);
     l->bias = mem_alloc(n * sizeof(float));
     if (!l->bias) return FAIL(err, ST_NOMEM, no_memory, call->node, l->n, l->k);
-    cpu_to_f32(l->bias, bias->data, bias->type.dtype, 0, n);
+    cpu_pack_floats(l->bias, bias->data, bias->type.dtype, 0, n);
     return ST_OK;
 }
 
@@ -56,40 +56,18 @@ static bool constant_of(const struct tensor *x, size_t n_want)
     return x && x->data && type_elements(&x->type, &n) && n == n_want;
 }
 
-struct pack_job {
-    struct cpu_linear *l;
-    const struct kern_qshape *shape; /* quantised, else plain */
-    const struct kern_qsource *qsrc;
-    const struct kern_plain_source *plain;
-    int n_workers;
-};
-
-static void pack_share(void *arg, int worker)
+/* Memory for the panels, whose number and size are set. */
+static status panels_create(struct cpu_linear *l, const char *node, struct cpu_panels *out,
+                            struct err *err)
 {
-    const struct pack_job *job = arg;
-    const struct cpu_linear *l = job->l;
-    const size_t begin = l->n_panels * (size_t)worker / (size_t)job->n_workers;
-    const size_t end = l->n_panels * (size_t)(worker + 1) / (size_t)job->n_workers;
-    char *out = l->panels + begin * l->panel_bytes;
-
-    if (begin == end) return;
-    if (job->shape)
-        kern_pack_q(out, job->shape, job->qsrc, begin, end - begin);
-    else
-        kern_pack_plain(out, job->plain, begin, end - begin);
-}
-
-static status pack(struct cpu_backend *be, const char *node, struct pack_job *job, struct err *err)
-{
-    struct cpu_linear *l = job->l;
     size_t bytes;
 
     if (!checked_mul(l->n_panels, l->panel_bytes, &bytes) || bytes == 0)
         return FAIL(err, ST_LIMIT, "%s: weights [%zu, %zu] too large", node, l->n, l->k);
     l->panels = mem_alloc_aligned(CPU_ALIGN, bytes);
     if (!l->panels) return FAIL(err, ST_NOMEM, no_memory, node, l->n, l->k);
-    job->n_workers = cpu_team_size(be->team);
-    cpu_team_run(be->team, pack_share, job);
+    l->head.bytes = bytes + (l->bias ? l->n * sizeof *l->bias : 0);
+    *out = (struct cpu_panels){ l->panels, l->n_panels, l->panel_bytes };
     return ST_OK;
 }
 
@@ -99,6 +77,7 @@ status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
                              const struct kern_plain_source *src, enum dtype dt,
                              const struct tensor *bias, struct prepared **out, struct err *err)
 {
+    struct cpu_panels panels;
     struct cpu_linear *l;
     status st = linear_create(&l, call->node, src->n, src->k, err);
 
@@ -106,12 +85,12 @@ status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
     l->kind = dt == DT_F16 ? CPU_LIN_F16 : dt == DT_BF16 ? CPU_LIN_BF16 : CPU_LIN_F32;
     l->panel_bytes = kern_plain_panel_bytes(src->k, src->elem_size);
     st = take_bias(l, call, bias, err);
-    struct pack_job job = { .l = l, .plain = src };
-    if (st == ST_OK) st = pack(be, call->node, &job, err);
+    if (st == ST_OK) st = panels_create(l, call->node, &panels, err);
     if (st != ST_OK) {
         linear_release(&l->head);
         return st;
     }
+    cpu_pack_plain(be, call, &panels, src);
     *out = &l->head;
     return ST_OK;
 }
@@ -144,18 +123,8 @@ struct qlinear {
     const char *node;
     int64_t n, k, bits, block, accuracy_level;
     const struct tensor *b, *scales, *zp, *bias;
-    size_t blocks;              /* per column */
-    uint8_t *wide_b, *wide_zp;  /* 2-bit weights widened to 4 */
-    float *scales_f32, *zp_f32; /* of half floats */
+    size_t blocks; /* per column */
 };
-
-static void qlinear_fini(struct qlinear *q)
-{
-    mem_free(q->wide_b);
-    mem_free(q->wide_zp);
-    mem_free(q->scales_f32);
-    mem_free(q->zp_f32);
-}
 
 static status read_call(const struct op_call *call, struct qlinear *q, struct err *err)
 {
@@ -191,10 +160,14 @@ static status check_g_idx(const struct op_call *call, const struct qlinear *q, s
     if (!g) return ST_OK;
     if (!g->data || g->type.dtype != DT_I32 || !type_elements(&g->type, &n) || n < (size_t)q->k)
         return FAIL(err, ST_FORMAT, "%s: g_idx is no constant of K int32", call->node);
-    for (int64_t i = 0; i < q->k; i++)
-        if (((const int32_t *)g->data)[i] != i / q->block)
+    for (int64_t i = 0; i < q->k; i++) {
+        int32_t group;
+
+        memcpy(&group, (const int32_t *)g->data + i, sizeof group);
+        if (group != i / q->block)
             return FAIL(err, ST_UNSUPPORTED, "%s: g_idx reorders the rows (act-order GPTQ)",
                         call->node);
+    }
     return ST_OK;
 }
 
@@ -226,72 +199,18 @@ static status check_qlinear(struct qlinear *q, struct err *err)
     return ST_OK;
 }
 
-/* A float constant as f32: itself, or a copy that `made` keeps. NULL: no memory. */
-static const float *widen_floats(const struct tensor *x, float **made)
+static uint8_t zp_kind(const struct qlinear *q)
 {
-    const size_t n = cpu_elements(x);
-
-    if (x->type.dtype == DT_F32) return x->data;
-    *made = mem_alloc(n * sizeof **made);
-    if (*made) cpu_to_f32(*made, x->data, x->type.dtype, 0, n);
-    return *made;
+    if (q->zp && cpu_is_float(q->zp->type.dtype)) return KERN_ZP_F32;
+    return q->zp || q->bits == 2 ? KERN_ZP_U8 : KERN_ZP_NONE;
 }
 
-/* Two-bit numbers to nibbles; rows of `n_in` bytes hold `n` numbers each. */
-static void widen_2bit(uint8_t *out, const uint8_t *in, size_t rows, size_t in_bytes, size_t n)
+static status build_qlinear(struct cpu_backend *be, const struct op_call *call,
+                            const struct qlinear *q, struct cpu_linear *l, struct err *err)
 {
-    const size_t out_bytes = (n + 1) / 2;
+    const uint8_t zp = zp_kind(q);
+    struct cpu_panels panels;
 
-    memset(out, 0, rows * out_bytes);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < n; i++) {
-            const unsigned v = ((unsigned)in[r * in_bytes + i / 4] >> (i % 4 * 2)) & 3u;
-            uint8_t *o = &out[r * out_bytes + i / 2];
-
-            *o = (uint8_t)(*o | v << (i % 2 * 4));
-        }
-}
-
-/* Makes 4-bit weights of 2-bit ones, with explicit zero points. */
-static status widen_qlinear(struct qlinear *q, struct err *err)
-{
-    const size_t n = (size_t)q->n, in_bytes = q->blocks * (size_t)q->block / 4;
-    const size_t zp_bytes = (q->blocks + 1) / 2;
-
-    q->wide_b = mem_alloc(n * in_bytes * 2);
-    q->wide_zp = mem_alloc(n * zp_bytes);
-    if (!q->wide_b || !q->wide_zp) return FAIL(err, ST_NOMEM, no_memory, q->node, n, (size_t)q->k);
-    widen_2bit(q->wide_b, q->b->data, n, in_bytes, q->blocks * (size_t)q->block);
-    if (!q->zp)
-        memset(q->wide_zp, 0x22, n * zp_bytes);
-    else if (!cpu_is_float(q->zp->type.dtype))
-        widen_2bit(q->wide_zp, q->zp->data, n, (q->blocks + 3) / 4, q->blocks);
-    return ST_OK;
-}
-
-static status gather_source(struct qlinear *q, struct kern_qsource *src, uint8_t *zp_kind,
-                            struct err *err)
-{
-    const bool zp_float = q->zp && cpu_is_float(q->zp->type.dtype);
-
-    if (q->bits == 2) TRY(widen_qlinear(q, err));
-    *src = (struct kern_qsource){ .b = q->wide_b ? q->wide_b : q->b->data };
-    src->scales = widen_floats(q->scales, &q->scales_f32);
-    if (zp_float) src->zp_f32 = widen_floats(q->zp, &q->zp_f32);
-    if (!src->scales || (zp_float && !src->zp_f32))
-        return FAIL(err, ST_NOMEM, no_memory, q->node, (size_t)q->n, (size_t)q->k);
-    if (!zp_float) src->zp_u8 = q->wide_zp ? q->wide_zp : q->zp ? q->zp->data : NULL;
-    *zp_kind = zp_float ? KERN_ZP_F32 : src->zp_u8 ? KERN_ZP_U8 : KERN_ZP_NONE;
-    return ST_OK;
-}
-
-static status build_qlinear(struct cpu_backend *be, const struct op_call *call, struct qlinear *q,
-                            struct cpu_linear *l, struct err *err)
-{
-    struct kern_qsource src;
-    uint8_t zp = KERN_ZP_NONE;
-
-    TRY(gather_source(q, &src, &zp, err));
     TRY(take_bias(l, call, q->bias, err));
     const struct kern_qshape shape = {
         .n = l->n, .k = l->k, .block = (uint32_t)q->block, .bits = q->bits == 8 ? 8 : 4, .zp = zp
@@ -306,8 +225,14 @@ static status build_qlinear(struct cpu_backend *be, const struct op_call *call, 
     l->block = shape.block;
     l->zp = zp;
     l->panel_bytes = kern_q_panel_bytes(&shape);
-    struct pack_job job = { .l = l, .shape = &shape, .qsrc = &src };
-    return pack(be, q->node, &job, err);
+    const struct cpu_qsource src = { .b = q->b->data,
+                                     .scales = q->scales->data,
+                                     .scale_type = q->scales->type.dtype,
+                                     .zp = q->zp ? q->zp->data : NULL,
+                                     .zp_type = q->zp ? q->zp->type.dtype : DT_NONE,
+                                     .bits = (unsigned)q->bits };
+    TRY(panels_create(l, q->node, &panels, err));
+    return cpu_pack_quantised(be, call, &panels, &shape, &src, err);
 }
 
 status cpu_linear_prepare(struct cpu_backend *be, const struct op_call *call, struct prepared **out,
@@ -323,7 +248,6 @@ status cpu_linear_prepare(struct cpu_backend *be, const struct op_call *call, st
     TRY(check_g_idx(call, &q, err));
     status st = linear_create(&l, q.node, (size_t)q.n, (size_t)q.k, err);
     if (st == ST_OK) st = build_qlinear(be, call, &q, l, err);
-    qlinear_fini(&q);
     if (st != ST_OK) {
         if (l) linear_release(&l->head);
         return st;

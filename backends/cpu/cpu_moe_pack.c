@@ -5,6 +5,7 @@
 
 #include "backends/cpu/cpu_moe.h"
 #include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/cpu_pack.h"
 #include "backends/cpu/mini_float.h"
 
 enum { BLOCK_MIN = 16, BLOCK_MAX = 256, FP4_BLOCK = 32 };
@@ -191,8 +192,9 @@ static void stage_fp4(const struct source *s, size_t expert, const struct staged
 {
     const uint8_t *w = (const uint8_t *)s->w->data + expert * s->k * s->n / 2;
     const uint8_t *e = (const uint8_t *)s->scales->data + expert * s->n * s->blocks;
-    const float global = s->global ? ((const float *)s->global->data)[expert] : 1;
+    float global = 1;
 
+    if (s->global) cpu_pack_floats(&global, s->global->data, DT_F32, expert, 1);
     for (size_t i = 0; i < s->n * s->blocks; i++)
         g->scales[i] = mini_to_f32(MINI_E8M0, e[i]) * global;
     for (size_t k = 0; k < s->k; k += 2)
@@ -216,8 +218,8 @@ static void stage_expert(const struct source *s, size_t expert, unsigned packed,
     }
     for (size_t n = 0; n < rows; n++)
         for (size_t b = 0; b < s->blocks; b++)
-            cpu_to_f32(g->scales + n * s->blocks + b, s->scales->data, dt,
-                       (expert * rows + n) * per_row + (s->block > 0 ? b : 0), 1);
+            cpu_pack_floats(g->scales + n * s->blocks + b, s->scales->data, dt,
+                            (expert * rows + n) * per_row + (s->block > 0 ? b : 0), 1);
     if (g->zp) stage_zero_points(s, expert, packed, g->zp);
     if (!g->wide) return;
     const uint8_t *w = (const uint8_t *)s->w->data + expert * rows * s->k / 4;
@@ -226,60 +228,40 @@ static void stage_expert(const struct source *s, size_t expert, unsigned packed,
 
 /* ---- packing ---- */
 
-struct pack_job {
-    const struct kern_qshape *shape; /* quantised, else plain */
-    const struct kern_qsource *qsrc;
-    const struct kern_plain_source *plain;
-    char *out;
-    size_t n_panels, panel_bytes;
-    int n_workers;
-};
-
-static void pack_share(void *arg, int worker)
+static status pack_expert(struct cpu_backend *be, const struct source *s,
+                          const struct cpu_linear *l, size_t expert, const struct staged *g,
+                          struct err *err)
 {
-    const struct pack_job *job = arg;
-    const size_t begin = job->n_panels * (size_t)worker / (size_t)job->n_workers;
-    const size_t end = job->n_panels * (size_t)(worker + 1) / (size_t)job->n_workers;
-    char *out = job->out + begin * job->panel_bytes;
-
-    if (begin == end) return;
-    if (job->shape)
-        kern_pack_q(out, job->shape, job->qsrc, begin, end - begin);
-    else
-        kern_pack_plain(out, job->plain, begin, end - begin);
-}
-
-static void pack_expert(struct cpu_backend *be, const struct source *s, const struct cpu_linear *l,
-                        size_t expert, const struct staged *g)
-{
-    struct pack_job job = { .out = l->panels + expert * l->n_panels * l->panel_bytes,
-                            .n_panels = l->n_panels,
-                            .panel_bytes = l->panel_bytes,
-                            .n_workers = cpu_team_size(be->team) };
+    const struct cpu_panels to = { l->panels + expert * l->n_panels * l->panel_bytes, l->n_panels,
+                                   l->panel_bytes };
     const unsigned packed = s->bits == 8 ? 8 : 4;
-    const struct kern_qshape shape = {
-        .n = l->n, .k = l->k, .block = l->block, .bits = (uint8_t)packed, .zp = (uint8_t)l->zp
-    };
-    struct kern_qsource qsrc = { .scales = g->scales, .zp_u8 = g->zp };
-    const size_t elem = dtype_bits(s->w->type.dtype) / 8;
-    const struct kern_plain_source plain = { .w = (const char *)s->w->data +
-                                                  expert * s->n * s->k * elem,
-                                             .n = s->n,
-                                             .k = s->k,
-                                             .stride_n = s->k,
-                                             .stride_k = 1,
-                                             .elem_size = elem };
+    const size_t bits = s->bits ? (size_t)s->bits : dtype_bits(s->w->type.dtype);
+    const size_t bytes = s->n * s->k * bits / 8;
+    const uint8_t *w = (const uint8_t *)s->w->data + expert * bytes;
+    status st = ST_OK;
 
     if (s->bits) {
+        const struct kern_qshape shape = {
+            .n = l->n, .k = l->k, .block = l->block, .bits = (uint8_t)packed, .zp = (uint8_t)l->zp
+        };
+        const struct cpu_qsource src = { .b = g->wide ? g->wide : w,
+                                         .scales = g->scales,
+                                         .scale_type = DT_F32,
+                                         .zp = g->zp,
+                                         .zp_type = DT_U8,
+                                         .bits = packed };
+
         stage_expert(s, expert, packed, g);
-        qsrc.b = g->wide ? g->wide
-                         : (const uint8_t *)s->w->data + expert * s->n * s->k * (size_t)s->bits / 8;
-        job.shape = &shape;
-        job.qsrc = &qsrc;
+        st = cpu_pack_quantised(be, s->call, &to, &shape, &src, err);
     } else {
-        job.plain = &plain;
+        const struct kern_plain_source src = {
+            .w = w, .n = s->n, .k = s->k, .stride_n = s->k, .stride_k = 1, .elem_size = bits / 8
+        };
+
+        cpu_pack_plain(be, s->call, &to, &src);
     }
-    cpu_team_run(be->team, pack_share, &job);
+    cpu_pack_tell(s->call, w, bytes);
+    return st;
 }
 
 static status stage_create(const struct source *s, struct staged *g, struct err *err)
@@ -349,9 +331,10 @@ static status pack_projection(struct cpu_backend *be, struct source *s, struct c
     l->panels = mem_alloc_aligned(CPU_ALIGN, bytes);
     if (s->bias) l->bias = mem_alloc(s->n_experts * s->n * sizeof *l->bias);
     if (!l->panels || (s->bias && !l->bias)) return no_memory(s, err);
-    if (s->bias) cpu_to_f32(l->bias, s->bias->data, s->bias->type.dtype, 0, s->n_experts * s->n);
-    const status st = stage_create(s, &g, err);
-    for (size_t i = 0; st == ST_OK && i < s->n_experts; i++) pack_expert(be, s, l, i, &g);
+    if (s->bias)
+        cpu_pack_floats(l->bias, s->bias->data, s->bias->type.dtype, 0, s->n_experts * s->n);
+    status st = stage_create(s, &g, err);
+    for (size_t i = 0; st == ST_OK && i < s->n_experts; i++) st = pack_expert(be, s, l, i, &g, err);
     stage_destroy(&g);
     return st;
 }
@@ -400,6 +383,7 @@ static status pack_all(struct cpu_backend *be, const struct op_call *call, struc
         }
         TRY(check_source(&s, k, err));
         TRY(pack_projection(be, &s, &m->fc[i], err));
+        m->head.bytes += m->fc[i].n_experts * m->fc[i].layer.n_panels * m->fc[i].layer.panel_bytes;
         if (s.n_experts != m->fc[CPU_FC1].n_experts)
             return FAIL(err, ST_SHAPE, "%s: projections of %zu and %zu experts", call->node,
                         m->fc[CPU_FC1].n_experts, s.n_experts);

@@ -62,6 +62,7 @@ status cpu_seqconv_prepare(struct cpu_backend *be, const struct op_call *call,
     w->head.release = weights_release;
     w->channels = (size_t)from->type.dim[0];
     w->taps = (size_t)from->type.dim[2];
+    w->head.bytes = w->channels * (w->taps + 1) * sizeof *w->w;
     w->w = mem_calloc(w->channels * w->taps + 1, sizeof *w->w);
     if (bias) w->bias = mem_calloc(w->channels + 1, sizeof *w->bias);
     float *line = mem_calloc(w->taps, sizeof *line);

@@ -15,6 +15,7 @@
 #define MIRROR_TOLERANCE 0x1p-7
 
 struct mirror_prepared {
+    struct prepared head; /* first */
     struct prepared *inner, *reference;
 };
 
@@ -120,7 +121,8 @@ static status mirror_prepare(struct backend *be, const struct op_call *call, str
     if (!p) return FAIL(err, ST_NOMEM, "out of memory");
     status st = m->inner->ops->prepare(m->inner, call, &p->inner, err);
     if (st == ST_OK) st = m->reference->ops->prepare(m->reference, call, &p->reference, err);
-    *out = (struct prepared *)(void *)p;
+    *out = &p->head;
+    p->head.bytes = (p->inner ? p->inner->bytes : 0) + (p->reference ? p->reference->bytes : 0);
     if (st == ST_OK) return ST_OK;
     mirror_release(be, *out);
     *out = NULL;

@@ -197,6 +197,8 @@ static status run_kernel(struct dense_exec *x, int node, struct err *err)
         return ST_OK;
     }
     const bool was_packed = d->run.prepared != NULL;
+    const struct op_packed packed = graph_packed(x->g);
+    call.packed = &packed;
     TRY(node_run_execute(&d->run, &call, d->is_const, err));
     if (!was_packed && d->run.prepared) graph_drop_sources(x->g, &call);
     return ST_OK;

@@ -80,6 +80,7 @@ static status compile_call(struct node_run *r, const struct op_call *call, const
     if (!r->tried_prepare) st = r->be->ops->prepare(r->be, &node.call, &r->prepared, err);
     if (st != ST_OK) goto out;
     r->tried_prepare = true;
+    node.call.packed = NULL; /* the program outlives it */
     node.prepared = r->prepared;
     st = r->be->ops->compile(r->be, &seg, &r->program, err);
 out:

@@ -7,9 +7,12 @@
 
 enum { PAGE_BYTES_MAX = 64 << 10 }; /* a multiple of every page size there is */
 
-/* Anonymous memory would lose its contents: only what a mapping holds whole is given back. */
-static void drop_pages(const struct graph *g, const void *data, size_t n)
+/* Anonymous memory would lose its contents: only what lies in a mapped file is given back, from the
+ * beginning of the page that `data` is in (what comes before it there is done with, or read again),
+ * to that of the page that its end is in. */
+static void drop_pages(const void *user, const void *data, size_t n)
 {
+    const struct graph *g = user;
     const uintptr_t begin = (uintptr_t)data;
 
     for (const struct graph_mapping *m = g->storage->mappings; m; m = m->next) {
@@ -17,12 +20,15 @@ static void drop_pages(const struct graph *g, const void *data, size_t n)
 
         if (begin < base || begin - base > m->map.size || n > m->map.size - (begin - base))
             continue;
-        const uintptr_t from = (begin + PAGE_BYTES_MAX - 1) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
+        uintptr_t from = begin / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
         const uintptr_t to = (begin + n) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
+        if (from < base) from = base;
         if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
         return;
     }
 }
+
+struct op_packed graph_packed(const struct graph *g) { return (struct op_packed){ drop_pages, g }; }
 
 void graph_drop_sources(const struct graph *g, const struct op_call *call)
 {

@@ -90,17 +90,23 @@ static void count_linear(struct plan *p, const struct op_call *call)
 static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, void *user,
                             struct err *err)
 {
+    const struct op_packed packed = graph_packed(w->g);
     struct plan *p = w->plan;
 
     for (size_t i = 0; i < w->g->n_nodes; i++) {
         struct seg_node *n = &w->nodes[i];
         TRY(make_node(w, (int)i, n, err));
+        n->call.packed = &packed;
         if (!p->be->ops->supports(p->be, &n->call))
             return FAIL(err, ST_UNSUPPORTED, "node %s: backend %s has no kernel for this %s",
                         n->call.node, p->be->ops->name, op_row(n->call.op)->name);
         TRY(p->be->ops->prepare(p->be, &n->call, &n->prepared, err));
         p->prepared[p->n_prepared++] = n->prepared;
-        if (n->prepared) graph_drop_sources(w->g, &n->call);
+        n->call.packed = NULL;
+        if (n->prepared) {
+            graph_drop_sources(w->g, &n->call);
+            p->packed_bytes += n->prepared->bytes;
+        }
         count_linear(p, &n->call);
         if (progress) progress(user, "packing weights", (double)(i + 1) / (double)w->g->n_nodes);
     }

@@ -13,6 +13,7 @@ struct plan {
     size_t n_prepared;
     int input, output;     /* binding values: the graph's first input and first output */
     uint64_t weight_bytes; /* of Linear layers, as the file stores them */
+    uint64_t packed_bytes; /* of memory that the packed constants of all nodes take */
     /* 2 K N over the Linear layers that run on every token, and over those behind SelectRows. */
     uint64_t ops_per_token, ops_per_row;
 };

@@ -23,6 +23,9 @@ struct kern_i8_source {
     uint8_t flip;
 };
 void kern_pack_i8(uint8_t *out, int32_t *sum, const struct kern_i8_source *src, size_t p);
+/* Of the panel only k in [first, first + count), in order: first 0 begins panel and sums. */
+void kern_pack_i8_rows(uint8_t *out, int32_t *sum, const struct kern_i8_source *src, size_t p,
+                       size_t first, size_t count);
 
 /* out[r][c] = sum over k of w[c][k] * x[r][k], w unsigned, x signed, wrapping at 32 bits. */
 struct kern_linear_i8_args {

@@ -153,32 +153,45 @@ size_t kern_plain_packed_bytes(size_t n, size_t k, size_t elem_size)
                                                                                           : 0;
 }
 
-/* One panel; e is a constant at both calls, so that memcpy becomes a move. */
-KERN_INLINE void pack_plain_panel(uint8_t *out, const uint8_t *w,
-                                  const struct kern_plain_source *src, size_t cols, size_t e)
+/* `rows` of k of one panel; e is a constant at both calls, so that memcpy becomes a move. */
+KERN_INLINE void pack_plain_rows(uint8_t *out, const uint8_t *w,
+                                 const struct kern_plain_source *src, size_t cols, size_t rows,
+                                 size_t e)
 {
-    memset(out, 0, src->k * KERN_NR * e);
+    if (src->stride_n == 1 && cols == KERN_NR) {
+        for (size_t k = 0; k < rows; k++, out += KERN_NR * e, w += src->stride_k * e)
+            memcpy(out, w, KERN_NR * e);
+        return;
+    }
+    if (cols < KERN_NR) memset(out, 0, rows * KERN_NR * e);
     for (size_t c = 0; c < cols; c++) {
         const uint8_t *from = w + c * src->stride_n * e;
         uint8_t *to = out + c * e;
 
-        for (size_t k = 0; k < src->k; k++, to += KERN_NR * e, from += src->stride_k * e)
+        for (size_t k = 0; k < rows; k++, to += KERN_NR * e, from += src->stride_k * e)
             memcpy(to, from, e);
     }
 }
 
+void kern_pack_plain_rows(void *panel, const struct kern_plain_source *src, size_t p, size_t first,
+                          size_t count)
+{
+    const size_t e = src->elem_size, left = src->n - p * KERN_NR;
+    const size_t cols = left < KERN_NR ? left : KERN_NR;
+    const uint8_t *w =
+        (const uint8_t *)src->w + (p * KERN_NR * src->stride_n + first * src->stride_k) * e;
+    uint8_t *out = (uint8_t *)panel + first * KERN_NR * e;
+
+    if (e == 4)
+        pack_plain_rows(out, w, src, cols, count, 4);
+    else
+        pack_plain_rows(out, w, src, cols, count, 2);
+}
+
 void kern_pack_plain(void *out, const struct kern_plain_source *src, size_t first, size_t count)
 {
-    const size_t e = src->elem_size;
     uint8_t *at = out;
 
-    for (size_t p = first; p < first + count; p++, at += src->k * KERN_NR * e) {
-        const size_t left = src->n - p * KERN_NR, cols = left < KERN_NR ? left : KERN_NR;
-        const uint8_t *w = (const uint8_t *)src->w + p * KERN_NR * src->stride_n * e;
-
-        if (e == 4)
-            pack_plain_panel(at, w, src, cols, 4);
-        else
-            pack_plain_panel(at, w, src, cols, 2);
-    }
+    for (size_t p = first; p < first + count; p++, at += src->k * KERN_NR * src->elem_size)
+        kern_pack_plain_rows(at, src, p, 0, src->k);
 }

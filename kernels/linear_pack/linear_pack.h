@@ -86,3 +86,7 @@ struct kern_plain_source {
 size_t kern_plain_panel_bytes(size_t k, size_t elem_size);            /* k * 16 * elem_size */
 size_t kern_plain_packed_bytes(size_t n, size_t k, size_t elem_size); /* 0 on overflow */
 void kern_pack_plain(void *out, const struct kern_plain_source *src, size_t first, size_t count);
+/* Of panel p at `panel` only k in [first, first + count): for W[k][n], whose rows of k are best
+ * read one after the other. */
+void kern_pack_plain_rows(void *panel, const struct kern_plain_source *src, size_t p, size_t first,
+                          size_t count);

@@ -74,8 +74,8 @@ struct logit_bias {
     float bias; /* -100 … 100 */
 };
 
-/* Sampler chain: bias -> penalties -> temperature -> top-k -> top-p -> min-p -> draw. temperature 0
- * = greedy. */
+/* Sampler chain: bias -> penalties -> mask -> temperature -> top-k -> top-p -> min-p -> draw.
+ * temperature 0 = greedy. */
 struct sampling {
     float temperature, top_p, min_p;
     int32_t top_k;                                                 /* 0 = off */
@@ -103,6 +103,24 @@ struct gen_event {
  * FINISH_STOP with id -1, and not as a token. */
 typedef bool gen_sink_fn(void *user, const struct gen_event *ev);
 
+/* A set of tokens: bit id % 32 of word id / 32 says whether the id is in it. */
+#define TOKEN_SET_WORDS(vocab) (((size_t)(vocab) + 31) / 32)
+static inline void token_set_remove(uint32_t *set, int32_t id)
+{
+    set[id / 32] &= ~(UINT32_C(1) << (id % 32));
+}
+static inline bool token_set_has(const uint32_t *set, int32_t id)
+{
+    return set[id / 32] >> (id % 32) & 1;
+}
+
+/* Which tokens may come next, whatever their logits: the slot of the sampler chain for grammars,
+ * schemas, lists of answers. Takes out of `allowed` [TOKEN_SET_WORDS(vocab)], which holds the whole
+ * vocabulary when it is called, what may not follow the ids [n] that the choice has generated. Stop
+ * tokens are tokens like others. Called on the worker thread before each draw; must not block. A
+ * choice of which no token is left ends with FINISH_ERROR. */
+typedef void gen_mask_fn(void *user, int choice, const int32_t *ids, size_t n, uint32_t *allowed);
+
 struct gen_request {
     const int32_t *ids; /* prompt, copied */
     size_t n_ids;
@@ -112,8 +130,9 @@ struct gen_request {
     const int32_t *stop_ids; /* tokens that end a choice: the folder's eos_ids too, if they shall */
     size_t n_stop;           /* at most ENGINE_STOP_MAX */
     struct sampling sampling;
+    gen_mask_fn *mask; /* NULL: all tokens may come */
     gen_sink_fn *sink;
-    void *user;
+    void *user; /* of both */
 };
 
 struct generation;

@@ -82,6 +82,7 @@ static status generation_create(struct generation **out, struct engine *e,
     g->n_prompt = (int64_t)req->n_ids;
     g->max_new = req->max_tokens <= 0 || req->max_tokens > room ? room : req->max_tokens;
     g->min_new = req->min_tokens;
+    g->mask = req->mask;
     g->sink = req->sink;
     g->user = req->user;
     g->sampling = req->sampling;

@@ -51,6 +51,7 @@ struct generation {
     size_t n_stop;
     struct sampling sampling;
     struct logit_bias *bias; /* sampling.bias */
+    gen_mask_fn *mask;       /* or NULL */
     gen_sink_fn *sink;
     void *user;
     int n_choices, n_open; /* n_open: not DONE */

@@ -25,7 +25,8 @@ status sampler_scratch_init(struct sampler_scratch *s, int64_t vocab, struct err
     s->cand = mem_calloc((size_t)vocab, sizeof *s->cand);
     s->mass = mem_calloc(SAMPLER_BINS, sizeof *s->mass);
     s->count = mem_calloc(SAMPLER_BINS, sizeof *s->count);
-    if (s->logits && s->cand && s->mass && s->count) return ST_OK;
+    s->mask = mem_calloc(TOKEN_SET_WORDS(vocab), sizeof *s->mask);
+    if (s->logits && s->cand && s->mass && s->count && s->mask) return ST_OK;
     sampler_scratch_fini(s);
     return FAIL(err, ST_NOMEM, "sampler: out of memory");
 }
@@ -36,7 +37,14 @@ void sampler_scratch_fini(struct sampler_scratch *s)
     mem_free(s->cand);
     mem_free(s->mass);
     mem_free(s->count);
+    mem_free(s->mask);
     *s = (struct sampler_scratch){ 0 };
+}
+
+uint32_t *sampler_full_mask(struct sampler_scratch *s)
+{
+    memset(s->mask, 0xff, TOKEN_SET_WORDS(s->vocab) * sizeof *s->mask);
+    return s->mask;
 }
 
 struct sampling sampling_default(void)
@@ -155,7 +163,7 @@ static double row_log_sum(const float *x, int64_t n, float max)
     return log(sum);
 }
 
-/* ---- bias and penalties ---- */
+/* ---- bias, penalties, mask ---- */
 
 static void apply_penalties(float *x, int64_t n, const struct sampling *p, const uint32_t *seen)
 {
@@ -167,17 +175,26 @@ static void apply_penalties(float *x, int64_t n, const struct sampling *p, const
     }
 }
 
-/* The row with bias, penalties and bans; the row itself where nothing changes it. */
+static void apply_mask(float *x, int64_t n, const uint32_t *mask)
+{
+    for (int64_t i = 0; i < n; i += 32) {
+        if (mask[i / 32] == UINT32_MAX) continue;
+        for (int64_t j = i; j < n && j < i + 32; j++)
+            if (!token_set_has(mask, (int32_t)j)) x[j] = -INFINITY;
+    }
+}
+
+/* The row with bias, penalties and mask; the row itself where nothing changes it. */
 static const float *row_modified(struct sampler_scratch *s, const struct sample_input *in)
 {
     const struct sampling *p = in->params;
     const bool counts = sampler_needs_counts(p) && in->counts->generated;
 
-    if (!p->n_bias && !counts && !in->n_banned) return in->logits;
+    if (!p->n_bias && !counts && !in->mask) return in->logits;
     memcpy(s->logits, in->logits, (size_t)s->vocab * sizeof *s->logits);
     for (size_t i = 0; i < p->n_bias; i++) s->logits[p->bias[i].id] += p->bias[i].bias;
     if (counts) apply_penalties(s->logits, s->vocab, p, in->counts->generated);
-    for (size_t i = 0; i < in->n_banned; i++) s->logits[in->banned[i]] = -INFINITY;
+    if (in->mask) apply_mask(s->logits, s->vocab, in->mask);
     return s->logits;
 }
 
@@ -357,7 +374,9 @@ status sampler_pick(struct sampler_scratch *s, const struct sample_input *in, st
     float own_max, max;
 
     const int32_t best = row_argmax(x, s->vocab, &max);
-    if (best < 0) return FAIL(err, ST_INTERNAL, "no token can be chosen: no logit is a number");
+    if (best < 0)
+        return FAIL(err, ST_INTERNAL, "no token can be chosen: no logit%s is a number",
+                    in->mask ? " that the mask leaves" : "");
     *id = p->temperature == 0 || p->top_k == 1 ? best : draw(s, x, max, p, rng);
     if (*id < 0) return FAIL(err, ST_INTERNAL, "no token can be chosen: every weight is zero");
     own_max = max;

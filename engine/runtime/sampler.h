@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a row of logits to a token: bias -> penalties -> temperature -> top-k -> top-p -> min-p ->
- * draw.
+/* From a row of logits to a token: bias -> penalties -> mask -> temperature -> top-k -> top-p ->
+ * min-p -> draw.
  *
  * Every cut keeps the most probable tokens (equal ones in order of id), so the result is a function
  * of the row, the parameters, the token counts and the generator - never of what else runs.
@@ -28,10 +28,13 @@ struct sampler_scratch {
     struct sampler_candidate *cand; /* [vocab] */
     double *mass;                   /* [SAMPLER_BINS] */
     uint32_t *count;                /* [SAMPLER_BINS] */
+    uint32_t *mask;                 /* [TOKEN_SET_WORDS(vocab)] */
 };
 
 status sampler_scratch_init(struct sampler_scratch *s, int64_t vocab, struct err *err);
 void sampler_scratch_fini(struct sampler_scratch *s);
+/* The scratch's set with the whole vocabulary in it: room for a row's mask. */
+uint32_t *sampler_full_mask(struct sampler_scratch *s);
 
 /* How often each token of the vocabulary has been seen. */
 struct token_counts {
@@ -47,12 +50,12 @@ struct sample_input {
     const float *logits; /* [vocab] as the model made them */
     const struct sampling *params;
     const struct token_counts *counts; /* generated NULL unless sampler_needs_counts */
-    const int32_t *banned; /* [n_banned] ids that must not come (stop tokens before min_tokens) */
-    size_t n_banned;
+    const uint32_t *mask;              /* set of the tokens that may come; NULL: all */
 };
 
 /* Picks a token. *logprob = natural log of its probability in softmax(logits), as the model made
- * them. NaN never wins; ST_INTERNAL when nothing can be chosen (every logit NaN or -infinity). */
+ * them. NaN never wins; ST_INTERNAL when nothing can be chosen (every logit that the mask leaves is
+ * NaN or -infinity). */
 status sampler_pick(struct sampler_scratch *s, const struct sample_input *in, struct rng *rng,
                     int32_t *id, float *logprob, struct err *err);
 

@@ -133,17 +133,30 @@ static void scheduler_build(struct engine *e)
 
 /* ---- tokens ---- */
 
+/* The tokens that may come: what the request's mask leaves, without stop tokens before min_tokens.
+ * NULL: all. */
+static const uint32_t *choice_mask(struct scheduler *s, const struct choice *c)
+{
+    const struct generation *g = c->gen;
+    const int64_t n = choice_generated(c);
+    const size_t n_banned = n < g->min_new ? g->n_stop : 0;
+
+    if (!g->mask && !n_banned) return NULL;
+    uint32_t *allowed = sampler_full_mask(&s->scratch);
+    if (g->mask) g->mask(g->user, c->index, c->tokens + g->n_prompt, (size_t)n, allowed);
+    for (size_t i = 0; i < n_banned; i++) token_set_remove(allowed, g->stop_ids[i]);
+    return allowed;
+}
+
 static void sample_choice(struct engine *e, struct choice *c, const float *row)
 {
     struct scheduler *s = &e->sched;
     struct generation *g = c->gen;
-    const bool ban = choice_generated(c) < g->min_new;
     const struct sample_input in = {
         .logits = row,
         .params = &g->sampling,
         .counts = &c->counts,
-        .banned = g->stop_ids,
-        .n_banned = ban ? g->n_stop : 0,
+        .mask = choice_mask(s, c),
     };
     struct err err = { 0 };
     int32_t id;

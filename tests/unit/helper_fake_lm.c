@@ -392,6 +392,7 @@ int fake_expect(const struct fake_options *options, const struct gen_request *re
     int32_t *ids = mem_calloc(req->n_ids + (size_t)max + 1, sizeof *ids);
     struct rng rng;
     float logits[FAKE_VOCAB], logprob;
+    uint32_t allowed[TOKEN_SET_WORDS(FAKE_VOCAB)];
     int n = 0;
 
     assert(counts.generated && ids && sampler_scratch_init(&scratch, FAKE_VOCAB, NULL) == ST_OK);
@@ -400,8 +401,11 @@ int fake_expect(const struct fake_options *options, const struct gen_request *re
     for (size_t i = 0; i < req->n_ids; i++) counts.generated[ids[i]] |= TOKEN_IN_PROMPT;
     while (n < max && n < req->max_tokens) {
         const int64_t length = (int64_t)req->n_ids + n;
-        const struct sample_input in = { logits, &req->sampling, &counts, req->stop_ids,
-                                         n < req->min_tokens ? req->n_stop : 0 };
+        const struct sample_input in = { logits, &req->sampling, &counts, allowed };
+        memset(allowed, 0xff, sizeof allowed);
+        if (req->mask) req->mask(req->user, index, ids + req->n_ids, (size_t)n, allowed);
+        for (size_t i = 0; n < req->min_tokens && i < req->n_stop; i++)
+            token_set_remove(allowed, req->stop_ids[i]);
         fake_logits_from(ids, fake_first(window, length), length,
                          threshold > 0 && length > threshold, logits);
         const status st = sampler_pick(&scratch, &in, &rng, &ids[length], &logprob, NULL);

@@ -51,6 +51,73 @@ static void stop_tokens_are_banned_before_min_tokens(void **state)
     bench_close(&b);
 }
 
+/* ---- masks ---- */
+
+/* Every id is one more than a multiple of three away from the one before; even ones first. */
+static void steps_of_three(void *user, int choice, const int32_t *ids, size_t n, uint32_t *allowed)
+{
+    (void)user;
+    for (int32_t id = 0; id < FAKE_VOCAB; id++)
+        if (n == 0 ? id % 2 != choice % 2 : (id - ids[n - 1] + 3 * FAKE_VOCAB) % 3 != 1)
+            token_set_remove(allowed, id);
+}
+
+/* Beside requests without one, with little memory, so that choices wait and begin again;
+ * job_finish knows the mask. */
+static void a_mask_says_what_may_come(void **state)
+{
+    struct bench b = bench_default();
+    struct job *jobs[6];
+
+    (void)state;
+    b.cfg.kv_tokens_max = 6 * KV_PAGE_TOKENS;
+    bench_open(&b);
+    for (int i = 0; i < 6; i++) {
+        jobs[i] = job_create(20 + i, i, 80);
+        jobs[i]->req.n = 1 + i % 3;
+        if (i % 2 == 0) jobs[i]->req.mask = steps_of_three;
+        job_submit(&b, jobs[i]);
+    }
+    for (int i = 0; i < 6; i++) {
+        const struct collect *got = &jobs[i]->got;
+        generation_wait(jobs[i]->gen);
+        for (int c = 0; i % 2 == 0 && c < jobs[i]->req.n; c++) {
+            assert_true(got->n[c] == 80 && got->ids[c][0] % 2 == c % 2);
+            for (int k = 1; k < 80; k++)
+                assert_int_equal((got->ids[c][k] - got->ids[c][k - 1] + 3 * FAKE_VOCAB) % 3, 1);
+        }
+        job_finish(&b, jobs[i]);
+    }
+    nothing_is_held(&b);
+    bench_close(&b);
+}
+
+/* The last of three tokens can be followed by nothing. */
+static void three_and_nothing(void *user, int choice, const int32_t *ids, size_t n,
+                              uint32_t *allowed)
+{
+    (void)user, (void)choice, (void)ids;
+    for (int32_t id = 0; n == 3 && id < FAKE_VOCAB; id++) token_set_remove(allowed, id);
+}
+
+static void a_mask_that_leaves_nothing_ends_the_choice(void **state)
+{
+    struct bench b = bench_default();
+
+    (void)state;
+    bench_open(&b);
+    struct job *j = job_create(30, 1, 20);
+    j->req.mask = three_and_nothing;
+    job_submit(&b, j);
+    generation_wait(j->gen);
+    assert_int_equal(j->got.finish[0], FINISH_ERROR);
+    assert_int_equal(j->got.n[0], 3);
+    assert_non_null(strstr(j->got.error, "mask"));
+    job_drop(j);
+    nothing_is_held(&b);
+    bench_close(&b);
+}
+
 static void generation_ends_where_the_context_does(void **state)
 {
     struct bench b = bench_default();
@@ -435,6 +502,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stop_tokens_end_a_choice_and_are_not_reported),
         cmocka_unit_test(stop_tokens_are_banned_before_min_tokens),
+        cmocka_unit_test(a_mask_says_what_may_come),
+        cmocka_unit_test(a_mask_that_leaves_nothing_ends_the_choice),
         cmocka_unit_test(generation_ends_where_the_context_does),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(models_without_logits_do_not_generate),

@@ -354,13 +354,13 @@ static void logprob_is_of_the_models_own_softmax(void **state)
     }
 }
 
-/* ---- bias, penalties, bans ---- */
+/* ---- bias, penalties, mask ---- */
 
 static int32_t pick_with(const float *x, const struct sampling *p, uint32_t *seen,
-                         const int32_t *banned, size_t n)
+                         const uint32_t *mask)
 {
     const struct token_counts counts = { seen };
-    const struct sample_input in = { x, p, &counts, banned, n };
+    const struct sample_input in = { x, p, &counts, mask };
     struct rng r;
     int32_t id;
     float lp;
@@ -384,17 +384,17 @@ static void presence_and_frequency_count_what_was_generated(void **state)
     seen[6] = TOKEN_IN_PROMPT;
     assert_false(sampler_needs_counts(&p));
     p.presence_penalty = 0.9F; /* 9.1, 9, 8.4: however often */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 5);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 5);
     p.presence_penalty = 1.1F; /* 8.9; the prompt's 6 is not penalised */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 6);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 6);
     p.presence_penalty = 0;
     p.frequency_penalty = 0.3F; /* 9.1 */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 5);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 5);
     p.frequency_penalty = 0.4F; /* 8.8 */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 6);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 6);
     p.frequency_penalty = -1; /* a reward */
     x[5] = 7;
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 5);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 5);
 }
 
 static void repetition_counts_the_prompt_too(void **state)
@@ -411,13 +411,13 @@ static void repetition_counts_the_prompt_too(void **state)
     seen[5] = TOKEN_IN_PROMPT;
     seen[6] = 2;
     p.repetition_penalty = 1.25F; /* 3.2, 2.4, 2.5 */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 5);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 5);
     p.repetition_penalty = 2; /* 2, 1.5, 2.5 */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 7);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 7);
     for (int i = 0; i < SMALL; i++) seen[i] = 1;
     seen[9] = 0;
     x[5] = x[6] = x[7] = -8; /* below zero it multiplies: -16 against -8 */
-    assert_int_equal(pick_with(x, &p, seen, NULL, 0), 9);
+    assert_int_equal(pick_with(x, &p, seen, NULL), 9);
 }
 
 static void bias_comes_before_everything(void **state)
@@ -430,26 +430,93 @@ static void bias_comes_before_everything(void **state)
     x[2] = 50;
     p.bias = bias;
     p.n_bias = 2;
-    assert_int_equal(pick_with(x, &p, NULL, NULL, 0), 40);
+    assert_int_equal(pick_with(x, &p, NULL, NULL), 40);
     p = sampling_default();
     p.bias = bias;
     p.n_bias = 2;
-    assert_int_equal(pick_with(x, &p, NULL, NULL, 0), 40);
+    assert_int_equal(pick_with(x, &p, NULL, NULL), 40);
     assert_true(x[40] == 0 && x[2] == 50); /* the row itself is not touched */
 }
 
-static void banned_tokens_never_come(void **state)
+/* Neither a bias nor a reward brings back what the mask takes out. */
+static void the_mask_comes_after_bias_and_penalties(void **state)
 {
+    const struct logit_bias bias[] = { { 4, 100 } };
+    uint32_t seen[SMALL] = { 0 }, *mask = sampler_full_mask(&scratch_small);
+    struct sampling p = greedy();
     float x[SMALL] = { 0 };
-    const int32_t banned[] = { 4, 8 };
-    const struct sampling p = greedy();
 
     (void)state;
     x[4] = 9;
     x[8] = 8;
-    x[12] = 1;
-    assert_int_equal(pick_with(x, &p, NULL, banned, 2), 12);
-    assert_int_equal(pick_with(x, &p, NULL, banned, 1), 8);
+    x[96] = 7; /* in the last, incomplete word */
+    assert_int_equal(pick_with(x, &p, seen, mask), 4);
+    p.bias = bias;
+    p.n_bias = 1;
+    p.presence_penalty = -50;
+    seen[4] = 3;
+    token_set_remove(mask, 4);
+    assert_int_equal(pick_with(x, &p, seen, mask), 8);
+    seen[8] = 1;
+    token_set_remove(mask, 8);
+    assert_int_equal(pick_with(x, &p, seen, mask), 96);
+    token_set_remove(mask, 96);
+    assert_int_equal(pick_with(x, &p, seen, mask), 0);
+    assert_true(x[4] == 9 && x[96] == 7);
+}
+
+/* A masked draw is a draw from the row in which the rest is impossible, by every cut. */
+static void a_mask_is_minus_infinity(void **state)
+{
+    uint32_t *mask = sampler_full_mask(&scratch_small);
+    struct rng source;
+
+    (void)state;
+    rng_seed(&source, 77, 0);
+    for (int round = 0; round < 200; round++) {
+        struct sampling p = sampling_default();
+        float x[SMALL], cut[SMALL];
+        int32_t id, want;
+        float lp, lp_cut;
+        struct rng a, b;
+
+        p.top_k = round % 3 == 0 ? 5 : 0;
+        p.top_p = round % 2 ? 0.7F : 1;
+        p.min_p = round % 5 == 0 ? 0.1F : 0;
+        random_row(&source, x, SMALL, 2);
+        memcpy(cut, x, sizeof cut);
+        (void)sampler_full_mask(&scratch_small);
+        for (int i = 0; i < SMALL; i++)
+            if (rng_uniform(&source) < 0.6) {
+                token_set_remove(mask, i);
+                cut[i] = -INFINITY;
+            }
+        const struct sample_input in = { x, &p, &no_counts, mask };
+        rng_seed(&a, (uint64_t)round, 0);
+        b = a;
+        assert_int_equal(sampler_pick(&scratch_small, &in, &a, &id, &lp, NULL), ST_OK);
+        assert_int_equal(pick(cut, SMALL, &p, &b, &want, &lp_cut), ST_OK);
+        assert_int_equal(id, want);
+        assert_true(lp < lp_cut); /* of the model's own distribution */
+    }
+}
+
+static void an_empty_mask_is_an_error(void **state)
+{
+    uint32_t *mask = sampler_full_mask(&scratch_small);
+    const struct sampling p = greedy();
+    const float x[SMALL] = { 0 };
+    const struct sample_input in = { x, &p, &no_counts, mask };
+    struct err err = { 0 };
+    struct rng r;
+    int32_t id;
+    float lp;
+
+    (void)state;
+    rng_seed(&r, 1, 0);
+    for (int i = 0; i < SMALL; i++) token_set_remove(mask, i);
+    assert_int_equal(sampler_pick(&scratch_small, &in, &r, &id, &lp, &err), ST_INTERNAL);
+    assert_non_null(strstr(err.text, "mask"));
 }
 
 /* ---- generator, checks, cost ---- */
@@ -584,7 +651,9 @@ int main(void)
         cmocka_unit_test(presence_and_frequency_count_what_was_generated),
         cmocka_unit_test(repetition_counts_the_prompt_too),
         cmocka_unit_test(bias_comes_before_everything),
-        cmocka_unit_test(banned_tokens_never_come),
+        cmocka_unit_test(the_mask_comes_after_bias_and_penalties),
+        cmocka_unit_test(a_mask_is_minus_infinity),
+        cmocka_unit_test(an_empty_mask_is_an_error),
         cmocka_unit_test(generator_is_xoshiro256starstar),
         cmocka_unit_test(streams_of_a_seed_differ_and_repeat),
         cmocka_unit_test(wrong_parameters_are_named),

@@ -313,6 +313,15 @@ struct op_call {
     const struct op_packed *packed; /* prepare: NULL when nobody asks */
 };
 
+/* MoE and QMoE: what one of their experts weighs. */
+struct ir_experts {
+    int64_t n, k;   /* experts, and how many of them each token goes through */
+    double bytes;   /* of an expert's constants, as the file stores them */
+    double weights; /* numbers in its matrices: a multiply-add each per token */
+};
+/* False for other operators, and where shapes are missing. */
+bool ir_experts_measure(const struct op_call *call, struct ir_experts *out);
+
 /* Fills out[].type from in[] and attr. Shapes that depend on values not known here get DIM_UNKNOWN
  * (or ndim -1); ranks, dtypes, and every dimension that is known are checked: ST_SHAPE /
  * ST_UNSUPPORTED / ST_FORMAT with a text that names the field. */

@@ -102,7 +102,8 @@ static status fill_program(struct trace_program *p, struct backend *inner,
     TRY(st);
     p->nodes = ARENA_ARRAY(&p->split.arena, (size_t)seg->n_nodes + 1, struct trace_node);
     if (!p->nodes) return FAIL(err, ST_NOMEM, "out of memory");
-    for (int i = 0; i < seg->n_nodes; i++) node_cost_init(&p->nodes[i].cost, seg, &seg->nodes[i]);
+    for (int i = 0; i < seg->n_nodes; i++)
+        TRY(node_cost_init(&p->nodes[i].cost, seg, &seg->nodes[i], &p->split.arena, err));
     return ST_OK;
 }
 
@@ -172,7 +173,7 @@ static status trace_execute(struct backend *be, struct program *prog, const stru
         TRY(split_run(s, i, step, s->data, s->data, err));
         TRY(t->inner->ops->sync(t->inner, err));
         one.ns = os_now_ns() - start;
-        node_cost_run(&p->nodes[i].cost, step, &one.bytes, &one.ops);
+        node_cost_run(&p->nodes[i].cost, step, s->data, &one.bytes, &one.ops);
         pthread_mutex_lock(&t->lock);
         add_sum(&p->nodes[i].sum, &one);
         pthread_mutex_unlock(&t->lock);

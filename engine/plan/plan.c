@@ -72,13 +72,21 @@ static status make_node(struct plan_work *w, int node, struct seg_node *out, str
     return ST_OK;
 }
 
-static void count_linear(struct plan *p, const struct op_call *call)
+/* What every token reads and computes: Linear layers whole, of experts those that it goes through.
+ */
+static void count_weights(struct plan *p, const struct op_call *call)
 {
+    struct ir_experts e;
+
+    if (ir_experts_measure(call, &e)) {
+        p->bytes_per_token += (uint64_t)(e.bytes * (double)e.k);
+        p->ops_per_token += (uint64_t)(2 * e.weights * (double)e.k);
+    }
     if (call->op != OP_LINEAR) return;
     for (int i = 1; i < call->n_in; i++) {
         size_t bytes = 0;
         if (call->in[i].type.dtype != DT_NONE && type_bytes(&call->in[i].type, &bytes))
-            p->weight_bytes += bytes;
+            p->bytes_per_token += bytes;
     }
     const uint64_t ops = 2 * (uint64_t)call->attr.linear.k * (uint64_t)call->attr.linear.n;
     if (call->in[0].type.dim[0] == DIM_ROWS)
@@ -107,7 +115,7 @@ static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, v
             graph_drop_sources(w->g, &n->call);
             p->packed_bytes += n->prepared->bytes;
         }
-        count_linear(p, &n->call);
+        count_weights(p, &n->call);
         if (progress) progress(user, "packing weights", (double)(i + 1) / (double)w->g->n_nodes);
     }
     return ST_OK;

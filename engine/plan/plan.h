@@ -11,10 +11,11 @@ struct plan {
     struct program *program;
     struct prepared **prepared; /* [n_prepared] */
     size_t n_prepared;
-    int input, output;     /* binding values: the graph's first input and first output */
-    uint64_t weight_bytes; /* of Linear layers, as the file stores them */
-    uint64_t packed_bytes; /* of memory that the packed constants of all nodes take */
-    /* 2 K N over the Linear layers that run on every token, and over those behind SelectRows. */
+    int input, output;        /* binding values: the graph's first input and first output */
+    uint64_t packed_bytes;    /* of memory that the packed constants of all nodes take */
+    uint64_t bytes_per_token; /* of Linear layers and of the experts that one token goes through, as
+                                 the file stores them */
+    /* Two for each weight that every token is multiplied with, and for those behind SelectRows. */
     uint64_t ops_per_token, ops_per_row;
 };
 

@@ -163,7 +163,7 @@ status lm_paged_create(struct lm **out, struct backend *be, struct graph *graph,
     p->base.lm.backend = be;
     p->base.graph = graph;
     p->base.lm.info.weight_bytes = p->plan.packed_bytes;
-    p->base.lm.info.bytes_per_token = p->plan.weight_bytes;
+    p->base.lm.info.bytes_per_token = p->plan.bytes_per_token;
     p->base.lm.info.ops_per_token = p->plan.ops_per_token;
     p->base.lm.info.ops_per_row = p->plan.ops_per_row;
     *out = &p->base.lm;

@@ -209,6 +209,107 @@ static void a_trace_counts_every_node(void **state)
     be->ops->close(be);
 }
 
+/* Runs the builder's only node once under a trace; its report. The caller frees it. */
+static struct str trace_once(struct segment_builder *b, const struct step *step)
+{
+    const struct segment seg = sb_segment(b, TOKENS, 1, 2);
+    const struct backend_roofline roof = { 1e10, 1e11, 1e12 };
+    struct backend *be = NULL;
+    struct prepared *prepared = NULL;
+    struct program *prog = NULL;
+    struct err err = { 0 };
+    struct str out = { 0 };
+
+    assert_int_equal(backend_trace_wrap(&be, open_cpu(NULL), NULL), ST_OK);
+    b->nodes[0].call.node = "one";
+    if (be->ops->prepare(be, &b->nodes[0].call, &prepared, &err) != ST_OK) fail_msg("%s", err.text);
+    b->nodes[0].prepared = prepared;
+    if (be->ops->compile(be, &seg, &prog, &err) != ST_OK) fail_msg("%s", err.text);
+    if (be->ops->execute(be, prog, step, &err) != ST_OK) fail_msg("%s", err.text);
+    assert_int_equal(backend_trace_print(be, &roof, true, &out, NULL), ST_OK);
+    be->ops->discard(be, prog);
+    be->ops->release(be, prepared);
+    be->ops->close(be);
+    return out;
+}
+
+/* Three tokens through two of eight experts each: five run, one of them for two tokens. */
+static void a_trace_counts_the_experts_that_ran(void **state)
+{
+    enum { EXPERTS = 8, K = 2, T = 3, H = 16, I = 24 };
+    static const float logits[T * EXPERTS] = { 1, 9, 8, 0, 0, 0, 0, 0, 0, 0, 3, 0,
+                                               0, 3, 3, 0, 1, 1, 1, 1, 1, 1, 1, 2 };
+    static float x[T * H], y[T * H], fc1[EXPERTS * I * H], fc2[EXPERTS * H * I];
+    static struct segment_builder b;
+    const int in = sb_value(&b, SEG_INPUT, DT_F32, SB_DIMS(DIM_TOKENS, H), NULL);
+    const int router = sb_value(&b, SEG_INPUT, DT_F32, SB_DIMS(DIM_TOKENS, EXPERTS), NULL);
+    const int w1 = sb_value(&b, SEG_CONST, DT_F32, SB_DIMS(EXPERTS, I, H), fc1);
+    const int w2 = sb_value(&b, SEG_CONST, DT_F32, SB_DIMS(EXPERTS, H, I), fc2);
+    const int out = sb_value(&b, SEG_OUTPUT, DT_F32, SB_DIMS(DIM_TOKENS, H), NULL);
+    const union op_attrs attr = {
+        .moe = { .k = K, .activation_type = "silu", .swiglu_limit = 3.4e38F, .quant_type = "int" }
+    };
+
+    (void)state;
+    sb_node(&b, OP_MOE, &attr, SB_LIST(in, router, w1, -1, w2), SB_LIST(out));
+    sb_bind(&b, in, T, x);
+    sb_bind(&b, router, T, (float *)(uintptr_t)logits);
+    sb_bind(&b, out, T, y);
+    const struct step_seq seq = { .n_tokens = T };
+    struct str json = trace_once(&b, &(struct step){ .n_tokens = T,
+                                                     .n_seqs = 1,
+                                                     .seqs = &seq,
+                                                     .bindings = b.bindings,
+                                                     .n_bindings = b.n_bindings });
+    /* tokens choose {1, 2}, {2, 5} (equal ones by index), {7, 0} */
+    assert_true(field(str_cstr(&json), "\"node\":\"one\"", "bytes") ==
+                4.0 * (5 * 2 * H * I + T * (H + EXPERTS + H)));
+    assert_true(field(str_cstr(&json), "\"node\":\"one\"", "ops") == 2.0 * T * K * 2 * H * I);
+    str_fini(&json);
+}
+
+/* Sequences of 5 and 4 tokens: each over its own, both ways, whole or within a window. */
+static void a_trace_counts_self_attention(void **state)
+{
+    enum { HEADS = 2, DIM = 8, WIDTH = HEADS * DIM, T = 9 };
+    static const struct {
+        int64_t left, right;
+        double pairs;
+    } cases[] = { { -1, -1, 25 + 16 }, { 1, -1, 19 + 13 }, { 1, 0, 9 + 7 } };
+    static float q[T * WIDTH], k[T * WIDTH], v[T * WIDTH], y[T * WIDTH];
+    const struct step_seq seqs[] = { { .n_tokens = 5 }, { .first = 5, .n_tokens = 4 } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        static struct segment_builder b;
+        float *const data[] = { q, k, v, y };
+        int at[4];
+
+        b = (struct segment_builder){ 0 };
+        for (int n = 0; n < 4; n++) {
+            at[n] = sb_value(&b, n < 3 ? SEG_INPUT : SEG_OUTPUT, DT_F32, SB_DIMS(DIM_TOKENS, WIDTH),
+                             NULL);
+            sb_bind(&b, at[n], T, data[n]);
+        }
+        const union op_attrs attr = { .selfattn = { .num_heads = HEADS,
+                                                    .kv_num_heads = HEADS,
+                                                    .head_dim = DIM,
+                                                    .left = cases[i].left,
+                                                    .right = cases[i].right } };
+        sb_node(&b, OP_SELFATTN, &attr, SB_LIST(at[0], at[1], at[2]), SB_LIST(at[3]));
+        struct str json = trace_once(&b, &(struct step){ .n_tokens = T,
+                                                         .n_seqs = COUNT(seqs),
+                                                         .seqs = seqs,
+                                                         .bindings = b.bindings,
+                                                         .n_bindings = b.n_bindings });
+        /* scores and sums: two products of head_dim, two operations a multiply-add */
+        assert_true(field(str_cstr(&json), "\"node\":\"one\"", "ops") ==
+                    cases[i].pairs * 4 * WIDTH);
+        assert_true(field(str_cstr(&json), "\"node\":\"one\"", "bytes") == 4.0 * 4 * T * WIDTH);
+        str_fini(&json);
+    }
+}
+
 /* ---- mirror ---- */
 
 static struct backend_ops spoiled_ops;
@@ -305,6 +406,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(backends_of_two_caps_keep_their_kernels),
         cmocka_unit_test(a_trace_counts_every_node),
+        cmocka_unit_test(a_trace_counts_the_experts_that_ran),
+        cmocka_unit_test(a_trace_counts_self_attention),
         cmocka_unit_test(a_mirror_agrees),
         cmocka_unit_test(a_mirror_names_the_first_node_that_differs),
         cmocka_unit_test(every_failed_allocation_is_reported),

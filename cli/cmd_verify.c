@@ -262,8 +262,23 @@ static status verify_engine(struct engine *e, const struct golden *g, struct ver
     return st;
 }
 
+/* Which form ran, and what kept the other from running. */
+struct form {
+    bool lowered;
+    char why[200];
+};
+
+static void form_of(const struct engine *e, struct form *form)
+{
+    const struct engine_info *info = engine_info(e);
+
+    form->lowered = info->lowered;
+    (void)snprintf(form->why, sizeof form->why, ", dense form: %s",
+                   info->why_dense ? info->why_dense : "");
+}
+
 static status verify_folder(const char *dir, const struct cli_common *common, struct verdict *v,
-                            struct golden *g, bool *lowered, struct err *err)
+                            struct golden *g, struct form *form, struct err *err)
 {
     struct engine_config cfg = cli_engine_config(common);
     struct model_folder folder;
@@ -272,11 +287,11 @@ static status verify_folder(const char *dir, const struct cli_common *common, st
     cfg.progress = common->progress ? cfg.progress : NULL;
     TRY(golden_open(g, dir, err));
     if (golden_is_encoder(g)) {
-        *lowered = true; /* there is no lowered form to ask for */
+        form->lowered = true; /* there is no lowered form to ask for */
         return verify_encoder(dir, g, &cfg, v, err);
     }
     TRY(cli_open_engine(dir, &cfg, &folder, &e, err));
-    *lowered = engine_info(e)->lowered;
+    form_of(e, form);
     const status st = verify_engine(e, g, v, err);
     engine_close(e);
     model_folder_fini(&folder);
@@ -294,16 +309,16 @@ static bool report(const char *dir, const struct cli_common *common, bool want_l
     struct golden g = { 0 };
     struct verdict v = { 0 };
     struct err err = { 0 };
-    bool lowered = false;
-    const status st = verify_folder(dir, common, &v, &g, &lowered, &err);
-    const bool pass = st == ST_OK && !v.failed && (lowered || !want_lowered);
+    struct form form = { 0 };
+    const status st = verify_folder(dir, common, &v, &g, &form, &err);
+    const bool pass = st == ST_OK && !v.failed && (form.lowered || !want_lowered);
 
     if (st != ST_OK)
         printf("FAIL %s: %s\n", base_name(dir), err.text);
     else
         printf("%s %s max %.3g of %.3g, rms %.3g of %.3g, tokens %zu/%zu%s\n",
                pass ? "PASS" : "FAIL", base_name(dir), v.max_diff, g.tolerance, v.max_rms,
-               g.tolerance_rms, v.tokens_equal, v.tokens_compared, lowered ? "" : ", dense form");
+               g.tolerance_rms, v.tokens_equal, v.tokens_compared, form.lowered ? "" : form.why);
     fflush(stdout);
     golden_fini(&g);
     return pass;

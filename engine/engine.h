@@ -29,7 +29,8 @@ struct engine_config {
                               memory and context length */
     int64_t context_max;   /* cap of a sequence's length; 0 = the model's context_length */
     int batch_max;         /* sequences in one step; 0 = 16 */
-    int chunk_tokens;      /* prefill tokens per step; 0 = 256 */
+    int chunk_tokens;      /* prefill tokens per step; 0 = 256; at least 1024 where the split of a
+                              prompt shows in the results */
     int queue_max;         /* waiting generations; 0 = 256 */
     bool prefix_cache;     /* find shared prompt prefixes again */
     enum engine_look look; /* operator by operator: slower */

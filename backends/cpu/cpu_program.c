@@ -132,7 +132,7 @@ static status prepare_step(struct program *p, struct cpu_step *s, const struct s
 static bool needs_step(enum op_kind op)
 {
     return op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_SELECTROWS || op == OP_SELFATTN ||
-           op == OP_POSROWS || op == OP_SEQQUANT || op == OP_SEQCUMSUM;
+           op == OP_POSROWS || op == OP_SEQQUANT || op == OP_SEQCUMSUM || op == OP_PASTCHOICE;
 }
 
 static status add_step(struct program *p, const struct seg_node *node, struct err *err)

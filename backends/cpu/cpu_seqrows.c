@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What depends on where a token stands in its sequence: rows of tables by position, running sums,
- * and dynamic quantisation with the range of each sequence (so that a text's numbers do not depend
- * on the texts beside it). */
+/* What depends on a token's sequence: rows of tables by its position, running sums, whether there
+ * is a past, and dynamic quantisation with the range of each sequence's tokens (so that a text's
+ * numbers do not depend on the texts beside it). */
 #include <math.h>
 #include <string.h>
 
@@ -103,4 +103,42 @@ void cpu_seqquant(const struct cpu_task *t)
     }
     for (size_t i = cpu_take(t); i < (size_t)t->step->n_seqs; i = cpu_take(t))
         quantize_seq(&t->step->seqs[i], x, out, scales, zeros);
+}
+
+/* ---- PastChoice ---- */
+
+/* The step's sequence whose token this is. */
+static const struct step_seq *seq_of(const struct step *step, int32_t token)
+{
+    int low = 0, high = step->n_seqs - 1;
+
+    while (low < high) { /* the last one that does not begin behind it */
+        const int mid = low + (high - low + 1) / 2;
+        if (step->seqs[mid].first <= token)
+            low = mid;
+        else
+            high = mid - 1;
+    }
+    return &step->seqs[low];
+}
+
+void cpu_pastchoice(const struct cpu_task *t)
+{
+    const struct tensor *with = cpu_in(t, 0), *without = cpu_in(t, 1), *out = cpu_out(t, 0);
+    const bool all = is_rows(t, out); /* then row i is token i, chosen or not */
+    const size_t n = (size_t)(all ? t->step->n_tokens : t->step->n_rows);
+    const size_t size = cpu_size(out->type.dtype);
+
+    if (!type_equal(&with->type, &out->type) || !type_equal(&without->type, &out->type) ||
+        size == 0 || out->type.ndim < 1 || out->type.dim[0] != (int64_t)n || t->step->n_seqs < 1) {
+        cpu_fail(t, ST_SHAPE, "operands and output are not rows of one type");
+        return;
+    }
+    const size_t bytes = cpu_span(out, 1, out->type.ndim) * size;
+    const struct cpu_share s = cpu_share(t, n, 1);
+    for (size_t i = s.begin; i < s.end; i++) {
+        const int32_t token = all ? (int32_t)i : t->step->rows[i];
+        const struct tensor *from = seq_of(t->step, token)->n_past > 0 ? with : without;
+        memcpy((char *)out->data + i * bytes, (const char *)from->data + i * bytes, bytes);
+    }
 }

@@ -248,6 +248,7 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     [OP_POSROWS]    = { .run = cpu_posrows, .n_in = 2 },
     [OP_SEQQUANT]   = { .run = cpu_seqquant, .n_in = 1 },
     [OP_SEQCUMSUM]  = { .run = cpu_seqcumsum, .n_in = 1, .rules = CPU_SAME },
+    [OP_PASTCHOICE] = { .run = cpu_pastchoice, .n_in = 2, .rules = CPU_SAME },
     [OP_SEQCONV]    = { .run = cpu_seqconv, .n_in = 2, .rules = CPU_SAME,
                         .prepare = cpu_seqconv_prepare },
     [OP_SEQLINATTN] = { .run = cpu_seqlinattn, .n_in = 3, .scratch = cpu_seqlinattn_scratch },

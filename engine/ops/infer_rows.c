@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Operators of the lowered form of encoders: what a sequence's own tokens decide. */
+/* Operators of the lowered form that look at a token's own sequence. */
 #include "engine/ops/infer.h"
 #include <inttypes.h>
 
@@ -85,5 +85,22 @@ status infer_seqcumsum(struct op_call *call, struct err *err)
     TRY(infer_dtype_in(call, 0, SET_INDEX, err));
     TRY(infer_rank(call, 0, 1, 1, err));
     call->out[0].type = call->in[0].type;
+    return ST_OK;
+}
+
+/* Both operands have one type; each dimension is the better known one. */
+status infer_pastchoice(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    TRY(infer_same_dtype(call, 0, 1, err));
+    const struct tensor_type *x = &call->in[0].type, *y = &call->in[1].type;
+
+    call->out[0].type = x->ndim >= 0 ? *x : *y;
+    if (x->ndim < 0 || y->ndim < 0) return ST_OK;
+    TRY(infer_rank(call, 1, x->ndim, x->ndim, err));
+    for (int i = 0; i < x->ndim; i++) {
+        TRY(infer_dim_is(call, 1, i, x->dim[i], err));
+        call->out[0].type.dim[i] = infer_dim_merge(x->dim[i], y->dim[i]);
+    }
     return ST_OK;
 }

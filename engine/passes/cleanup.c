@@ -58,32 +58,10 @@ status pass_remove_casts(struct graph *g, const struct pass_context *ctx, struct
 
 /* ---- common subexpressions ---- */
 
-static bool ints_equal(const struct ir_ints *a, const struct ir_ints *b)
-{
-    return a->n == b->n && (a->n == 0 || !memcmp(a->v, b->v, (size_t)a->n * sizeof *a->v));
-}
-
-static bool attr_equal(const struct attr *a, const struct attr *b)
-{
-    if (strcmp(a->name, b->name) != 0 || a->type != b->type) return false;
-    switch (a->type) {
-    case ATTR_INT: return a->i == b->i;
-    case ATTR_FLOAT: return !memcmp(&a->f, &b->f, sizeof a->f);
-    case ATTR_STRING: return a->s_len == b->s_len && !memcmp(a->s, b->s, a->s_len);
-    case ATTR_INTS: return ints_equal(&a->ints, &b->ints);
-    default: return false; /* tensors, graphs: not worth comparing */
-    }
-}
-
 static bool nodes_equal(const struct graph_node *a, const struct graph_node *b)
 {
-    if (a->op != b->op || a->version != b->version || a->n_in != b->n_in || a->n_out != b->n_out ||
-        a->n_attrs != b->n_attrs)
-        return false;
-    if (a->n_in && memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) != 0) return false;
-    for (int i = 0; i < a->n_attrs; i++)
-        if (!attr_equal(&a->attrs[i], &b->attrs[i])) return false;
-    return true;
+    if (!match_same_operation(a, b)) return false;
+    return a->n_in == 0 || memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0;
 }
 
 static bool outputs_private(const struct graph *g, const struct graph_node *n)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Weights stored as DequantizeLinear blocks in front of a MatMul (QDQ form)
- * become a block-quantised Linear: the codes are laid out as MatMulNBits has
- * them, [N, k_blocks, blob] unsigned with the low bits first. Activations stay
- * float, as the graph says. */
+/* Weights stored as DequantizeLinear in front of a MatMul (QDQ form), with scales of
+ * blocks, of columns or one for all, become a block-quantised Linear: the codes are
+ * laid out as MatMulNBits has them, [N, k_blocks, blob] unsigned with the low bits
+ * first. Activations stay float, as the graph says. */
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 #include <string.h>
 
+/* What has a scale and a zero point of its own. */
+enum quant_each { EACH_BLOCK, EACH_COLUMN, EACH_TENSOR };
+
 struct quant_weight {
+    enum quant_each each;
     const uint8_t *codes, *zero_points; /* zero_points NULL: all `zero` */
     const char *scales;
     enum dtype scale_type; /* f32, f16, bf16: kept */
@@ -28,6 +32,12 @@ static unsigned read_code(const uint8_t *p, unsigned bits, unsigned offset, size
 static size_t at(const struct quant_weight *w, int64_t rows, int64_t k, int64_t n)
 {
     return (size_t)(w->n_major ? n * rows + k : k * w->n + n);
+}
+
+/* Where the scale and the zero point of block b of column n are. */
+static size_t scale_at(const struct quant_weight *w, int64_t b, int64_t n)
+{
+    return w->each == EACH_BLOCK ? at(w, w->blocks, b, n) : w->each == EACH_COLUMN ? (size_t)n : 0;
 }
 
 static void put_code(uint8_t *p, unsigned bits, size_t i, unsigned code)
@@ -56,17 +66,17 @@ static void pack_scales(const struct quant_weight *w, char *out)
 
     for (int64_t n = 0; n < w->n; n++)
         for (int64_t b = 0; b < w->blocks; b++)
-            memcpy(out + (size_t)(n * w->blocks + b) * size,
-                   w->scales + at(w, w->blocks, b, n) * size, size);
+            memcpy(out + (size_t)(n * w->blocks + b) * size, w->scales + scale_at(w, b, n) * size,
+                   size);
 }
 
 static void pack_zero_points(const struct quant_weight *w, size_t row_bytes, uint8_t *out)
 {
     for (int64_t n = 0; n < w->n; n++)
         for (int64_t b = 0; b < w->blocks; b++) {
-            const unsigned zp = w->zero_points ? read_code(w->zero_points, w->bits, w->offset,
-                                                           at(w, w->blocks, b, n))
-                                               : w->offset;
+            const unsigned zp =
+                w->zero_points ? read_code(w->zero_points, w->bits, w->offset, scale_at(w, b, n))
+                               : w->offset;
             put_code(out + (size_t)n * row_bytes, w->bits, (size_t)b, zp);
         }
 }
@@ -116,6 +126,39 @@ static bool block_fits(int64_t block)
     return block >= 16 && block <= 256 && (block & (block - 1)) == 0;
 }
 
+/* Blocks of weights whose scale goes further: any will do. */
+static int64_t free_block(int64_t k)
+{
+    int64_t block = 16;
+
+    while (block < k && block < 128) block *= 2;
+    return block;
+}
+
+/* Which scales there are, from their shape; the blocks follow. `axis` is the file's. */
+static bool read_layout(const struct tensor_type *st, const struct attrs_dequant *a,
+                        struct quant_weight *w)
+{
+    const int k_axis = w->n_major ? 1 : 0;
+    const int64_t axis = a->axis < 0 ? a->axis + 2 : a->axis;
+    size_t count = 0;
+
+    if (st->ndim == 2) {
+        if (axis != k_axis || !block_fits(a->block_size)) return false;
+        w->block = a->block_size;
+    } else if (a->block_size != 0 || !type_elements(st, &count)) {
+        return false;
+    } else if (count == 1) {
+        w->each = EACH_TENSOR;
+    } else {
+        if (axis != 1 - k_axis || (int64_t)count != w->n) return false;
+        w->each = EACH_COLUMN;
+    }
+    if (st->ndim < 2) w->block = free_block(w->k);
+    w->blocks = (w->k + w->block - 1) / w->block;
+    return st->ndim < 2 || (st->dim[k_axis] == w->blocks && st->dim[1 - k_axis] == w->n);
+}
+
 static bool read_dequant(const struct graph *g, const struct graph_node *dq, struct quant_weight *w)
 {
     union op_attrs a;
@@ -125,27 +168,20 @@ static bool read_dequant(const struct graph *g, const struct graph_node *dq, str
         !graph_is_constant(g, s))
         return false;
     const struct tensor_type *qt = &g->values[q].type, *st = &g->values[s].type;
-    const int64_t axis = a.dequant.axis < 0 ? a.dequant.axis + 2 : a.dequant.axis;
-    if (qt->ndim != 2 || st->ndim != 2 || !read_storage(qt->dtype, w) ||
-        (st->dtype != DT_F32 && st->dtype != DT_F16 && st->dtype != DT_BF16) ||
-        !block_fits(a.dequant.block_size))
+    if (qt->ndim != 2 || st->ndim > 2 || !read_storage(qt->dtype, w) ||
+        (st->dtype != DT_F32 && st->dtype != DT_F16 && st->dtype != DT_BF16))
         return false;
     w->scale_type = st->dtype;
-    if (axis != (w->n_major ? 1 : 0)) return false;
-    w->k = qt->dim[axis];
-    w->n = qt->dim[1 - axis];
-    w->block = a.dequant.block_size;
-    w->blocks = (w->k + w->block - 1) / w->block;
-    if (w->k < 1 || w->n < 1 || st->dim[axis] != w->blocks || st->dim[1 - axis] != w->n)
-        return false;
+    w->k = qt->dim[w->n_major ? 1 : 0];
+    w->n = qt->dim[w->n_major ? 0 : 1];
+    if (w->k < 1 || w->n < 1 || !read_layout(st, &a.dequant, w)) return false;
     w->codes = g->values[q].data;
     w->scales = g->values[s].data;
     if (z < 0) return true;
-    if (!graph_is_constant(g, z) || g->values[z].type.dtype != qt->dtype ||
-        g->values[z].type.ndim != 2)
-        return false;
+    struct tensor_type zt = g->values[z].type;
+    zt.dtype = st->dtype;
     w->zero_points = g->values[z].data;
-    return g->values[z].type.dim[0] == st->dim[0] && g->values[z].type.dim[1] == st->dim[1];
+    return graph_is_constant(g, z) && g->values[z].type.dtype == qt->dtype && type_equal(&zt, st);
 }
 
 static bool match_weight(const struct graph *g, int value, struct quant_weight *w)

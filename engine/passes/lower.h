@@ -37,7 +37,9 @@ enum low_kind {
     LOW_PROBS,     /* Softmax of scores */
     LOW_PROBS_NAN, /* IsNaN of these: never */
     LOW_FEATURES,  /* rows with the features first: [batch, features, sequence] */
-    LOW_STATE      /* the past of a convolution or a recurrence */
+    LOW_STATE,     /* the past of a convolution or a recurrence */
+    LOW_EACH       /* one number, or one a column, of the whole input in the imported graph; in the
+                      lowered one rows of these, the same for all tokens of a sequence */
 };
 
 struct low_value {
@@ -142,6 +144,21 @@ status lower_as_rows(struct lower *lo, int value, int like, int *out, struct err
 status lower_turn(struct lower *lo, int node, bool *done, struct err *err);
 /* Attention in pieces (lower_pieces.c), caches of fixed capacity. */
 status lower_pieces(struct lower *lo, int node, bool *done, struct err *err);
+/* A decoder whose branches, with a past and without, are under one If: as one graph that has been
+ * through the passes, the caller's; *out NULL when `g` is none (lower_merged.c). ST_UNSUPPORTED. */
+status lower_merged(const struct graph *g, const struct model_io_names *io,
+                    const struct pass_context *ctx, struct graph **out, struct err *err);
+/* Dynamic quantisation, products of bytes, and numbers of each sequence (lower_quant.c). */
+status lower_quant(struct lower *lo, int node, bool *done, struct err *err);
+/* Rows of the imported [batch, sequence, width], or [batch * sequence, width]. */
+bool lower_is_matrix(const struct lower *lo, int value);
+/* A constant without its leading dimensions of 1, of at most `keep` dimensions; -1 where it has
+ * others, or memory runs out. */
+int lower_strip_ones(struct lower *lo, int value, int keep);
+/* "node n (Op): why"; ST_UNSUPPORTED. */
+status lower_refuse(const struct graph_node *n, const char *why, struct err *err);
+/* The outputs of a node are rows like value `like`, of this rank. */
+void lower_mark_rows(struct lower *lo, const struct graph_node *n, int like, int rank);
 /* The pieces of a value, NULL when it has none. */
 struct low_pieces *lower_pieces_of(const struct lower *lo, int value);
 /* Kind of an input of a node; LOW_NONE when absent. */

@@ -173,12 +173,12 @@ struct row_cut {
     int input;
 };
 
-/* Operators that look up each token in the step's table, or move a state on with each: they never
- * run on chosen rows. */
+/* Operators that look up each token in the step's table, move a state on with each, or take the
+ * range of all: they never run on chosen rows. */
 static bool needs_tokens(enum op_kind op)
 {
     return op == OP_SEQATTN || op == OP_SEQROTARY || op == OP_POSROWS || op == OP_SEQCONV ||
-           op == OP_SEQLINATTN;
+           op == OP_SEQLINATTN || op == OP_SEQQUANT;
 }
 
 static bool feeds_attention(const struct row_cut *cut, const struct graph_node *n)
@@ -326,8 +326,8 @@ static void drop_views(struct graph *g)
 /* Casts that stood between are gone: what they kept apart is fused now. */
 static status tidy(struct graph *g, struct err *err)
 {
-    static pass_fn *const passes[] = { pass_remove_casts, pass_fuse_rmsnorm, pass_fuse_bias,
-                                       pass_fuse_gated };
+    static pass_fn *const passes[] = { pass_remove_casts, pass_cse, pass_fuse_rmsnorm,
+                                       pass_fuse_bias, pass_fuse_gated };
 
     for (size_t i = 0; i < COUNT(passes); i++) {
         TRY(passes[i](g, NULL, err));
@@ -361,9 +361,9 @@ static status lower_graph(struct lower *lo, const struct model_io_names *io, str
     return fill_info(lo, err);
 }
 
-status lower_decoder(const struct graph *g, const struct model_io_names *io,
-                     const struct pass_context *ctx, struct graph **out, struct lower_info *info,
-                     struct err *err)
+static status lower_one(const struct graph *g, const struct model_io_names *io,
+                        const struct pass_context *ctx, struct graph **out, struct lower_info *info,
+                        struct err *err)
 {
     struct lower lo = { .info = info,
                         .n_low = g->n_values,
@@ -374,9 +374,6 @@ status lower_decoder(const struct graph *g, const struct model_io_names *io,
     struct arena scratch = { 0 };
     status st;
 
-    *out = NULL;
-    memset(info, 0, sizeof *info);
-    info->input = -1;
     TRY(graph_clone(g, &lo.g, err));
     lo.low = ARENA_ARRAY(&scratch, lo.n_low + 1, struct low_value);
     st = lo.low ? length_eval_open(&lo.eval, g, io, ctx->backend, err)
@@ -390,4 +387,19 @@ status lower_decoder(const struct graph *g, const struct model_io_names *io,
     }
     *out = lo.g;
     return ST_OK;
+}
+
+status lower_decoder(const struct graph *g, const struct model_io_names *io,
+                     const struct pass_context *ctx, struct graph **out, struct lower_info *info,
+                     struct err *err)
+{
+    struct graph *merged = NULL;
+
+    *out = NULL;
+    memset(info, 0, sizeof *info);
+    info->input = -1;
+    TRY(lower_merged(g, io, ctx, &merged, err));
+    const status st = lower_one(merged ? merged : g, io, ctx, out, info, err);
+    graph_destroy(merged);
+    return st;
 }

@@ -14,7 +14,7 @@ enum low_kind lower_kind_of(const struct lower *lo, int value)
     return (size_t)value < lo->n_low ? lo->low[value].kind : LOW_NONE;
 }
 
-static status refuse(const struct graph_node *n, const char *why, struct err *err)
+status lower_refuse(const struct graph_node *n, const char *why, struct err *err)
 {
     return FAIL(err, ST_UNSUPPORTED, "node %s (%s): %s", n->name, op_row(n->op)->name, why);
 }
@@ -42,7 +42,7 @@ static status rebuild(struct lower *lo, int node, const int *in, int n_in, const
 }
 
 /* Outputs are rows like input `like`, of this rank. */
-static void mark_outputs(struct lower *lo, const struct graph_node *n, int like, int rank)
+void lower_mark_rows(struct lower *lo, const struct graph_node *n, int like, int rank)
 {
     for (int i = 0; i < n->n_out; i++) {
         mark(lo, n->out[i], LOW_ROWS, rank);
@@ -205,13 +205,13 @@ static status lower_if(struct lower *lo, int node, struct err *err)
 
     if (lower_kind_of(lo, n.in[0]) != LOW_LONG || !lo->long_threshold || !then_branch ||
         !else_branch)
-        return refuse(&n, "its condition is not total length > threshold", err);
+        return lower_refuse(&n, "its condition is not total length > threshold", err);
     for (int i = 0; i < n.n_out; i++) {
         if (n.out[i] < 0) continue;
         const int table_long = branch_constant(lo, then_branch, (size_t)i),
                   table_short = branch_constant(lo, else_branch, (size_t)i);
         if (table_long < 0 || table_short < 0)
-            return refuse(&n, "a branch computes more than constants", err);
+            return lower_refuse(&n, "a branch computes more than constants", err);
         lo->low[n.out[i]] = (struct low_value){ .kind = LOW_ROPE,
                                                 .table_short = table_short,
                                                 .table_long = table_long };
@@ -224,7 +224,7 @@ static status lower_if(struct lower *lo, int node, struct err *err)
 
 /* A constant operand must not reach the batch or sequence dimension: [1, 1, H]
  * becomes [H]. */
-static int strip_leading_ones(struct lower *lo, int value, int keep)
+int lower_strip_ones(struct lower *lo, int value, int keep)
 {
     struct tensor_type t = lo->g->values[value].type;
     int drop = t.ndim - keep;
@@ -257,24 +257,27 @@ static status lower_broadcast(struct lower *lo, int node, struct err *err)
     int in[LOWER_OPERANDS], rank = 0, widest = -1;
     bool changed = false;
 
-    if (n.n_in > LOWER_OPERANDS) return refuse(&n, "too many operands", err);
+    if (n.n_in > LOWER_OPERANDS) return lower_refuse(&n, "too many operands", err);
     for (int i = 0; i < n.n_in; i++)
         if (has_rows(lo, n.in[i]) && rank_of(lo, n.in[i]) > rank)
             rank = rank_of(lo, widest = n.in[i]);
-    if (widest < 0) return refuse(&n, "no operand is rows of tokens", err);
+    if (widest < 0) return lower_refuse(&n, "no operand is rows of tokens", err);
     for (int i = 0; i < n.n_in; i++) {
         const enum low_kind kind = lower_kind_of(lo, n.in[i]);
         in[i] = n.in[i];
         if (kind == LOW_CONST)
-            in[i] = strip_leading_ones(lo, n.in[i], lo->low[widest].heads_first ? 1 : rank - 2);
+            in[i] = lower_strip_ones(lo, n.in[i], lo->low[widest].heads_first ? 1 : rank - 2);
+        else if (kind == LOW_EACH)
+            in[i] = lower_is_matrix(lo, widest) ? n.in[i] : -1;
         else if (kind == LOW_TURNED || kind == LOW_DERIVED || kind == LOW_TABLE)
             TRY(lower_as_rows(lo, n.in[i], widest, &in[i], err));
         else if (kind != LOW_ROWS || !same_layout(&lo->low[n.in[i]], &lo->low[widest]))
             in[i] = -1;
-        if (in[i] < 0) return refuse(&n, "operands mix batch, sequence and other dimensions", err);
+        if (in[i] < 0)
+            return lower_refuse(&n, "operands mix batch, sequence and other dimensions", err);
         changed = changed || in[i] != n.in[i];
     }
-    mark_outputs(lo, &n, widest, rank);
+    lower_mark_rows(lo, &n, widest, rank);
     return changed ? rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err) : ST_OK;
 }
 
@@ -288,9 +291,9 @@ static status lower_rowwise(struct lower *lo, int node, struct err *err)
         const enum low_kind kind = lower_kind_of(lo, n->in[i]);
         if (n->in[i] < 0 || (i > 0 && kind == LOW_CONST)) continue;
         if (kind != LOW_ROWS || !same_layout(&lo->low[n->in[i]], &lo->low[n->in[0]]))
-            return refuse(n, "an operand is not rows of tokens", err);
+            return lower_refuse(n, "an operand is not rows of tokens", err);
     }
-    mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
+    lower_mark_rows(lo, n, n->in[0], rank_of(lo, n->in[0]));
     return ST_OK;
 }
 
@@ -304,7 +307,7 @@ static status lower_last_axis(struct lower *lo, int node, int64_t axis, struct e
     TRY(lower_rowwise(lo, node, err));
     if (!is_last_axis(axis, rank_of(lo, n.in[0]) - lo->low[n.in[0]].flat) ||
         n.n_attrs >= LOWER_OPERANDS)
-        return refuse(&n, "its axis is not the last", err);
+        return lower_refuse(&n, "its axis is not the last", err);
     for (int i = 0; i < n.n_attrs; i++)
         if (!str_equal(n.attrs[i].name, "axis")) attrs[n_attrs++] = n.attrs[i];
     attrs[n_attrs++] = attr_int("axis", -1);
@@ -321,11 +324,11 @@ static status lower_slice(struct lower *lo, int node, struct err *err)
     int64_t axis = 0;
 
     if (!rank || n.n_in < 4 || !one_int(lo->g, n.in[3], &axis) || !is_last_axis(axis, rank))
-        return refuse(&n, "slices another axis than the last", err);
+        return lower_refuse(&n, "slices another axis than the last", err);
     int in[5] = { n.in[0], n.in[1], n.in[2], graph_add_constant(lo->g, NULL, &t, &minus_one, true),
                   match_in(&n, 4) };
     if (in[3] < 0) return FAIL(err, ST_NOMEM, "out of memory");
-    mark_outputs(lo, &n, n.in[0], rank_of(lo, n.in[0]));
+    lower_mark_rows(lo, &n, n.in[0], rank_of(lo, n.in[0]));
     return rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err);
 }
 
@@ -354,7 +357,16 @@ static status lower_gather(struct lower *lo, int node, struct err *err)
         mark(lo, x, keeps_axis ? LOW_ROWS : LOW_LAST, rank);
         return ST_OK;
     }
-    return refuse(n, "neither an embedding nor the last position", err);
+    return lower_refuse(n, "neither an embedding nor the last position", err);
+}
+
+/* To the shape that ids have: [batch, sequence]. */
+static bool keeps_ids(struct lower *lo, const struct graph_node *n)
+{
+    int64_t dims[IR_DIMS_MAX];
+
+    return length_eval_dims(lo->eval, n->out[0], dims) == 2 && dims[0] == 1 &&
+           dims[1] == DIM_TOKENS;
 }
 
 static status lower_ids_cast(struct lower *lo, int node)
@@ -374,7 +386,7 @@ static status lower_unsqueeze(struct lower *lo, int node, struct err *err)
 
     if (lower_kind_of(lo, n->in[0]) != LOW_LAST || !one_int(lo->g, match_in(n, 1), &axis) ||
         axis != 1)
-        return refuse(n, "not of the pruned head", err);
+        return lower_refuse(n, "not of the pruned head", err);
     const int x = n->in[0], y = n->out[0];
     graph_remove_node(lo->g, node);
     graph_replace_uses(lo->g, y, x);
@@ -430,15 +442,15 @@ static status lower_reshape(struct lower *lo, int node, struct err *err)
     if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || x->ndim < 2 ||
         !type_span(x, lo->low[n.in[0]].flat ? 1 : 2, x->ndim, &elements) ||
         !checked_mul(elements, (size_t)lo->low[n.in[0]].fold, &elements))
-        return refuse(&n, "its input is not rows of known width", err);
-    if (lo->low[n.in[0]].flat && !flat) return refuse(&n, "it divides the batch", err);
+        return lower_refuse(&n, "its input is not rows of known width", err);
+    if (lo->low[n.in[0]].flat && !flat) return lower_refuse(&n, "it divides the batch", err);
     if (flat) { /* as if it were [0, 0, …] */
         memmove(spec + 2, spec + 1, (size_t)(count - 1) * sizeof *spec);
         spec[0] = spec[1] = 0;
         count++;
     }
     int n_dims = token_shape(spec, count, elements, dims);
-    if (!n_dims) return refuse(&n, "it mixes tokens, or its shape is not a constant", err);
+    if (!n_dims) return lower_refuse(&n, "it mixes tokens, or its shape is not a constant", err);
     const int64_t fold = spec[1] == -1 ? dims[0] : 1;
     if (spec[1] == -1 && fold == 1 && n_dims > 1)
         memmove(dims, dims + 1, (size_t)--n_dims * sizeof *dims);
@@ -448,6 +460,20 @@ static status lower_reshape(struct lower *lo, int node, struct err *err)
     lo->low[n.out[0]] =
         (struct low_value){ .kind = LOW_ROWS, .rank = count, .fold = fold, .flat = flat };
     return rebuild(lo, node, in, 2, NULL, 0, err);
+}
+
+/* Bytes of rows: one scale for all, or one a column. */
+static status lower_dequant(struct lower *lo, int node, const union op_attrs *at, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+    const struct tensor_type *scale = &lo->g->values[n->in[1]].type;
+    size_t count = 0;
+
+    if (lower_kind_of(lo, n->in[1]) != LOW_CONST || !type_elements(scale, &count) ||
+        scale->ndim > 1)
+        return lower_refuse(n, "its scale is not one constant, or one a column", err);
+    if (count == 1) return lower_rowwise(lo, node, err);
+    return lower_last_axis(lo, node, at->dequant.axis, err);
 }
 
 static status lower_by_axis(struct lower *lo, int node, struct err *err)
@@ -465,6 +491,7 @@ static status lower_by_axis(struct lower *lo, int node, struct err *err)
     case OP_RMSNORM: return lower_last_axis(lo, node, at.rmsnorm.axis, err);
     case OP_LPNORM: return lower_last_axis(lo, node, at.lpnorm.axis, err);
     case OP_TOPK: return lower_last_axis(lo, node, at.topk.axis, err);
+    case OP_DEQUANTIZELINEAR: return lower_dequant(lo, node, &at, err);
     case OP_GATHERELEMENTS: return lower_last_axis(lo, node, at.axis.axis, err);
     case OP_SCATTERELEMENTS: return lower_last_axis(lo, node, at.scatter.axis, err);
     default: return lower_last_axis(lo, node, at.layernorm.axis, err);
@@ -485,13 +512,13 @@ static status lower_reduce(struct lower *lo, int node, struct err *err)
     if (at.reduce.axes.n == 1)
         axis = at.reduce.axes.v[0];
     else if (at.reduce.axes.n != 0 || !one_int(lo->g, match_in(&n, 1), &axis))
-        return refuse(&n, "its axes are not one constant", err);
+        return lower_refuse(&n, "its axes are not one constant", err);
     if (lower_kind_of(lo, n.in[0]) != LOW_ROWS || !at.reduce.keepdims ||
         !is_last_axis(axis, rank_of(lo, n.in[0]) - lo->low[n.in[0]].flat))
-        return refuse(&n, "it is not over the last axis of rows of tokens", err);
+        return lower_refuse(&n, "it is not over the last axis of rows of tokens", err);
     const int in[2] = { n.in[0], graph_add_constant(lo->g, NULL, &t, &minus_one, true) };
     if (in[1] < 0) return FAIL(err, ST_NOMEM, "out of memory");
-    mark_outputs(lo, &n, n.in[0], rank_of(lo, n.in[0]));
+    lower_mark_rows(lo, &n, n.in[0], rank_of(lo, n.in[0]));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, n.op, 18, n.name, in, 2, n.out, 1, &keep, 1) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
@@ -510,9 +537,9 @@ static status lower_experts(struct lower *lo, int node, struct err *err)
         if (n->in[i] < 0) continue;
         if (rows ? kind != LOW_ROWS || lo->low[n->in[i]].rank != 3 || lo->low[n->in[i]].fold != 1
                  : kind != LOW_CONST)
-            return refuse(n, "an operand is not rows of tokens, or no constant", err);
+            return lower_refuse(n, "an operand is not rows of tokens, or no constant", err);
     }
-    mark_outputs(lo, n, n->in[0], rank_of(lo, n->in[0]));
+    lower_mark_rows(lo, n, n->in[0], rank_of(lo, n->in[0]));
     return ST_OK;
 }
 
@@ -539,7 +566,8 @@ status lower_node(struct lower *lo, int node, struct err *err)
     TRY(lower_state_node(lo, node, &done, err));
     if (done) return ST_OK;
     if (is_length_node(lo, n)) return lower_lengths(lo, node);
-    TRY(lower_turn(lo, node, &done, err));
+    TRY(lower_quant(lo, node, &done, err));
+    if (!done) TRY(lower_turn(lo, node, &done, err));
     if (!done) TRY(lower_pieces(lo, node, &done, err));
     if (!done) TRY(lower_heads(lo, node, &done, err));
     if (done) return ST_OK;
@@ -558,7 +586,9 @@ status lower_node(struct lower *lo, int node, struct err *err)
     case OP_GATHER:
     case OP_GATHERQ: return lower_gather(lo, node, err);
     case OP_UNSQUEEZE: return lower_unsqueeze(lo, node, err);
-    case OP_RESHAPE: return lower_reshape(lo, node, err);
+    case OP_RESHAPE:
+        if (first == LOW_IDS && keeps_ids(lo, n)) return lower_ids_cast(lo, node);
+        return lower_reshape(lo, node, err);
     case OP_SLICE: return lower_slice(lo, node, err);
     case OP_SPLIT:
     case OP_CONCAT:
@@ -568,6 +598,7 @@ status lower_node(struct lower *lo, int node, struct err *err)
     case OP_TOPK:
     case OP_GATHERELEMENTS:
     case OP_SCATTERELEMENTS:
+    case OP_DEQUANTIZELINEAR:
     case OP_LAYERNORM: return lower_by_axis(lo, node, err);
     case OP_SKIPRMSNORM:
     case OP_SKIPLAYERNORM:
@@ -576,15 +607,16 @@ status lower_node(struct lower *lo, int node, struct err *err)
     case OP_GATEDRMSNORM:
     case OP_GATEDADD:
     case OP_GATEDACT:
+    case OP_PASTCHOICE:
     case OP_CLIP: return lower_rowwise(lo, node, err);
     case OP_REDUCESUM:
     case OP_REDUCEMEAN:
     case OP_REDUCEMAX:
     case OP_REDUCEMIN: return lower_reduce(lo, node, err);
     case OP_TRILU:
-    case OP_CUMSUM: return refuse(n, "it mixes tokens", err);
+    case OP_CUMSUM: return lower_refuse(n, "it mixes tokens", err);
     default: break;
     }
     if (lower_is_elementwise(n->op)) return lower_broadcast(lo, node, err);
-    return refuse(n, "no rule for rows of tokens", err);
+    return lower_refuse(n, "no rule for rows of tokens", err);
 }

@@ -17,6 +17,9 @@ int match_other(const struct graph_node *n, int value);
 /* Typed attributes of a node (defaults filled in). False when the file's
  * attributes are wrong. */
 bool match_attrs(const struct graph_node *n, union op_attrs *out);
+/* Whether two nodes do the same with their inputs: operator, version, numbers of operands,
+ * attributes. Attributes that are tensors or graphs count as different. */
+bool match_same_operation(const struct graph_node *a, const struct graph_node *b);
 /* A constant of exactly one element that is x (within 1e-6 relative). */
 bool match_scalar(const struct graph *g, int value, double x);
 

@@ -57,6 +57,8 @@ struct lower_info {
     int input;              /* value: ids i32[tokens], or embeds f32[tokens, hidden] */
     int output;             /* value: logits f32[rows, vocab], or hidden f32[rows, hidden] */
     bool takes_embeds, hidden_only;
+    bool whole_pieces; /* activations are quantised by the range of what a sequence is fed in a
+                          step: how a prompt is cut shows in what comes out */
 };
 
 /* Makes the lowered form of a causal language model: the mask -> seqlens

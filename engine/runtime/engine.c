@@ -143,14 +143,21 @@ static status size_groups(const struct engine *e, struct kv_sizes *s, int64_t *h
     return ST_OK;
 }
 
+/* Whether the tokens of a page's chain decide what is in it, and it is all there is: pages do not
+ * hold what layers with a state carry, and where the split of a prompt shows in the results,
+ * another prompt was split in another way. */
+static bool pages_say_all(const struct lm_info *info)
+{
+    return info->state_bytes == 0 && info->piece_tokens == 0;
+}
+
 static status create_groups(struct engine *e, struct kv_sizes *s, struct err *err)
 {
     const struct lm_info *info = &e->lm->info;
     struct kv_pages_config cfg = { .shapes = info->kv_shapes,
                                    .n_layers = info->n_kv_layers,
                                    .n_pages = s->n_pages,
-                                   /* pages do not hold what the other layers carry */
-                                   .prefix_cache = e->cfg.prefix_cache && info->state_bytes == 0 };
+                                   .prefix_cache = e->cfg.prefix_cache && pages_say_all(info) };
     int64_t held = 0;
 
     TRY(kv_dtype_of(&e->cfg, info->kv_dtype, &cfg.dtype, err));
@@ -376,6 +383,7 @@ status engine_open_lm(struct engine **out, struct lm *lm, int64_t context_length
     }
     e->lm = lm;
     e->cfg = engine_config_complete(cfg);
+    if (e->cfg.chunk_tokens < lm->info.piece_tokens) e->cfg.chunk_tokens = lm->info.piece_tokens;
     e->inbox_tail = &e->inbox;
     turn_init(&e->turn);
     (void)pthread_mutex_init(&e->lock, NULL);

@@ -20,6 +20,9 @@ struct lm_info {
     bool paged; /* true: K/V live in kv_store pages; false: each sequence has a dense state */
     bool takes_embeds, hidden_only;
     bool whole_prompt;      /* dense only: any split of the prompt is allowed when false */
+    int piece_tokens;       /* how a prompt is cut shows in the results: it is cut at multiples of
+                               this only, and what was generated is fed again token by token (see
+                               step_piece); 0: any split is allowed */
     const char *why_dense;  /* NULL when paged */
     int64_t long_threshold; /* sequences longer than this use the long rotary tables; 0 = no such
                                tables */

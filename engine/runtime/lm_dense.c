@@ -320,18 +320,33 @@ static void dense_lm_close(struct lm *lm)
 static const struct lm_ops dense_ops = { dense_step, state_create, state_destroy,
                                          state_copy, state_rewind, dense_lm_close };
 
+/* Whether some node, in a branch of an If too, takes the range of all that a step feeds. */
+static bool takes_ranges(const struct graph *g)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *n = &g->nodes[i];
+        if (n->op == OP_DYNQUANT || n->op == OP_DYNQUANTMATMUL) return true;
+        for (int k = 0; k < n->n_attrs; k++)
+            if (n->attrs[k].type == ATTR_GRAPH && takes_ranges(n->attrs[k].graph)) return true;
+    }
+    return false;
+}
+
 status lm_dense_create(struct lm **out, struct backend *be, struct graph *graph,
                        const struct model_io_names *io, const struct engine_config *cfg,
                        struct err *err)
 {
-    const struct lm_bounds b = lm_bounds_of(cfg);
+    int piece_tokens = 0;
+    const struct lm_bounds b =
+        takes_ranges(graph) ? lm_bounds_pieces(cfg, &piece_tokens) : lm_bounds_of(cfg);
     struct lm_dense *m = mem_calloc(1, sizeof *m);
     status st;
 
     *out = NULL;
     if (!m) return FAIL(err, ST_NOMEM, "out of memory");
     m->base.lm.ops = &dense_ops;
-    m->base.lm.info = (struct lm_info){ .tokens_max = b.tokens_max,
+    m->base.lm.info = (struct lm_info){ .piece_tokens = piece_tokens,
+                                        .tokens_max = b.tokens_max,
                                         .rows_max = b.tokens_max,
                                         .seqs_max = b.seqs_max };
     m->base.graph = graph;

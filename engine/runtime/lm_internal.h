@@ -28,3 +28,5 @@ struct lm_bounds {
     int tokens_max, seqs_max;
 };
 struct lm_bounds lm_bounds_of(const struct engine_config *cfg);
+/* The bounds for a model whose prompts are cut into long pieces, and their length. */
+struct lm_bounds lm_bounds_pieces(const struct engine_config *cfg, int *piece_tokens);

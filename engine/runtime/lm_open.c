@@ -5,7 +5,12 @@
 #include "engine/runtime/lm_internal.h"
 #include <string.h>
 
-enum { CHUNK_TOKENS = 256, BATCH_MAX = 16, STEP_TOKENS_LIMIT = 65536 };
+enum {
+    CHUNK_TOKENS = 256,
+    PIECE_TOKENS = 1024, /* what most prompts fit into, and the buffers of a step still bear */
+    BATCH_MAX = 16,
+    STEP_TOKENS_LIMIT = 65536
+};
 
 struct lm_bounds lm_bounds_of(const struct engine_config *cfg)
 {
@@ -14,6 +19,16 @@ struct lm_bounds lm_bounds_of(const struct engine_config *cfg)
     b.seqs_max = cfg->batch_max > 0 ? cfg->batch_max : BATCH_MAX;
     b.tokens_max = (cfg->chunk_tokens > 0 ? cfg->chunk_tokens : CHUNK_TOKENS) + b.seqs_max;
     if (b.tokens_max > STEP_TOKENS_LIMIT) b.tokens_max = STEP_TOKENS_LIMIT;
+    return b;
+}
+
+struct lm_bounds lm_bounds_pieces(const struct engine_config *cfg, int *piece_tokens)
+{
+    struct engine_config c = *cfg;
+
+    if (c.chunk_tokens < PIECE_TOKENS) c.chunk_tokens = PIECE_TOKENS;
+    const struct lm_bounds b = lm_bounds_of(&c);
+    *piece_tokens = b.tokens_max - b.seqs_max;
     return b;
 }
 

@@ -110,7 +110,7 @@ static const struct lm_ops paged_ops = { paged_step,       paged_state_create, p
                                          paged_state_copy, paged_state_rewind, paged_close };
 
 static status fill_info(struct lm_paged *p, const struct lower_info *in, const struct lm_bounds *b,
-                        struct err *err)
+                        int piece_tokens, struct err *err)
 {
     struct lm_info *info = &p->base.lm.info;
     struct lm_kv_shape *kv =
@@ -124,6 +124,7 @@ static status fill_info(struct lm_paged *p, const struct lower_info *in, const s
                               .hidden = in->hidden,
                               .width = in->hidden_only ? in->hidden : in->vocab,
                               .paged = true,
+                              .piece_tokens = piece_tokens,
                               .takes_embeds = in->takes_embeds,
                               .hidden_only = in->hidden_only,
                               .long_threshold = in->long_threshold,
@@ -143,7 +144,9 @@ status lm_paged_create(struct lm **out, struct backend *be, struct graph *graph,
                        const struct lower_info *info, const struct engine_config *cfg,
                        struct err *err)
 {
-    const struct lm_bounds b = lm_bounds_of(cfg);
+    int piece_tokens = 0;
+    const struct lm_bounds b =
+        info->whole_pieces ? lm_bounds_pieces(cfg, &piece_tokens) : lm_bounds_of(cfg);
     const struct plan_bounds pb = { b.tokens_max, b.tokens_max, b.seqs_max };
     struct lm_paged *p = mem_calloc(1, sizeof *p);
     status st;
@@ -151,7 +154,7 @@ status lm_paged_create(struct lm **out, struct backend *be, struct graph *graph,
     *out = NULL;
     if (!p) return FAIL(err, ST_NOMEM, "out of memory");
     p->base.lm.ops = &paged_ops;
-    st = fill_info(p, info, &b, err);
+    st = fill_info(p, info, &b, piece_tokens, err);
     if (st == ST_OK)
         st = plan_open(&p->plan, graph, be, &pb, cfg->progress, cfg->progress_user, err);
     if (st != ST_OK) {

@@ -108,6 +108,22 @@ static void add_part(struct engine *e, struct choice *c, int64_t n)
     if (last) s->row_owner[s->n_rows++] = c;
 }
 
+/* Tokens of a choice's prompt that the next step takes; 0: they do not fit into what the others
+ * left. Where the split of a prompt shows in the results it is the choice's own, whatever else
+ * runs, and tokens that it has generated before its pages were taken go in one by one, as they did.
+ */
+static int64_t next_part(const struct engine *e, const struct choice *c, int64_t budget)
+{
+    const struct lm_info *info = &e->lm->info;
+    const int64_t left = c->n_tokens - c->seq.length;
+
+    if (info->whole_prompt) return left;
+    if (info->piece_tokens == 0) return left < budget ? left : budget;
+    const int64_t prompt = c->gen->n_prompt - c->seq.length;
+    const int64_t n = prompt > 0 ? step_piece(info, c->seq.length, prompt) : 1;
+    return n <= budget ? n : 0;
+}
+
 /* Decode first: a token of each. Then prompts, oldest first, while the chunk lasts. */
 static void scheduler_build(struct engine *e)
 {
@@ -123,9 +139,8 @@ static void scheduler_build(struct engine *e)
     if (budget > e->cfg.chunk_tokens) budget = e->cfg.chunk_tokens;
     for (int i = 0; i < s->n_running && (budget > 0 || whole); i++) {
         struct choice *c = s->running[i];
-        const int64_t left = c->n_tokens - c->seq.length;
-        const int64_t n = whole || left < budget ? left : budget;
-        if (choice_decodes(c)) continue;
+        const int64_t n = choice_decodes(c) ? 0 : next_part(e, c, budget);
+        if (n == 0) continue;
         add_part(e, c, n);
         budget -= n;
     }

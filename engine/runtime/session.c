@@ -107,10 +107,11 @@ struct feeding {
 };
 
 /* Tokens of the next step: as many as the model takes, and not more rows than it gives. */
-static size_t feed_chunk(const struct engine *e, const struct feeding *g)
+static size_t feed_chunk(const struct session *s, const struct feeding *g)
 {
+    const struct engine *e = s->engine;
     const size_t rows_max = (size_t)e->batch.rows_max;
-    size_t n = g->f.n - g->at;
+    size_t n = (size_t)step_piece(&e->lm->info, s->seq.length, (int64_t)(g->f.n - g->at));
 
     if (!e->lm->info.whole_prompt && n > (size_t)e->batch.tokens_max)
         n = (size_t)e->batch.tokens_max;
@@ -139,7 +140,7 @@ static status feed_step(struct session *s, struct feeding *g, struct err *err)
     struct engine *e = s->engine;
     const struct lm_info *info = &e->lm->info;
     const struct token_feed *f = &g->f;
-    const size_t n = feed_chunk(e, g);
+    const size_t n = feed_chunk(s, g);
     const int64_t length = s->seq.length + (int64_t)n;
     size_t n_rows = 0;
 

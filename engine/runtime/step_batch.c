@@ -43,6 +43,14 @@ void step_batch_begin(struct step_batch *b)
     b->embeds = NULL;
 }
 
+int64_t step_piece(const struct lm_info *info, int64_t at, int64_t left)
+{
+    const int64_t piece = info->piece_tokens;
+    const int64_t room = piece > 0 ? piece - at % piece : left;
+
+    return left < room ? left : room;
+}
+
 void step_batch_add(struct step_batch *b, const struct step_part *part)
 {
     const bool fits = part->n <= b->tokens_max - b->n_tokens;

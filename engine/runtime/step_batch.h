@@ -40,6 +40,10 @@ void step_batch_begin(struct step_batch *b);
 /* Adds a part. It fits: n tokens, one sequence, n_rows rows (asserted), except that a lone part may
  * have more tokens than tokens_max where the model takes whole prompts only. */
 void step_batch_add(struct step_batch *b, const struct step_part *part);
+/* Of `left` tokens that follow position `at` of a sequence: how many the model lets go into one
+ * step together (all of them where any split is allowed). Where they end depends on the sequence
+ * alone. */
+int64_t step_piece(const struct lm_info *info, int64_t at, int64_t left);
 /* Runs it: out [n_rows, width] in the order of adding. Afterwards each sequence is longer by its
  * tokens. On failure sequences are as they were, but those whose state is of fixed size are empty.
  */

@@ -347,6 +347,7 @@ struct lm *fake_lm_create(const struct fake_options *options)
         .hidden_only = f->options.hidden_only,
         .paged = !f->options.dense,
         .whole_prompt = f->options.whole_prompt,
+        .piece_tokens = f->options.piece_tokens,
         .long_threshold = f->options.long_threshold,
         .state_bytes = f->options.state ? 1 : 0,
         .fixed_state = f->options.state,

@@ -13,6 +13,7 @@ struct fake_options {
     bool dense; /* states instead of pages */
     bool state; /* pages, and beside them a state of fixed size */
     bool whole_prompt;
+    int piece_tokens;   /* prompts are cut at multiples of this only */
     bool device_memory; /* buffers without a host address */
     bool hidden_only;
     int64_t long_threshold;

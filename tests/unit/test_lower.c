@@ -10,71 +10,8 @@
 #include <cmocka.h>
 
 #include "engine/passes/mask_probe.h"
-#include "engine/passes/passes.h"
-
-static struct backend *be;
-
-static int open_backend(void **state)
-{
-    const struct backend_config cfg = { .n_threads = 1 };
-
-    (void)state;
-    return backend_find("cpu")->open(&be, &cfg, NULL) == ST_OK ? 0 : -1;
-}
-
-static int close_backend(void **state)
-{
-    (void)state;
-    be->ops->close(be);
-    return 0;
-}
-
-static const struct model_io_names names = {
-    .input_ids = "input_ids",
-    .inputs_embeds = "inputs_embeds",
-    .attention_mask = "attention_mask",
-    .position_ids = "position_ids",
-    .past_key = "past_key_values.%d.key",
-    .past_value = "past_key_values.%d.value",
-    .present_key = "present.%d.key",
-    .present_value = "present.%d.value",
-    .logits = "logits",
-    .hidden_states = "hidden_states",
-};
-
-static struct graph *parse(const char *text)
-{
-    struct graph *g = NULL;
-    struct err err = { 0 };
-
-    if (graph_parse(text, strlen(text), &g, &err) != ST_OK) print_error("%s\n", err.text);
-    assert_non_null(g);
-    return g;
-}
-
-static int first_window; /* of the first KV layer of what was lowered last */
-
-/* The lowered form printed, or the reason of refusal. */
-static char *lowered(const char *text, struct lower_info *info, status *st)
-{
-    const struct pass_context ctx = { .backend = be };
-    const struct graph_print_options opt = { .constant_elements_max = 4 };
-    struct graph *g = parse(text), *passed = NULL, *low = NULL;
-    struct err err = { 0 };
-    struct str out = { 0 };
-
-    assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
-    *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
-    first_window = *st == ST_OK && info->n_layers > 0 ? info->kv[0].window : -1;
-    if (*st == ST_OK)
-        assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
-    else
-        str_put(&out, err.text);
-    graph_destroy(g);
-    graph_destroy(passed);
-    graph_destroy(low);
-    return str_take(&out);
-}
+#include "helper_graph.h"
+#include "helper_lower.h"
 
 /* A decoder of one layer: embedding, q, k, v, ai.onnx Attention, head. The mask is `m`. */
 #define HEAD(F)                                                                                    \
@@ -109,7 +46,7 @@ static void finds_a_causal_mask(void **state)
     (void)state;
     assert_non_null(strstr(got, "SeqAttention"));
     assert_non_null(strstr(got, "window: -1"));
-    assert_int_equal(first_window, 0);
+    assert_int_equal(lowered_window(), 0);
     assert_int_equal(st, ST_OK);
     assert_int_equal(info.n_layers, 1);
     mem_free(got);
@@ -126,7 +63,7 @@ static void finds_the_window_of_a_mask(void **state)
 
     (void)state;
     assert_non_null(strstr(got, "window: 10"));
-    assert_int_equal(first_window, 10);
+    assert_int_equal(lowered_window(), 10);
     assert_int_equal(st, ST_OK);
     mem_free(got);
 }
@@ -349,5 +286,5 @@ int main(void)
         cmocka_unit_test(refuses_what_moves_tokens),
     };
 
-    return cmocka_run_group_tests(tests, open_backend, close_backend);
+    return cmocka_run_group_tests(tests, lower_setup, lower_teardown);
 }

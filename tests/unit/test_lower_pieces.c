@@ -9,89 +9,7 @@
 
 #include <cmocka.h>
 
-#include "engine/passes/passes.h"
-
-static struct backend *be;
-
-static int open_backend(void **state)
-{
-    const struct backend_config cfg = { .n_threads = 1 };
-
-    (void)state;
-    return backend_find("cpu")->open(&be, &cfg, NULL) == ST_OK ? 0 : -1;
-}
-
-static int close_backend(void **state)
-{
-    (void)state;
-    be->ops->close(be);
-    return 0;
-}
-
-static const struct model_io_names names = {
-    .input_ids = "input_ids",
-    .inputs_embeds = "inputs_embeds",
-    .attention_mask = "attention_mask",
-    .position_ids = "position_ids",
-    .past_key = "past_key_values.%d.key",
-    .past_value = "past_key_values.%d.value",
-    .present_key = "present.%d.key",
-    .present_value = "present.%d.value",
-    .logits = "logits",
-    .hidden_states = "hidden_states",
-};
-
-/* The lowered form printed, or the reason of refusal. */
-static char *lowered(const char *text, struct lower_info *info, status *st)
-{
-    const struct pass_context ctx = { .backend = be, .positions_max = 64 };
-    const struct graph_print_options opt = { .constant_elements_max = 4 };
-    struct graph *g = NULL, *passed = NULL, *low = NULL;
-    struct err err = { 0 };
-    struct str out = { 0 };
-
-    if (graph_parse(text, strlen(text), &g, &err) != ST_OK) print_error("%s\n", err.text);
-    assert_non_null(g);
-    assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
-    *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
-    if (*st == ST_OK)
-        assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
-    else
-        str_put(&out, err.text);
-    graph_destroy(g);
-    graph_destroy(passed);
-    graph_destroy(low);
-    return str_take(&out);
-}
-
-static void expect(const char *text, const char *const *found, const char *missing)
-{
-    struct lower_info info;
-    status st;
-    char *got = lowered(text, &info, &st);
-
-    if (st != ST_OK) print_error("%s\n", got);
-    assert_int_equal(st, ST_OK);
-    for (; *found; found++) {
-        if (!strstr(got, *found)) print_error("no \"%s\" in\n%s\n", *found, got);
-        assert_non_null(strstr(got, *found));
-    }
-    if (missing && strstr(got, missing)) print_error("\"%s\" in\n%s\n", missing, got);
-    assert_true(!missing || !strstr(got, missing));
-    mem_free(got);
-}
-
-static void expect_refusal(const char *text, const char *reason)
-{
-    struct lower_info info;
-    status st;
-    char *got = lowered(text, &info, &st);
-
-    assert_int_equal(st, ST_UNSUPPORTED);
-    if (!strstr(got, reason)) print_error("%s\n", got);
-    assert_non_null(strstr(got, reason));
-    mem_free(got);
-}
+#include "helper_lower.h"
 
 /* Two query heads of width 4 on one KV head. */
 #define HEAD                                                                                       \
@@ -145,33 +63,36 @@ static void expect_refusal(const char *text, const char *reason)
 static void pieces_become_attention(void **state)
 {
     (void)state;
-    expect(HEAD GROUPED CAUSAL "s = MatMul(q, kt) w = Where(m, f0, low) sm = Add(s, w)\n"
-                               "p = Softmax(sm) {axis: -1}\n" TAIL,
-           (const char *const[]){ "SeqAttention(q0, k0, v0)", "num_heads: 2, kv_num_heads: 1",
-                                  "head_dim: 4, scale: 1.0,", "window: -1", NULL },
-           "Reshape");
+    expect_lowered(HEAD GROUPED CAUSAL "s = MatMul(q, kt) w = Where(m, f0, low) sm = Add(s, w)\n"
+                                       "p = Softmax(sm) {axis: -1}\n" TAIL,
+                   (const char *const[]){ "SeqAttention(q0, k0, v0)",
+                                          "num_heads: 2, kv_num_heads: 1",
+                                          "head_dim: 4, scale: 1.0,", "window: -1", NULL },
+                   "Reshape");
 }
 
 static void scales_and_masks_may_stand_anywhere(void **state)
 {
     (void)state;
-    expect(HEAD GROUPED CAUSAL
-           "const h: f32[] = {0.5} const c: f32[] = {4} qh = Mul(q, h) kh = Mul(kt, h)\n"
-           "s = MatMul(qh, kh) sd = Div(s, c) sm = Where(m, sd, low)\n"
-           "pn = Softmax(sm) {axis: -1} nan = IsNaN(pn) p = Where(nan, f0, pn)\n" TAIL,
-           (const char *const[]){ "SeqAttention(q0, k0, v0)", "scale: 0.0625,", NULL }, "Mul(");
-    expect(HEAD GROUPED CAUSAL "n = Not(m) s = MatMul(q, kt) sm = Where(n, low, s)\n"
-                               "p = Softmax(sm) {axis: -1}\n" TAIL,
-           (const char *const[]){ "SeqAttention", NULL }, NULL);
+    expect_lowered(HEAD GROUPED CAUSAL
+                   "const h: f32[] = {0.5} const c: f32[] = {4} qh = Mul(q, h) kh = Mul(kt, h)\n"
+                   "s = MatMul(qh, kh) sd = Div(s, c) sm = Where(m, sd, low)\n"
+                   "pn = Softmax(sm) {axis: -1} nan = IsNaN(pn) p = Where(nan, f0, pn)\n" TAIL,
+                   (const char *const[]){ "SeqAttention(q0, k0, v0)", "scale: 0.0625,", NULL },
+                   "Mul(");
+    expect_lowered(HEAD GROUPED CAUSAL "n = Not(m) s = MatMul(q, kt) sm = Where(n, low, s)\n"
+                                       "p = Softmax(sm) {axis: -1}\n" TAIL,
+                   (const char *const[]){ "SeqAttention", NULL }, NULL);
 }
 
 static void tanh_between_factors_is_a_softcap(void **state)
 {
     (void)state;
-    expect(HEAD GROUPED CAUSAL "const c: f32[] = {20} const h: f32[] = {0.5} s = MatMul(q, kt)\n"
-                               "sh = Mul(s, h) sd = Div(sh, c) th = Tanh(sd) sc = Mul(th, c)\n"
-                               "sm = Where(m, sc, low) p = Softmax(sm) {axis: -1}\n" TAIL,
-           (const char *const[]){ "scale: 0.5,", "softcap: 20", NULL }, "Tanh");
+    expect_lowered(HEAD GROUPED CAUSAL
+                   "const c: f32[] = {20} const h: f32[] = {0.5} s = MatMul(q, kt)\n"
+                   "sh = Mul(s, h) sd = Div(sh, c) th = Tanh(sd) sc = Mul(th, c)\n"
+                   "sm = Where(m, sc, low) p = Softmax(sm) {axis: -1}\n" TAIL,
+                   (const char *const[]){ "scale: 0.5,", "softcap: 20", NULL }, "Tanh");
     expect_refusal(HEAD GROUPED CAUSAL "s = MatMul(q, kt) th = Tanh(s) sm = Where(m, th, low)\n"
                                        "p = Softmax(sm) {axis: -1}\n" TAIL,
                    "scores go another way");
@@ -180,10 +101,10 @@ static void tanh_between_factors_is_a_softcap(void **state)
 static void windows_are_found(void **state)
 {
     (void)state;
-    expect(HEAD GROUPED CAUSAL
-           "const w: i64[] = {7} qw = Sub(qu, w) g = Greater(key, qw) mm = And(m, g)\n"
-           "s = MatMul(q, kt) sm = Where(mm, s, low) p = Softmax(sm) {axis: -1}\n" TAIL,
-           (const char *const[]){ "window: 7", NULL }, NULL);
+    expect_lowered(HEAD GROUPED CAUSAL
+                   "const w: i64[] = {7} qw = Sub(qu, w) g = Greater(key, qw) mm = And(m, g)\n"
+                   "s = MatMul(q, kt) sm = Where(mm, s, low) p = Softmax(sm) {axis: -1}\n" TAIL,
+                   (const char *const[]){ "window: 7", NULL }, NULL);
 }
 
 static void what_is_not_causal_attention_is_refused(void **state)
@@ -208,7 +129,7 @@ static void what_is_not_causal_attention_is_refused(void **state)
 static void rotations_in_pieces_become_rotary(void **state)
 {
     (void)state;
-    expect(
+    expect_lowered(
         HEAD ANGLES ROTATE("q", "qr") ROTATE("k", "kr0") CACHE("kr0", "v")
             REPEAT("two", "ub, one, two, pu1, four") CAUSAL
         "s = MatMul(qr, kt) sm = Where(m, s, low) p = Softmax(sm) {axis: -1}\n" TAIL,
@@ -296,5 +217,5 @@ int main(void)
         cmocka_unit_test(caches_of_fixed_capacity_are_paged),
     };
 
-    return cmocka_run_group_tests(tests, open_backend, close_backend);
+    return cmocka_run_group_tests(tests, lower_setup, lower_teardown);
 }

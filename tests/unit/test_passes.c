@@ -144,6 +144,23 @@ static void dequantised_weights_keep_their_values(void **state)
     mem_free(got);
 }
 
+/* One scale for all, or one a column: blocks get them each. */
+static void scales_that_go_further_are_given_to_each_block(void **state)
+{
+    (void)state;
+    check("graph g { in x: f32[B,16] const q: u8[16,2] = fill(7) const s: f32[] = {0.5}\n"
+          "const z: u8[] = {3} w = DequantizeLinear(q, s, z) y = MatMul(x, w) out y }",
+          pass_fuse_dequant, "f32[2,1] = {0.5, 0.5}", "DequantizeLinear");
+    check("graph g { in x: f32[B,16] const q: i8[16,2] = fill(7) const s: f32[2] = {1, 2}\n"
+          "const z: i8[2] = {8, -3} w = DequantizeLinear(q, s, z) {axis: 1} y = MatMul(x, w) out y "
+          "}",
+          pass_fuse_dequant, "u8[2,1] = {136, 125}", "DequantizeLinear");
+    /* one a row of K goes with the activations, not with a column */
+    check("graph g { in x: f32[B,16] const q: u8[16,16] = fill(7) const s: f32[16] = fill(2)\n"
+          "w = DequantizeLinear(q, s) {axis: 0} y = MatMul(x, w) out y }",
+          pass_fuse_dequant, "DequantizeLinear", "Linear(x");
+}
+
 /* ---- gates, norms ---- */
 
 static void recognises_swiglu(void **state)
@@ -373,6 +390,7 @@ int main(void)
         cmocka_unit_test(gemm_with_alpha_is_left_alone),
         cmocka_unit_test(linear_takes_its_bias),
         cmocka_unit_test(dequantised_weights_keep_their_values),
+        cmocka_unit_test(scales_that_go_further_are_given_to_each_block),
         cmocka_unit_test(recognises_swiglu),
         cmocka_unit_test(gate_and_up_of_one_split_stay_packed),
         cmocka_unit_test(recognises_rms_norm),

@@ -500,6 +500,92 @@ static void dense_models_run_one_at_a_time(void **state)
     }
 }
 
+/* ---- models where the split of a prompt shows ---- */
+
+enum { PIECE = 20, PIECE_JOBS = 6 };
+
+/* Which job a sequence of a step is, by its page table, which stays its own. */
+struct piece_watch {
+    struct job *jobs[PIECE_JOBS];
+    const void *pages[64];
+    const struct job *job[64];
+    int n, begun, wrong;
+};
+
+static const struct job *piece_job(struct piece_watch *w, const struct step_seq *seq, int32_t first)
+{
+    int at = 0;
+
+    while (at < w->n && w->pages[at] != (const void *)seq->pages) at++;
+    assert_true(at < 64);
+    if (at == w->n) w->n++;
+    w->pages[at] = (const void *)seq->pages;
+    for (int i = 0; seq->n_past == 0 && i < PIECE_JOBS; i++)
+        if (w->jobs[i]->prompt[0] == first) w->job[at] = w->jobs[i];
+    return w->job[at];
+}
+
+static status piece_hook(void *user, const struct lm_step *step, struct err *err)
+{
+    struct piece_watch *w = user;
+
+    (void)err;
+    for (int32_t i = 0; i < step->n_seqs; i++) {
+        const struct step_seq *seq = &step->seqs[i];
+        const struct job *j = piece_job(w, seq, step->ids[seq->first]);
+        const int left = (int)j->req.n_ids - seq->n_past, room = PIECE - seq->n_past % PIECE;
+
+        w->begun += seq->n_past == 0;
+        w->wrong += seq->n_tokens != (left < 1 ? 1 : left < room ? left : room);
+    }
+    return ST_OK;
+}
+
+/* Whatever runs beside it, and when its pages are taken away: a prompt goes in in the same pieces,
+ * and what was generated one by one. */
+static void pieces_are_the_prompts_own(void **state)
+{
+    struct bench b = bench_default();
+    struct piece_watch watch = { 0 };
+
+    (void)state;
+    b.options.piece_tokens = PIECE;
+    b.cfg.kv_tokens_max = 9 * KV_PAGE_TOKENS;
+    bench_open(&b);
+    fake_lm_hook(b.lm, piece_hook, &watch);
+    turn_take(&b.engine->turn);
+    for (int i = 0; i < PIECE_JOBS; i++) {
+        watch.jobs[i] = job_create(15 + 13 * i, i, 280);
+        job_submit(&b, watch.jobs[i]);
+    }
+    turn_give(&b.engine->turn);
+    for (int i = 0; i < PIECE_JOBS; i++) generation_wait(watch.jobs[i]->gen);
+    for (int i = 0; i < PIECE_JOBS; i++) job_finish(&b, watch.jobs[i]);
+    assert_true(watch.begun > PIECE_JOBS); /* pages ran out */
+    assert_int_equal(watch.wrong, 0);
+    assert_true(fake_lm_stats(b.lm)->mixed_steps > 0);
+    nothing_is_held(&b);
+    bench_close(&b);
+}
+
+/* A page of another prompt was computed in another split. */
+static void nothing_is_shared_where_the_split_shows(void **state)
+{
+    struct bench b = bench_default();
+
+    (void)state;
+    b.options.piece_tokens = PIECE;
+    bench_open(&b);
+    for (int i = 0; i < 2; i++) {
+        struct job *j = job_create(200, 3, 5);
+        job_submit(&b, j);
+        generation_wait(j->gen);
+        assert_int_equal(j->got.n_cached, 0);
+        job_finish(&b, j);
+    }
+    bench_close(&b);
+}
+
 /* ---- order and cost ---- */
 
 /* While a long prompt is fed in chunks, a choice that decodes gets a token in every step. */
@@ -622,6 +708,8 @@ int main(void)
         cmocka_unit_test(a_request_waits_for_a_sessions_pages),
         cmocka_unit_test(crossing_the_rotary_threshold_feeds_everything_anew),
         cmocka_unit_test(rotary_classes_do_not_share_pages),
+        cmocka_unit_test(pieces_are_the_prompts_own),
+        cmocka_unit_test(nothing_is_shared_where_the_split_shows),
         cmocka_unit_test(dense_models_run_one_at_a_time),
         cmocka_unit_test(decoding_goes_on_beside_a_long_prompt),
         cmocka_unit_test(decode_steps_do_not_allocate),

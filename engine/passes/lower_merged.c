@@ -10,7 +10,14 @@
 #include "engine/passes/lower.h"
 #include <string.h>
 
-enum { ELEMENTS_MAX = 1 << 18 }; /* of a value that follows from lengths, to be computed */
+/* No real decoder comes near these; a file made for it must not keep us busy. */
+enum {
+    BRANCH_NODES_MAX = 1 << 15,
+    ELEMENTS_MAX = 1 << 18,     /* of a value that follows from lengths, to be computed */
+    ELEMENTS_ALL_MAX = 1 << 24, /* of all of them */
+    COMPARISONS_MAX = 1 << 24,
+    TURNS_MAX = 4 /* Transposes in a row that are looked through */
+};
 
 /* Lengths at which branches are compared: of the prompt, there is no past. */
 static const int64_t lengths[2] = { 5, 7 };
@@ -23,6 +30,7 @@ struct merged {
     bool *by_lengths;        /* [n_values] */
     size_t begin[2], end[2]; /* nodes of the branches: with a past, without */
     int *result[2];          /* [n_out]: what they give */
+    size_t n_elements, n_comparisons;
 };
 
 static status no_memory(struct err *err) { return FAIL(err, ST_NOMEM, "out of memory"); }
@@ -100,21 +108,43 @@ static status lay_open(struct merged *m, const struct graph *branch, int side, s
 
 /* ---- what is the same while there is no past ---- */
 
-static status find_lengths(struct merged *m, struct err *err)
+/* Whether the lengths alone decide a value, as far as it is worth computing. */
+static bool is_known(struct merged *m, int value)
+{
+    for (int i = 0; i < 2; i++) {
+        struct tensor t;
+        size_t n = 0;
+
+        if (length_eval_type(m->eval, 0, lengths[i], value, &t.type, NULL) != ST_OK ||
+            !type_elements(&t.type, &n) || n > ELEMENTS_MAX ||
+            n > ELEMENTS_ALL_MAX - m->n_elements ||
+            length_eval_data(m->eval, 0, lengths[i], value, &t, NULL) != ST_OK)
+            return false;
+        if (!graph_is_constant(m->g, value)) m->n_elements += n;
+    }
+    return true;
+}
+
+static bool may_follow(const struct merged *m, const struct graph_node *n)
+{
+    for (int i = 0; i < n->n_in && n->op != OP_SHAPE && n->op != OP_SIZE; i++)
+        if (n->in[i] >= 0 && !m->by_lengths[n->in[i]] && !graph_is_constant(m->g, n->in[i]))
+            return false;
+    return true;
+}
+
+static void find_lengths(struct merged *m)
 {
     for (size_t v = 0; v < m->g->n_values; v++) {
-        bool known = true;
-        for (int i = 0; known && i < 2; i++) {
-            struct tensor t;
-            size_t n = 0;
-            TRY(length_eval_type(m->eval, 0, lengths[i], (int)v, &t.type, err));
-            known = type_elements(&t.type, &n) && n <= ELEMENTS_MAX &&
-                    length_eval_data(m->eval, 0, lengths[i], (int)v, &t, NULL) == ST_OK;
-        }
-        m->by_lengths[v] = known;
         m->same[v] = (int)v;
+        if (m->g->values[v].producer < 0) m->by_lengths[v] = is_known(m, (int)v);
     }
-    return ST_OK;
+    for (size_t i = 0; i < m->g->n_nodes; i++) {
+        const struct graph_node *n = &m->g->nodes[i];
+        const bool may = n->op != OP_NONE && may_follow(m, n);
+        for (int k = 0; k < n->n_out; k++)
+            if (n->out[k] >= 0) m->by_lengths[n->out[k]] = may && is_known(m, n->out[k]);
+    }
 }
 
 static bool equal_tensors(const struct tensor *a, const struct tensor *b)
@@ -177,7 +207,8 @@ static bool read_turned(const struct merged *m, const struct graph_node *n, stru
     union op_attrs at;
 
     *t = (struct turned){ .base = -1 };
-    while (n && n->op == OP_TRANSPOSE && match_attrs(n, &at) && at.transpose.perm.n > 0) {
+    for (int turns = 0; n && n->op == OP_TRANSPOSE && turns < TURNS_MAX; turns++) {
+        if (!match_attrs(n, &at) || at.transpose.perm.n == 0) break;
         const struct ir_ints *perm = &at.transpose.perm;
         if (t->base < 0)
             for (t->rank = 0; t->rank < perm->n && t->rank < IR_DIMS_MAX; t->rank++)
@@ -230,7 +261,8 @@ static void share_nodes(struct merged *m)
     for (size_t i = m->begin[1]; i < m->end[1]; i++) {
         const struct graph_node *n = &m->g->nodes[i];
         if (is_by_lengths(m, n)) continue;
-        for (size_t k = 0; k < count; k++) {
+        for (size_t k = 0; k < count && m->n_comparisons < COMPARISONS_MAX; k++) {
+            m->n_comparisons++;
             const struct graph_node *like = &m->g->nodes[m->begin[0] + (at + k) % count];
             if (!same_node(m, like, n)) continue;
             for (int o = 0; o < n->n_out; o++)
@@ -294,15 +326,17 @@ static status merge(struct merged *m, const struct graph *g, int node,
     TRY(graph_clone(g, &m->g, err));
     graph_remove_node(m->g, node);
     for (int i = 0; i < 2; i++) {
-        if (!branch[i] || branch[i]->n_outputs != (size_t)sw->n_out)
-            return FAIL(err, ST_UNSUPPORTED, "node %s: it has no two branches", sw->name);
+        if (!branch[i] || branch[i]->n_outputs != (size_t)sw->n_out ||
+            branch[i]->n_nodes > BRANCH_NODES_MAX)
+            return FAIL(err, ST_UNSUPPORTED, "node %s: no two branches of at most %d nodes",
+                        sw->name, (int)BRANCH_NODES_MAX);
         TRY(lay_open(m, branch[i], i, err));
     }
     m->same = ARENA_ARRAY(&m->arena, m->g->n_values + 1, int);
     m->by_lengths = ARENA_ARRAY(&m->arena, m->g->n_values + 1, bool);
     if (!m->same || !m->by_lengths) return no_memory(err);
     TRY(length_eval_open(&m->eval, m->g, io, ctx->backend, err));
-    TRY(find_lengths(m, err));
+    find_lengths(m);
     pass_empty_pasts(m);
     share_nodes(m);
     return join(m, g, sw, io, err);

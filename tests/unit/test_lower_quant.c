@@ -113,9 +113,9 @@ static void what_has_no_rows_is_refused(void **state)
     "q = Transpose(q1) {perm: [0, 2, 1, 3]} k = Transpose(k1) {perm: [0, 2, 1, 3]}\n"              \
     "v = Transpose(v1) {perm: [0, 2, 1, 3]} xs = Shape(x) xt = Gather(xs, i1)\n"
 /* scores, mask, values: the last query is position `T - 1` */
-#define REST(T, V, HEAD)                                                                           \
+#define REST(T, V, HEAD, SEES)                                                                     \
     "tq = Sub(" T ", xt) key = Range(i0, " T ", i1) query = Range(tq, " T ", i1)\n"                \
-    "qu = Unsqueeze(query, one) m = LessOrEqual(key, qu) s = MatMul(q, kt)\n"                      \
+    "qu = Unsqueeze(query, one) m = " SEES "(key, qu) s = MatMul(q, kt)\n"                         \
     "sm = Where(m, s, low) p = Softmax(sm) {axis: -1} o = MatMul(p, " V ")\n"                      \
     "ot = Transpose(o) {perm: [0, 2, 1, 3]} a = Reshape(ot, h3) y = Add(a, x)\n"                   \
     "l = MatMul(y, " HEAD ")\n"
@@ -123,17 +123,18 @@ static void what_has_no_rows_is_refused(void **state)
     INNER("wk")                                                                                    \
     "pk = Concat(past_key_values.0.key, k) {axis: 2}\n"                                            \
     "pv = Concat(past_key_values.0.value, v) {axis: 2} ps = Shape(pk) pt = Gather(ps, i2)\n"       \
-    "kt = Transpose(pk) {perm: [0, 1, 3, 2]}\n" REST("pt", "pv", "head") "out l, pk, pv }"
+    "kt = Transpose(pk) {perm: [0, 1, 3, 2]}\n" REST("pt", "pv", "head",                           \
+                                                     "LessOrEqual") "out l, pk, pv }"
 /* two Transposes of keys are one here, as exporters make them */
-#define WITHOUT(WK, HEAD)                                                                          \
+#define WITHOUT(WK, HEAD, SEES)                                                                    \
     ", else_branch: graph e {" INNER(WK) "kt = Transpose(k1) {perm: [0, 2, 3, 1]}\n" REST(         \
-        "xt", "v", HEAD) "out l, k, v }}\n"
+        "xt", "v", HEAD, SEES) "out l, k, v }}\n"
 #define OUTPUTS "out logits, present.0.key, present.0.value }"
 
 static void branches_that_agree_become_one(void **state)
 {
     (void)state;
-    expect_lowered(OUTER WITH_PAST WITHOUT("wk", "head") OUTPUTS,
+    expect_lowered(OUTER WITH_PAST WITHOUT("wk", "head", "LessOrEqual") OUTPUTS,
                    (const char *const[]){ "SeqAttention(", "out logits", NULL }, "PastChoice");
 }
 
@@ -141,7 +142,7 @@ static void what_branches_do_differently_is_chosen_by_row(void **state)
 {
     struct lower_info info;
     status st;
-    char *got = lowered(OUTER WITH_PAST WITHOUT("wk", "other") OUTPUTS, &info, &st);
+    char *got = lowered(OUTER WITH_PAST WITHOUT("wk", "other", "LessOrEqual") OUTPUTS, &info, &st);
 
     (void)state;
     if (st != ST_OK) fail_msg("%s", got);
@@ -158,8 +159,15 @@ static void what_branches_do_differently_is_chosen_by_row(void **state)
 static void branches_with_other_caches_are_refused(void **state)
 {
     (void)state;
-    expect_refusal(OUTER WITH_PAST WITHOUT("wv", "head") OUTPUTS,
+    expect_refusal(OUTER WITH_PAST WITHOUT("wv", "head", "LessOrEqual") OUTPUTS,
                    "output present.0.key: the branches");
+}
+
+/* A mask that hides a token from itself: attention of its own, which has no cache. */
+static void branches_with_other_masks_are_refused(void **state)
+{
+    (void)state;
+    expect_refusal(OUTER WITH_PAST WITHOUT("wk", "head", "Less") OUTPUTS, "(MatMul)");
 }
 
 int main(void)
@@ -171,6 +179,7 @@ int main(void)
         cmocka_unit_test(branches_that_agree_become_one),
         cmocka_unit_test(what_branches_do_differently_is_chosen_by_row),
         cmocka_unit_test(branches_with_other_caches_are_refused),
+        cmocka_unit_test(branches_with_other_masks_are_refused),
     };
 
     return cmocka_run_group_tests(tests, lower_setup, lower_teardown);

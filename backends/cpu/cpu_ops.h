@@ -90,7 +90,7 @@ cpu_op_fn cpu_filllike;
 cpu_scratch_fn cpu_seqrotary_scratch;
 /* cpu_selfattn.c, cpu_seqrows.c */
 cpu_op_fn cpu_selfattn, cpu_posrows, cpu_seqquant, cpu_seqcumsum, cpu_pastchoice;
-cpu_scratch_fn cpu_selfattn_scratch;
+cpu_scratch_fn cpu_selfattn_scratch, cpu_seqquant_scratch;
 /* cpu_seqattn.c */
 cpu_op_fn cpu_seqattn;
 cpu_scratch_fn cpu_seqattn_scratch;

@@ -70,22 +70,67 @@ void cpu_seqcumsum(const struct cpu_task *t)
 
 /* ---- SeqQuantize ---- */
 
-static void quantize_seq(const struct step_seq *seq, const struct tensor *x,
-                         const struct tensor *out, const struct tensor *scales,
-                         const struct tensor *zeros)
+/* Elements of a sequence from which on all workers share it; of smaller ones each takes some. */
+enum { QUANT_SHARED = 1 << 15 };
+
+struct seq_quant {
+    const struct cpu_task *t;
+    const float *x;
+    size_t width;
+    uint8_t *bytes, *zeros;
+    float *scales;
+    float *ranges; /* [n_seqs][n_workers][2], of shared sequences */
+};
+
+static bool is_shared(const struct seq_quant *q, const struct step_seq *seq)
 {
-    const size_t width = cpu_span(x, 1, x->type.ndim), first = (size_t)seq->first;
-    const size_t n = (size_t)seq->n_tokens;
-    const float *from = (const float *)x->data + first * width;
-    float range[2], scale;
+    return (size_t)seq->n_tokens * q->width >= QUANT_SHARED;
+}
+
+/* The worker's rows of a shared sequence, as part of the step's. */
+static struct cpu_share part_of(const struct seq_quant *q, const struct step_seq *seq)
+{
+    struct cpu_share s = cpu_share(q->t, (size_t)seq->n_tokens, 1);
+
+    s.begin += (size_t)seq->first;
+    s.end += (size_t)seq->first;
+    return s;
+}
+
+static void quantize_part(const struct seq_quant *q, const float range[2], struct cpu_share s)
+{
+    float scale;
     uint8_t zero;
 
-    kern.range_f32(range, from, n * width);
     cpu_byte_scale(range, &scale, &zero);
-    kern.quantize_u8((uint8_t *)out->data + first * width, from, n * width, scale, zero);
-    for (size_t i = 0; i < n; i++) {
-        ((float *)scales->data)[first + i] = scale;
-        ((uint8_t *)zeros->data)[first + i] = zero;
+    kern.quantize_u8(q->bytes + s.begin * q->width, q->x + s.begin * q->width,
+                     (s.end - s.begin) * q->width, scale, zero);
+    for (size_t i = s.begin; i < s.end; i++) {
+        q->scales[i] = scale;
+        q->zeros[i] = zero;
+    }
+}
+
+/* Ranges of parts, then of their ranges: a minimum and a maximum do not hang on the order. */
+static void quantize_shared(const struct seq_quant *q, const struct step *step)
+{
+    const size_t workers = (size_t)q->t->n_workers;
+    bool any = false;
+
+    for (int i = 0; i < step->n_seqs; i++) {
+        if (!is_shared(q, &step->seqs[i])) continue;
+        const struct cpu_share s = part_of(q, &step->seqs[i]);
+        any = true;
+        kern.range_f32(q->ranges + 2 * ((size_t)i * workers + (size_t)q->t->worker),
+                       q->x + s.begin * q->width, (s.end - s.begin) * q->width);
+    }
+    if (!any) return;
+    cpu_sync(q->t);
+    for (int i = 0; i < step->n_seqs; i++) {
+        float range[2];
+        if (!is_shared(q, &step->seqs[i])) continue;
+        kern.range_f32(range, q->ranges + 2 * (size_t)i * workers, 2 * workers);
+        quantize_part(q, range, part_of(q, &step->seqs[i]));
     }
 }
 
@@ -101,8 +146,32 @@ void cpu_seqquant(const struct cpu_task *t)
         cpu_fail(t, ST_SHAPE, "outputs do not fit the input");
         return;
     }
-    for (size_t i = cpu_take(t); i < (size_t)t->step->n_seqs; i = cpu_take(t))
-        quantize_seq(&t->step->seqs[i], x, out, scales, zeros);
+    const struct seq_quant q = { .t = t,
+                                 .x = x->data,
+                                 .width = cpu_span(x, 1, x->type.ndim),
+                                 .bytes = out->data,
+                                 .zeros = zeros->data,
+                                 .scales = scales->data,
+                                 .ranges = t->shared };
+    quantize_shared(&q, t->step);
+    for (size_t i = cpu_take(t); i < (size_t)t->step->n_seqs; i = cpu_take(t)) {
+        const struct step_seq *seq = &t->step->seqs[i];
+        const size_t first = (size_t)seq->first, count = (size_t)seq->n_tokens;
+        float range[2];
+
+        if (is_shared(&q, seq)) continue;
+        kern.range_f32(range, q.x + first * q.width, count * q.width);
+        quantize_part(&q, range, (struct cpu_share){ first, first + count });
+    }
+}
+
+status cpu_seqquant_scratch(const struct op_call *call, const struct prepared *p,
+                            const struct cpu_bounds *b, struct cpu_scratch *out, struct err *err)
+{
+    (void)p;
+    if (!checked_mul(2 * sizeof(float) * (size_t)b->n_workers, (size_t)b->seqs_max, &out->shared))
+        return FAIL(err, ST_LIMIT, "%s: too many sequences", call->node);
+    return ST_OK;
 }
 
 /* ---- PastChoice ---- */

@@ -246,7 +246,7 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     [OP_SELFATTN]   = { .run = cpu_selfattn, .n_in = 1, .rules = CPU_DTYPE | CPU_ALIKE,
                         .scratch = cpu_selfattn_scratch },
     [OP_POSROWS]    = { .run = cpu_posrows, .n_in = 2 },
-    [OP_SEQQUANT]   = { .run = cpu_seqquant, .n_in = 1 },
+    [OP_SEQQUANT]   = { .run = cpu_seqquant, .n_in = 1, .scratch = cpu_seqquant_scratch },
     [OP_SEQCUMSUM]  = { .run = cpu_seqcumsum, .n_in = 1, .rules = CPU_SAME },
     [OP_PASTCHOICE] = { .run = cpu_pastchoice, .n_in = 2, .rules = CPU_SAME },
     [OP_SEQCONV]    = { .run = cpu_seqconv, .n_in = 2, .rules = CPU_SAME,

@@ -12,9 +12,10 @@
 #include "helper_engine.h"
 #include "helper_folder.h"
 
-/* The second is a merged decoder, whose head is quantised while there is no past only. */
+/* The second is a merged decoder, whose head is quantised while there is no past only. Its rows of
+ * 256 are many enough here for workers to share a sequence. */
 static const char *const folders[] = { "qwen2-optimum-int8", "gpt2-optimum-merged-int8" };
-enum { PROMPT = 90, MORE = 8, VOCAB_MAX = 400, JOBS = 5 };
+enum { PROMPT = 150, MORE = 8, VOCAB_MAX = 400, JOBS = 5 };
 
 /* An activation in the middle between two bytes may go either way in another order of sums, which
  * moves logits by a few hundredths; another range, or the other branch's head, by more than 0.1. */
@@ -62,13 +63,13 @@ static void what_runs_beside_changes_nothing(void **state)
         struct job *alone[JOBS], *beside[JOBS];
 
         for (int i = 0; i < JOBS; i++) {
-            alone[i] = job_create(7 + 19 * i, i + 1, 20);
+            alone[i] = job_create(7 + 33 * i, i + 1, 20);
             job_submit(&b, alone[i]);
             generation_wait(alone[i]->gen);
         }
         turn_take(&b.engine->turn);
         for (int i = 0; i < JOBS; i++) {
-            beside[i] = job_create(7 + 19 * i, i + 1, 20);
+            beside[i] = job_create(7 + 33 * i, i + 1, 20);
             job_submit(&b, beside[i]);
         }
         turn_give(&b.engine->turn);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { HUGE_PAGE_BYTES = 2 << 20 };
 
@@ -83,6 +84,14 @@ void *mem_map_zeroed(size_t size)
 void mem_unmap(void *p, size_t size)
 {
     if (p) (void)munmap(p, size ? size : 1);
+}
+
+void mem_discard(const void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)p;
+    const uintptr_t from = (begin + page - 1) / page * page, to = (begin + n) / page * page;
+
+    if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 char *mem_strdup(const char *s) { return mem_strndup(s, strlen(s)); }

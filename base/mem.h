@@ -23,6 +23,10 @@ void mem_free_aligned(void *p);
 void *mem_map_zeroed(size_t size);
 void mem_unmap(void *p, size_t size);
 
+/* The system may take the whole pages within [p, p + n) of a block back, whose contents are lost:
+ * for what is read once and freed much later. */
+void mem_discard(const void *p, size_t n);
+
 /* Copies; NULL on failure. mem_strndup adds a NUL. */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);

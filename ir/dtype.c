@@ -53,6 +53,12 @@ enum dtype dtype_parse(const char *name)
 
 unsigned dtype_bits(enum dtype dt) { return dtype_known(dt) ? dtype_rows[dt].bits : 0; }
 
+size_t dtype_align(enum dtype dt)
+{
+    const unsigned bits = dtype_bits(dt);
+    return bits < 8 ? 1 : bits > 64 ? 8 : bits / 8;
+}
+
 bool dtype_is_float(enum dtype dt) { return dtype_known(dt) && dtype_rows[dt].kind == CLASS_FLOAT; }
 
 bool dtype_is_int(enum dtype dt) { return dtype_known(dt) && dtype_rows[dt].kind == CLASS_INT; }

@@ -43,6 +43,8 @@ const char *dtype_name(enum dtype dt);
 enum dtype dtype_parse(const char *name);
 /* Bits of one element: 32, 8, 4, …; 0 for DT_NONE and DT_STRING. */
 unsigned dtype_bits(enum dtype dt);
+/* Alignment that elements are read with; at most that of 8-byte numbers. */
+size_t dtype_align(enum dtype dt);
 bool dtype_is_float(enum dtype dt); /* f16 bf16 f32 f64 and the f8/f4 kinds */
 bool dtype_is_int(enum dtype dt);   /* signed or unsigned integers, not bool */
 
@@ -338,6 +340,11 @@ struct op_row {
 /* "Add", "com.microsoft.MatMulNBits": a kind's primary name with its domain, for messages and
  * listings; "?" beyond the list. */
 const char *op_name(enum op_kind kind);
+/* Whether a constant may lie misaligned for its type as this input: in inference, in the passes and
+ * in a backend's prepare it is read as bytes. Large tensors lie so in files that align nothing. */
+bool op_takes_misaligned(enum op_kind op, int input);
+/* The same when the operator runs, with nothing packed. */
+bool op_runs_misaligned(enum op_kind op, int input);
 /* Row of a kind (its primary name), or NULL for OP_NONE. The infer functions live in engine/ops; ir
  * only names them, so the table is defined there (engine/ops/op_table.c). */
 const struct op_row *op_row(enum op_kind kind);

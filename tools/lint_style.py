@@ -68,7 +68,6 @@ PARAMETERS_ALLOWED = {
     "engine/onnx/onnx_function.c:bind_names",
     "engine/onnx/onnx_function.c:call_body",
     "engine/onnx/onnx_import.c:onnx_import_memory",
-    "engine/onnx/onnx_unpack.c:onnx_unpack",
     "engine/ops/infer_encoder.c:score_bias_check",
     "engine/ops/infer_matrix.c:blocks_make",
     "engine/ops/infer_shape.c:reshape_rests",

@@ -119,7 +119,10 @@ static status mirror_prepare(struct backend *be, const struct op_call *call, str
 
     *out = NULL;
     if (!p) return FAIL(err, ST_NOMEM, "out of memory");
-    status st = m->inner->ops->prepare(m->inner, call, &p->inner, err);
+    struct op_call first = *call;
+
+    first.packed = NULL; /* the reference reads the constants once more */
+    status st = m->inner->ops->prepare(m->inner, &first, &p->inner, err);
     if (st == ST_OK) st = m->reference->ops->prepare(m->reference, call, &p->reference, err);
     *out = &p->head;
     p->head.bytes = (p->inner ? p->inner->bytes : 0) + (p->reference ? p->reference->bytes : 0);

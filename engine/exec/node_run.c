@@ -8,6 +8,7 @@ void node_run_fini(struct node_run *r)
     r->be->ops->discard(r->be, r->program);
     r->be->ops->release(r->be, r->prepared);
     mem_free(r->types);
+    arena_fini(&r->aligned);
     *r = (struct node_run){ 0 };
 }
 
@@ -56,6 +57,34 @@ static status one_node_init(struct one_node *o, const struct op_call *call, cons
     return ST_OK;
 }
 
+/* A tensor's elements where the operator can read them as it runs: a copy where they lie
+ * misaligned.
+ */
+static status align_tensor(enum op_kind op, int input, struct tensor *t, struct arena *a,
+                           struct err *err)
+{
+    size_t bytes;
+
+    if (!t->data || op_runs_misaligned(op, input) ||
+        (uintptr_t)t->data % dtype_align(t->type.dtype) == 0)
+        return ST_OK;
+    t->data = type_bytes(&t->type, &bytes) ? arena_memdup(a, t->data, bytes) : NULL;
+    return t->data ? ST_OK : FAIL(err, ST_NOMEM, "out of memory");
+}
+
+/* Constants that prepare did not pack. */
+static status align_constants(struct node_run *r, const struct op_call *call, struct one_node *o,
+                              struct err *err)
+{
+    if (r->prepared) return ST_OK;
+    arena_reset(&r->aligned);
+    for (int i = 0; i < call->n_in; i++) {
+        TRY(align_tensor(call->op, i, &o->tensors[i], &r->aligned, err));
+        if (o->index[i] >= 0) o->values[o->index[i]].data = o->tensors[i].data;
+    }
+    return ST_OK;
+}
+
 static status compile_call(struct node_run *r, const struct op_call *call, const bool *is_const,
                            struct err *err)
 {
@@ -81,6 +110,8 @@ static status compile_call(struct node_run *r, const struct op_call *call, const
     if (st != ST_OK) goto out;
     r->tried_prepare = true;
     node.call.packed = NULL; /* the program outlives it */
+    st = align_constants(r, call, &o, err);
+    if (st != ST_OK) goto out;
     node.prepared = r->prepared;
     st = r->be->ops->compile(r->be, &seg, &r->program, err);
 out:
@@ -143,6 +174,8 @@ status node_run_execute(struct node_run *r, const struct op_call *call, const bo
 status node_run_once(struct backend *be, struct op_call *call, struct arena *a, struct err *err)
 {
     struct node_run r = { .be = be };
+    struct arena scratch = { 0 };
+    struct op_call aligned;
     status st = op_row(call->op)->infer(call, err);
 
     for (int i = 0; st == ST_OK && i < call->n_out; i++) {
@@ -153,7 +186,14 @@ status node_run_once(struct backend *be, struct op_call *call, struct arena *a, 
         else if (!(call->out[i].data = arena_alloc(a, bytes ? bytes : 1)))
             st = FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
     }
-    if (st == ST_OK) st = node_run_execute(&r, call, NULL, err);
+    aligned = *call;
+    if (call->n_in > 0)
+        aligned.in = arena_memdup(&scratch, call->in, (size_t)call->n_in * sizeof *call->in);
+    if (st == ST_OK && !aligned.in) st = FAIL(err, ST_NOMEM, "%s: out of memory", call->node);
+    for (int i = 0; st == ST_OK && i < call->n_in; i++)
+        st = align_tensor(call->op, i, &aligned.in[i], &scratch, err);
+    if (st == ST_OK) st = node_run_execute(&r, &aligned, NULL, err);
     node_run_fini(&r);
+    arena_fini(&scratch);
     return st;
 }

@@ -10,6 +10,7 @@ struct node_run {
     struct program *program;   /* of the types below; NULL before the first run */
     struct tensor_type *types; /* inputs then outputs of the compiled program */
     bool tried_prepare;
+    struct arena aligned; /* constants that lie misaligned and were not packed */
 };
 
 /* Zero-initialise, then set be. */

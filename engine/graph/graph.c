@@ -21,6 +21,7 @@ static void storage_free(struct graph_storage *s)
     for (struct graph_index *i = s->indices; i; i = i->next) map_fini(&i->map);
     for (struct graph_mapping *m = s->mappings; m; m = m->next) os_unmap(&m->map);
     map_fini(&s->symbol_index);
+    map_fini(&s->aligned);
     arena_fini(&s->arena);
     mem_free(s);
 }

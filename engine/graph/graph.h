@@ -9,7 +9,8 @@ enum { GRAPH_DEPTH_MAX = 32 }; /* subgraphs within subgraphs */
 struct graph_use; /* engine/graph: one use of a value; lists kept by the editing functions */
 
 /* Bytes of a constant lie anywhere (arena, mapped file), shared between graphs; freed with the root
- * graph's storage. */
+ * graph's storage. They are aligned for their type, but for large ones in files that align nothing,
+ * and those only where op_takes_misaligned: graph_infer sees to it. */
 struct graph_value {
     const char *name;        /* unique within the graph; never NULL */
     struct tensor_type type; /* dtype DT_NONE / ndim -1 until inferred */
@@ -134,7 +135,8 @@ struct graph *graph_node_branch(const struct graph_node *n, const char *attr);
  * `a`. */
 status graph_node_call(const struct graph *g, int node, struct arena *a, struct op_call *call,
                        struct err *err);
-/* Infers every value's type in order, through subgraphs. Types that values have already count as
+/* Infers every value's type in order, through subgraphs; constants that an operator needs aligned,
+ * and outputs, become aligned. Types that values have already count as
  * declared: they fill what inference leaves open; another dtype is ST_SHAPE naming node and value;
  * another shape gives way (files declare wrong ones). */
 status graph_infer(struct graph *g, struct err *err);

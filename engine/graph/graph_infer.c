@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Types of every value, in execution order, through subgraphs; and the call of one node. */
+#include "engine/graph/graph_align.h"
 #include "engine/graph/graph_internal.h"
 #include <string.h>
 
@@ -245,6 +246,7 @@ static status infer_node(struct graph *g, int node, struct arena *scratch, int d
                         n->name, op_name(n->op), g->values[n->in[i]].name);
     }
     TRY(graph_node_call(g, node, scratch, &call, err));
+    TRY(graph_align_inputs(g, node, &call, err));
     TRY(row->infer(&call, err));
     if (n->op == OP_IF) TRY(infer_if(g, n, &call, depth, err));
     if (n->op == OP_LOOP) TRY(infer_loop_body(g, n, &call, depth, err));
@@ -267,7 +269,7 @@ static status infer_graph(struct graph *g, int depth, struct err *err)
         st = infer_node(g, (int)i, &scratch, depth, err);
     }
     arena_fini(&scratch);
-    return st;
+    return st == ST_OK ? graph_align_outputs(g, err) : st;
 }
 
 status graph_infer(struct graph *g, struct err *err) { return infer_graph(g, 0, err); }

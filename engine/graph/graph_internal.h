@@ -21,6 +21,8 @@ struct graph_storage {
     struct arena arena;
     struct graph_index *indices;
     struct graph_mapping *mappings;
+    struct map aligned; /* graph_align.c: where a misaligned constant lies -> its copy */
+    size_t aligned_bytes;
     struct map symbol_index;
     const char **symbols;
     size_t n_symbols, cap_symbols;

@@ -10,9 +10,8 @@ enum { PAGE_BYTES_MAX = 64 << 10 }; /* a multiple of every page size there is */
 /* Anonymous memory would lose its contents: only what lies in a mapped file is given back, from the
  * beginning of the page that `data` is in (what comes before it there is done with, or read again),
  * to that of the page that its end is in. */
-static void drop_pages(const void *user, const void *data, size_t n)
+bool graph_drop_pages(const struct graph *g, const void *data, size_t n)
 {
-    const struct graph *g = user;
     const uintptr_t begin = (uintptr_t)data;
 
     for (const struct graph_mapping *m = g->storage->mappings; m; m = m->next) {
@@ -24,8 +23,16 @@ static void drop_pages(const void *user, const void *data, size_t n)
         const uintptr_t to = (begin + n) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
         if (from < base) from = base;
         if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
-        return;
+        return true;
     }
+    return false;
+}
+
+bool graph_is_alone(const struct graph *g) { return atomic_load(&g->storage->refs) == 1; }
+
+static void drop_pages(const void *user, const void *data, size_t n)
+{
+    (void)graph_drop_pages(user, data, n);
 }
 
 struct op_packed graph_packed(const struct graph *g) { return (struct op_packed){ drop_pages, g }; }
@@ -36,6 +43,6 @@ void graph_drop_sources(const struct graph *g, const struct op_call *call)
         size_t bytes = 0;
 
         if (call->in[i].data && type_bytes(&call->in[i].type, &bytes))
-            drop_pages(g, call->in[i].data, bytes);
+            (void)graph_drop_pages(g, call->in[i].data, bytes);
     }
 }

@@ -5,6 +5,12 @@
 #pragma once
 #include "engine/graph/graph.h"
 
+/* Gives back [data, data + n) if it lies in a file that the graph has mapped; false: it does not.
+ */
+bool graph_drop_pages(const struct graph *g, const void *data, size_t n);
+/* Whether no other graph (but its own subgraphs) shares the storage, and so the constants' memory.
+ */
+bool graph_is_alone(const struct graph *g);
 /* For op_call.packed: gives back what is told, while packing goes on. g must outlive its use. */
 struct op_packed graph_packed(const struct graph *g);
 /* The backend has packed this call's constants and will not read them again: gives back the rest.

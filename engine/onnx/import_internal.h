@@ -21,40 +21,51 @@ enum {
 
 /* ---- unpacking (onnx_unpack.c) ---- */
 
-/* Scans, then unpacks `data` into the arena; nothing is to be freed. bytes_max: budget of the
- * message, 0 = none. */
-status onnx_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n,
-                   unsigned depth_max, size_t bytes_max, struct arena *a, ProtobufCMessage **out,
-                   struct err *err);
+struct onnx_source {
+    const uint8_t *data; /* [n] */
+    size_t n;
+    unsigned depth_max;
+    size_t bytes_max; /* budget of the message; 0 = none */
+    /* Raw data of 16 bytes and more stays in `data`: TensorProto.raw_data is its struct wire_place.
+     * What is shorter is copied. */
+    bool raw_stays;
+};
+
+/* Scans, then unpacks into the arena; nothing is to be freed. */
+status onnx_unpack(const ProtobufCMessageDescriptor *desc, const struct onnx_source *src,
+                   struct arena *a, ProtobufCMessage **out, struct err *err);
 
 /* ---- tensors (onnx_tensor.c) ---- */
 
 struct external; /* onnx_external.c */
 
-/* TensorProto -> tensor. Data stays in the message's memory, in a mapped file, or goes to the
- * arena. ext NULL: external data is refused. Errors do not name the tensor: the caller does. */
+/* TensorProto -> tensor. Data stays in the message's memory or in a mapped file, or goes to the
+ * arena. What is large may lie misaligned (graph.h). ext NULL: external data is refused. Errors do
+ * not name the tensor: the caller does. */
 status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct external *ext,
                          struct tensor *out, struct err *err);
 /* The dense form. */
 status tensor_from_sparse(const Onnx__SparseTensorProto *s, struct arena *a, struct external *ext,
                           struct tensor *out, struct err *err);
 
-/* ---- external data (onnx_external.c) ---- */
+/* ---- data in files (onnx_external.c) ---- */
 
-/* Files beneath the model's folder, each mapped once and kept by the graph's storage. */
+/* The model's own file and those beneath its folder, each mapped once and kept by the graph's
+ * storage. */
 struct external {
     struct graph *graph;
+    struct os_mapping model; /* where raw data stays; empty: the messages hold it */
     const char *dir;         /* NULL: there is no folder */
     struct map files;        /* location -> index */
     struct os_mapping *maps; /* views of what the storage owns */
     size_t n_maps, cap_maps;
-    size_t copied, copied_max; /* bytes that were copied because they lay misaligned, and their
-                                  bound (the mapped bytes) */
 };
 void external_fini(struct external *ext);
-/* Finds the `bytes` bytes of a tensor whose elements want `align`. */
-status external_find(struct external *ext, const Onnx__TensorProto *t, size_t bytes, size_t align,
-                     const void **data, struct err *err);
+/* Find the elements of a tensor of this type: in the file that it names, and in its raw data. */
+status external_find(struct external *ext, const Onnx__TensorProto *t,
+                     const struct tensor_type *type, const void **data, struct err *err);
+status raw_find(const struct external *ext, const Onnx__TensorProto *t,
+                const struct tensor_type *type, const void **data, struct err *err);
 
 /* ---- the importer ---- */
 

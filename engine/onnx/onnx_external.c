@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* External data: one opener for every tensor, beneath the model's folder, checked against the
- * file's size. */
+/* Data in mapped files: the model's own raw data, and external data, with one opener for every
+ * tensor, beneath the model's folder, checked against the file's size. */
+#include "engine/graph/graph_align.h"
 #include "engine/onnx/import_internal.h"
+#include "engine/onnx/wire_cut.h"
 #include <inttypes.h>
 #include <string.h>
 
-enum { LOCATION_BYTES_MAX = 1024 };
+/* Smaller tensors that lie misaligned are copied, so that only who reads weights need think of it.
+ */
+enum { LOCATION_BYTES_MAX = 1024, MISALIGNED_BYTES_MIN = 64 << 10 };
 
 struct external_ref {
     const char *location;
@@ -84,37 +88,29 @@ static status external_map(struct external *ext, const char *location, struct os
         os_unmap(&map);
         return st;
     }
-    if (!checked_add(ext->copied_max, out->size, &ext->copied_max)) ext->copied_max = SIZE_MAX;
     if (!map_set(&ext->files, location, strlen(location), ext->n_maps))
         return FAIL(err, ST_NOMEM, "out of memory");
     ext->n_maps++;
     return ST_OK;
 }
 
-/* Elements that lie misaligned in the file are copied; in all no more bytes than the files have. */
-static status external_align(struct external *ext, const void **data, size_t bytes, size_t align,
-                             struct err *err)
+/* `bytes` bytes at `at` of a mapped file, within it. */
+static status mapped_data(const struct external *ext, const struct tensor_type *type, size_t bytes,
+                          const uint8_t *at, const void **data, struct err *err)
 {
-    struct arena *a = graph_arena(ext->graph);
-
-    if ((uintptr_t)*data % align == 0) return ST_OK;
-    if (bytes > ext->copied_max - ext->copied)
-        return FAIL(err, ST_LIMIT,
-                    "external_data: tensors overlap in the file, and lie misaligned");
-    ext->copied += bytes;
-    if (a->limit_bytes && !checked_add(a->limit_bytes, bytes + 16, &a->limit_bytes))
-        return FAIL(err, ST_LIMIT, "external_data: too large");
-    *data = arena_memdup(a, *data, bytes);
-    return *data ? ST_OK
-                 : FAIL(err, ST_NOMEM, "out of memory for %zu bytes of external data", bytes);
+    *data = bytes ? (const void *)at : "";
+    if (bytes == 0 || bytes >= MISALIGNED_BYTES_MIN) return ST_OK;
+    return graph_align(ext->graph, type, data, err);
 }
 
-status external_find(struct external *ext, const Onnx__TensorProto *t, size_t bytes, size_t align,
-                     const void **data, struct err *err)
+status external_find(struct external *ext, const Onnx__TensorProto *t,
+                     const struct tensor_type *type, const void **data, struct err *err)
 {
     struct external_ref ref;
     struct os_mapping map = { 0 };
+    size_t bytes = 0;
 
+    (void)type_bytes(type, &bytes); /* checked with the type */
     TRY(ref_read(t, &ref, err));
     TRY(external_map(ext, ref.location, &map, err));
     if (ref.has_length && ref.length != bytes)
@@ -125,10 +121,22 @@ status external_find(struct external *ext, const Onnx__TensorProto *t, size_t by
         return FAIL(err, ST_FORMAT,
                     "external_data: %zu bytes at %" PRIu64 " go beyond the %zu bytes of '%s'",
                     bytes, ref.offset, map.size, ref.location);
-    if (bytes == 0) {
-        *data = "";
-        return ST_OK;
-    }
-    *data = map.data + ref.offset;
-    return external_align(ext, data, bytes, align, err);
+    return mapped_data(ext, type, bytes, map.data + ref.offset, data, err);
+}
+
+status raw_find(const struct external *ext, const Onnx__TensorProto *t,
+                const struct tensor_type *type, const void **data, struct err *err)
+{
+    const bool placed = ext && ext->model.data && t->raw_data.len >= sizeof(struct wire_place);
+    struct wire_place place = { 0, t->raw_data.len };
+    size_t bytes = 0;
+
+    (void)type_bytes(type, &bytes);
+    if (placed) memcpy(&place, t->raw_data.data, sizeof place);
+    if (place.size != bytes)
+        return FAIL(err, ST_FORMAT, "%" PRIu64 " bytes of raw data, the type takes %zu", place.size,
+                    bytes);
+    if (placed) return mapped_data(ext, type, bytes, ext->model.data + place.offset, data, err);
+    *data = bytes ? (const void *)t->raw_data.data : "";
+    return ST_OK;
 }

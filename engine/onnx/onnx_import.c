@@ -113,10 +113,10 @@ static status import_model(struct importer *im)
 
 /* ---- entry ---- */
 
-/* Unpacks into the graph's own arena: names and inline data stay there, and one budget bounds
+/* Unpacks into the graph's own arena: names and small data stay there, and one budget bounds
  * message and graph. */
-static status import_bytes(const void *data, size_t n, const char *dir, const struct onnx_limits *l,
-                           struct graph *g, struct err *err)
+static status import_bytes(const struct onnx_source *src, const char *dir,
+                           const struct onnx_limits *l, struct graph *g, struct err *err)
 {
     struct importer im = { .root = g,
                            .arena = graph_arena(g),
@@ -125,8 +125,8 @@ static status import_bytes(const void *data, size_t n, const char *dir, const st
                            .err = err };
     ProtobufCMessage *message;
 
-    TRY(onnx_unpack(&onnx__model_proto__descriptor, data, n, l->depth_max, l->unpack_bytes_max,
-                    im.arena, &message, err));
+    if (src->raw_stays) im.ext.model = (struct os_mapping){ src->data, src->n };
+    TRY(onnx_unpack(&onnx__model_proto__descriptor, src, im.arena, &message, err));
     im.model = (const Onnx__ModelProto *)message;
     if (!checked_add(im.arena->used_bytes, l->unpack_bytes_max, &im.arena->limit_bytes))
         im.arena->limit_bytes = 0;
@@ -137,27 +137,58 @@ static status import_bytes(const void *data, size_t n, const char *dir, const st
     return st;
 }
 
-status onnx_import_memory(const void *data, size_t n, const char *name, const char *dir,
-                          const struct onnx_limits *limits, struct graph **out, struct err *err)
+struct import_from {
+    const void *data; /* [n] */
+    size_t n;
+    const char *name, *dir;
+    struct os_mapping *map; /* what the data is a mapping of, for the graph to keep; or NULL */
+};
+
+static status import_from(const struct import_from *from, const struct onnx_limits *limits,
+                          struct graph **out, struct err *err)
 {
-    const struct onnx_limits l = limits_fill(limits, n);
+    const struct onnx_limits l = limits_fill(limits, from->n);
+    const struct onnx_source src = { .data = from->data,
+                                     .n = from->n,
+                                     .depth_max = l.depth_max,
+                                     .bytes_max = l.unpack_bytes_max,
+                                     .raw_stays = from->map != NULL };
     struct graph *g = NULL;
     status st;
 
     *out = NULL;
-    if (n > l.file_bytes_max)
-        st = FAIL(err, ST_LIMIT, "%zu bytes, at most %zu", n, l.file_bytes_max);
-    else if (n == 0)
+    if (from->n > l.file_bytes_max)
+        st = FAIL(err, ST_LIMIT, "%zu bytes, at most %zu", from->n, l.file_bytes_max);
+    else if (from->n == 0)
         st = FAIL(err, ST_FORMAT, "the file is empty");
     else
         st = graph_create(&g, "graph", err);
-    if (st == ST_OK) st = import_bytes(data, n, dir, &l, g, err);
+    if (st == ST_OK && from->map) st = graph_keep_mapping(g, from->map, err);
+    if (st == ST_OK) st = import_bytes(&src, from->dir, &l, g, err);
     if (st == ST_OK) {
         *out = g;
         return ST_OK;
     }
-    err_prefix(err, "%s", name);
+    err_prefix(err, "%s", from->name);
     graph_destroy(g);
+    return st;
+}
+
+status onnx_import_memory(const void *data, size_t n, const char *name, const char *dir,
+                          const struct onnx_limits *limits, struct graph **out, struct err *err)
+{
+    const struct import_from from = { data, n, name, dir, NULL };
+
+    return import_from(&from, limits, out, err);
+}
+
+status onnx_import_mapping(struct os_mapping *map, const char *name, const char *dir,
+                           const struct onnx_limits *limits, struct graph **out, struct err *err)
+{
+    const struct import_from from = { map->data, map->size, name, dir, map };
+    const status st = import_from(&from, limits, out, err);
+
+    os_unmap(map); /* what the graph has not taken */
     return st;
 }
 
@@ -172,10 +203,7 @@ status onnx_import_file(const char *path, const struct onnx_limits *limits, stru
         slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
     if (!dir) return FAIL(err, ST_NOMEM, "out of memory");
     status st = os_map_file(path, &map, err);
-    if (st == ST_OK) {
-        st = onnx_import_memory(map.data, map.size, path, dir, limits, out, err);
-        os_unmap(&map);
-    }
+    if (st == ST_OK) st = onnx_import_mapping(&map, path, dir, limits, out, err);
     mem_free(dir);
     return st;
 }

@@ -162,13 +162,6 @@ static status tensor_normalise_bools(struct arena *a, size_t bytes, struct tenso
     return ST_OK;
 }
 
-/* Alignment that elements are read with; at most that of 8-byte numbers. */
-static size_t element_align(enum dtype dt)
-{
-    const unsigned bits = dtype_bits(dt);
-    return bits < 8 ? 1 : bits > 64 ? 8 : bits / 8;
-}
-
 status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct external *ext,
                          struct tensor *out, struct err *err)
 {
@@ -185,13 +178,11 @@ status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct ext
     TRY(tensor_one_source(t, out->type.dtype, err));
     if (t->data_location == DATA_EXTERNAL) {
         if (!ext) return FAIL(err, ST_UNSUPPORTED, "external data is not allowed here");
-        TRY(external_find(ext, t, bytes, element_align(out->type.dtype), &data, err));
+        TRY(external_find(ext, t, &out->type, &data, err));
         out->data = (void *)(uintptr_t)data;
     } else if (t->has_raw_data) {
-        if (t->raw_data.len != bytes)
-            return FAIL(err, ST_FORMAT, "%zu bytes of raw data, the type takes %zu",
-                        t->raw_data.len, bytes);
-        out->data = bytes ? (void *)t->raw_data.data : (void *)(uintptr_t) "";
+        TRY(raw_find(ext, t, &out->type, &data, err));
+        out->data = (void *)(uintptr_t)data;
     } else {
         TRY(tensor_typed(t, a, bytes, out, err));
     }
@@ -204,19 +195,19 @@ status tensor_from_proto(const Onnx__TensorProto *t, struct arena *a, struct ext
 static bool sparse_index(const struct tensor *indices, const struct tensor_type *dense, size_t k,
                          size_t *at)
 {
-    const int64_t *v = indices->data;
+    const char *v = indices->data;
+    const size_t rank = indices->type.ndim == 1 ? 1 : (size_t)dense->ndim;
     size_t total;
+    int64_t i;
 
     if (!type_elements(dense, &total)) return false;
-    if (indices->type.ndim == 1) {
-        *at = (size_t)v[k];
-        return v[k] >= 0 && (size_t)v[k] < total;
-    }
     *at = 0;
-    for (int d = 0; d < dense->ndim; d++) {
-        const int64_t i = v[k * (size_t)dense->ndim + (size_t)d];
-        if (i < 0 || i >= dense->dim[d]) return false;
-        *at = *at * (size_t)dense->dim[d] + (size_t)i;
+    for (size_t d = 0; d < rank; d++) {
+        const size_t most = indices->type.ndim == 1 ? total : (size_t)dense->dim[d];
+
+        memcpy(&i, v + (k * rank + d) * sizeof i, sizeof i);
+        if (i < 0 || (size_t)i >= most) return false;
+        *at = *at * most + (size_t)i;
     }
     return true;
 }
@@ -262,8 +253,8 @@ status onnx_read_tensor(const void *data, size_t n, struct arena *a, struct tens
 {
     ProtobufCMessage *message;
 
-    TRY(onnx_unpack(&onnx__tensor_proto__descriptor, data, n, TENSOR_DEPTH_MAX, 0, a, &message,
-                    err));
+    const struct onnx_source src = { .data = data, .n = n, .depth_max = TENSOR_DEPTH_MAX };
+    TRY(onnx_unpack(&onnx__tensor_proto__descriptor, &src, a, &message, err));
     const Onnx__TensorProto *t = (const Onnx__TensorProto *)message;
     if (name) *name = t->name ? t->name : "";
     return tensor_from_proto(t, a, NULL, out, err);

@@ -2,6 +2,7 @@
 /* The walk keeps its own stack of messages; the descriptors that protoc-c generated say what each
  * field is. */
 #include "engine/onnx/wire_scan.h"
+#include "engine/onnx/wire_cut.h"
 #include <string.h>
 
 enum {
@@ -18,6 +19,8 @@ struct scan_frame {
     const ProtobufCFieldDescriptor
         *field; /* of the parent, that this message is in; NULL at the root */
     const uint8_t *end;
+    size_t edit;        /* of its length among the cuts, */
+    uint64_t removed;   /* and how many bytes were cut from it */
     uint32_t field_id;  /* the last field seen in this message, */
     size_t field_index; /* and how many of it in a row */
 };
@@ -25,8 +28,9 @@ struct scan_frame {
 struct scanner {
     struct scan_frame frames[SCAN_DEPTH_MAX];
     unsigned depth, depth_max; /* frames[depth - 1] is the innermost */
-    const uint8_t *p;
+    const uint8_t *data, *p;
     size_t cost, cost_max;
+    struct wire_cuts *cuts; /* NULL: nothing is to be cut */
     struct err *err;
 };
 
@@ -100,7 +104,19 @@ static status scan_cost(struct scanner *s, size_t bytes)
     return ST_OK;
 }
 
-static status scan_push(struct scanner *s, const ProtobufCFieldDescriptor *field, size_t len)
+/* Notes the length of n that was just read, from `at` on. */
+static status scan_edit(struct scanner *s, const uint8_t *at, size_t n, uint64_t cut)
+{
+    const struct wire_edit edit = {
+        .at = (size_t)(at - s->data), .size = n, .cut = cut, .width = (uint8_t)(s->p - at)
+    };
+
+    if (!wire_cuts_add(s->cuts, &edit)) return FAIL(s->err, ST_NOMEM, "out of memory");
+    return ST_OK;
+}
+
+static status scan_push(struct scanner *s, const ProtobufCFieldDescriptor *field, const uint8_t *at,
+                        size_t len)
 {
     const ProtobufCMessageDescriptor *desc = field->descriptor;
     char path[PATH_MAX_BYTES];
@@ -108,8 +124,38 @@ static status scan_push(struct scanner *s, const ProtobufCFieldDescriptor *field
     if (s->depth >= s->depth_max)
         return FAIL(s->err, ST_LIMIT, "%s: messages nest deeper than %u", scan_path(s, field, path),
                     s->depth_max);
-    s->frames[s->depth++] = (struct scan_frame){ .desc = desc, .field = field, .end = s->p + len };
+    s->frames[s->depth] = (struct scan_frame){ .desc = desc, .field = field, .end = s->p + len };
+    if (s->cuts) {
+        s->frames[s->depth].edit = s->cuts->n;
+        TRY(scan_edit(s, at, len, 0));
+    }
+    s->depth++;
     return scan_cost(s, desc->sizeof_message + COST_POINTER);
+}
+
+/* A message ends: its length is less by what was cut from it, or is no edit. */
+static void scan_pop(struct scanner *s)
+{
+    const struct scan_frame *f = &s->frames[--s->depth];
+
+    if (!s->cuts) return;
+    if (s->depth == 0) {
+        s->cuts->removed = f->removed;
+    } else if (s->cuts->n == f->edit + 1) { /* nothing in it is cut */
+        s->cuts->n = f->edit;
+    } else {
+        s->cuts->list[f->edit].size -= f->removed;
+        s->frames[s->depth - 1].removed += f->removed;
+    }
+}
+
+/* A value of n bytes that becomes its place. */
+static status scan_cut(struct scanner *s, const uint8_t *at, size_t n)
+{
+    TRY(scan_edit(s, at, sizeof(struct wire_place), n));
+    s->frames[s->depth - 1].removed += n - sizeof(struct wire_place);
+    s->p += n;
+    return scan_cost(s, sizeof(struct wire_place) + sizeof(struct wire_edit) * 2);
 }
 
 /* Scalars packed into one field: whole elements only. */
@@ -135,14 +181,16 @@ static status scan_packed(struct scanner *s, const ProtobufCFieldDescriptor *fie
 
 static status scan_length_delimited(struct scanner *s, const ProtobufCFieldDescriptor *field)
 {
-    const uint8_t *end = s->frames[s->depth - 1].end;
+    const uint8_t *end = s->frames[s->depth - 1].end, *at = s->p;
     uint64_t len;
 
     if (!read_varint(&s->p, end, &len)) return scan_fail(s, field, "a malformed length");
     if (len > (size_t)(end - s->p))
         return scan_fail(s, field, "the length goes beyond the end of the message");
     const size_t n = (size_t)len;
-    if (field && field->type == PROTOBUF_C_TYPE_MESSAGE) return scan_push(s, field, n);
+    if (field && field->type == PROTOBUF_C_TYPE_MESSAGE) return scan_push(s, field, at, n);
+    if (field && s->cuts && field == s->cuts->field && n >= sizeof(struct wire_place))
+        return scan_cut(s, at, n);
     if (field && field->label == PROTOBUF_C_LABEL_REPEATED && wire_of(field->type) != WIRE_LEN)
         return scan_packed(s, field, n);
     if (field && field->type == PROTOBUF_C_TYPE_STRING) {
@@ -199,17 +247,21 @@ static status scan_field(struct scanner *s)
 }
 
 status wire_scan(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n,
-                 unsigned depth_max, size_t bytes_max, struct err *err)
+                 const struct wire_bounds *bounds, struct wire_cuts *cuts, struct err *err)
 {
-    struct scanner s = {
-        .depth = 1, .p = data, .cost = desc->sizeof_message, .cost_max = bytes_max, .err = err
-    };
+    struct scanner s = { .depth = 1,
+                         .data = data,
+                         .p = data,
+                         .cost = desc->sizeof_message,
+                         .cost_max = bounds->bytes_max,
+                         .cuts = cuts,
+                         .err = err };
 
-    s.depth_max = depth_max < SCAN_DEPTH_MAX ? depth_max : SCAN_DEPTH_MAX;
+    s.depth_max = bounds->depth_max < SCAN_DEPTH_MAX ? bounds->depth_max : SCAN_DEPTH_MAX;
     s.frames[0] = (struct scan_frame){ .desc = desc, .end = data + n };
     while (s.depth > 0) {
         if (s.p == s.frames[s.depth - 1].end)
-            s.depth--;
+            scan_pop(&s);
         else
             TRY(scan_field(&s));
     }

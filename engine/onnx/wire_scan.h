@@ -5,10 +5,17 @@
 #include "base/base.h"
 #include <protobuf-c/protobuf-c.h>
 
+struct wire_cuts; /* wire_cut.h */
+
+struct wire_bounds {
+    unsigned depth_max; /* nested messages */
+    size_t bytes_max;   /* an estimate of what unpacking takes; 0 = no bound */
+};
+
 /* Checks `data` as a message of type `desc`, without recursion: lengths within their parents, wire
- * types as declared, no groups, varints of at most 10 bytes, strings without NUL and in UTF-8, at
- * most depth_max nested messages (ST_LIMIT), and an estimate of what unpacking takes against
- * bytes_max (0 = no bound; ST_LIMIT). Errors name the field as a path
- * ("ModelProto.graph.node[3].name"). */
+ * types as declared, no groups, varints of at most 10 bytes, strings without NUL and in UTF-8, and
+ * the bounds (ST_LIMIT). Errors name the field as a path ("ModelProto.graph.node[3].name").
+ * cuts (may be NULL): finds the values of cuts->field that are to be cut; the caller frees them,
+ * on failure too. */
 status wire_scan(const ProtobufCMessageDescriptor *desc, const uint8_t *data, size_t n,
-                 unsigned depth_max, size_t bytes_max, struct err *err);
+                 const struct wire_bounds *bounds, struct wire_cuts *cuts, struct err *err);

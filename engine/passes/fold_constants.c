@@ -4,7 +4,9 @@
  * embedding is not copied. Quantised weights stay as they are: fuse_dequant
  * wants them whole. */
 #include "engine/exec/node_run.h"
+#include "engine/graph/graph_pages.h"
 #include "engine/passes/fold.h"
+#include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 
 /* Larger results stay computed: folding must not blow up a file of small Expand
@@ -109,7 +111,10 @@ static status fold_node(struct graph *g, int node, const struct pass_context *ct
         st = op_row(call.op)->infer(&call, err);
         if (st == ST_OK) st = fold_call(&call, ctx->backend, graph_arena(g), &done, err);
     }
-    if (done) make_constants(g, node, &call);
+    if (done) {
+        graph_drop_sources(g, &call);
+        make_constants(g, node, &call);
+    }
     arena_fini(&scratch);
     return st;
 }
@@ -117,7 +122,10 @@ static status fold_node(struct graph *g, int node, const struct pass_context *ct
 status pass_fold_constants(struct graph *g, const struct pass_context *ctx, struct err *err)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (fold_takes(g->nodes[i].op)) TRY(fold_node(g, (int)i, ctx, err));
+        const struct graph_node *n = &g->nodes[i];
+
+        if (fold_takes(n->op) && match_transposed_weight(g, match_out(n, 0)) < 0)
+            TRY(fold_node(g, (int)i, ctx, err));
     }
     return ST_OK;
 }

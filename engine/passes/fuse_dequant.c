@@ -3,6 +3,7 @@
  * blocks, of columns or one for all, become a block-quantised Linear: the codes are
  * laid out as MatMulNBits has them, [N, k_blocks, blob] unsigned with the low bits
  * first. Activations stay float, as the graph says. */
+#include "engine/graph/graph_pages.h"
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 #include <string.h>
@@ -48,19 +49,34 @@ static void put_code(uint8_t *p, unsigned bits, size_t i, unsigned code)
         p[i / 2] = (uint8_t)(p[i / 2] | code << (i % 2 * 4));
 }
 
-static void pack_codes(const struct quant_weight *w, uint8_t *out)
+/* One block of one column. */
+static void pack_block(const struct quant_weight *w, int64_t n, int64_t b, uint8_t *out)
 {
     const size_t blob = (size_t)w->block * w->bits / 8;
+    const int64_t first = b * w->block, end = first + w->block < w->k ? first + w->block : w->k;
+    uint8_t *block = out + ((size_t)n * (size_t)w->blocks + (size_t)b) * blob;
 
-    for (int64_t n = 0; n < w->n; n++)
-        for (int64_t k = 0; k < w->k; k++) {
-            uint8_t *block = out + ((size_t)n * (size_t)w->blocks + (size_t)(k / w->block)) * blob;
-            put_code(block, w->bits, (size_t)(k % w->block),
-                     read_code(w->codes, w->bits, w->offset, at(w, w->k, k, n)));
-        }
+    for (int64_t k = first; k < end; k++)
+        put_code(block, w->bits, (size_t)(k - first),
+                 read_code(w->codes, w->bits, w->offset, at(w, w->k, k, n)));
 }
 
-static void pack_scales(const struct quant_weight *w, char *out)
+/* In the order of the source, whose pages are given back behind. */
+static void pack_codes(const struct graph *g, const struct quant_weight *w, uint8_t *out)
+{
+    const int64_t slow = w->n_major ? w->n : w->blocks, fast = w->n_major ? w->blocks : w->n;
+    const size_t all = (size_t)(w->k * w->n) * w->bits / 8;
+
+    for (int64_t i = 0; i < slow; i++) {
+        for (int64_t j = 0; j < fast; j++)
+            pack_block(w, w->n_major ? i : j, w->n_major ? j : i, out);
+        const size_t from = all / (size_t)slow * (size_t)i, size = all / (size_t)slow;
+        (void)graph_drop_pages(g, w->codes + from, size < all - from ? size : all - from);
+    }
+    (void)graph_drop_pages(g, w->codes, all);
+}
+
+static void pack_scales(const struct graph *g, const struct quant_weight *w, char *out)
 {
     const size_t size = dtype_bits(w->scale_type) / 8;
 
@@ -68,6 +84,7 @@ static void pack_scales(const struct quant_weight *w, char *out)
         for (int64_t b = 0; b < w->blocks; b++)
             memcpy(out + (size_t)(n * w->blocks + b) * size, w->scales + scale_at(w, b, n) * size,
                    size);
+    (void)graph_drop_pages(g, w->scales, (size_t)(w->n * w->blocks) * size);
 }
 
 static void pack_zero_points(const struct quant_weight *w, size_t row_bytes, uint8_t *out)
@@ -102,8 +119,8 @@ static bool replace_matmul(struct graph *g, int matmul, const struct quant_weigh
               z = add_u8(g, 2, (int64_t[]){ w->n, zp_bytes }, &zeros);
 
     if (!scales || b < 0 || z < 0) return false;
-    pack_codes(w, codes);
-    pack_scales(w, scales);
+    pack_codes(g, w, codes);
+    pack_scales(g, w, scales);
     pack_zero_points(w, (size_t)zp_bytes, zeros);
     const int s = graph_add_constant(g, NULL, &scales_type, scales, false);
     const int in[5] = { g->nodes[matmul].in[0], b, s, z, -1 };

@@ -28,12 +28,14 @@ static bool replace_linear(struct graph *g, int node, const int in[LIN_INPUTS],
                          (int)COUNT(attrs));
 }
 
-static bool linear_from_matmul(struct graph *g, int node)
+/* w: the weights, [K, N], or [N, K] where the MatMul's own are their transpose. */
+static bool linear_from_matmul(struct graph *g, int node, int w)
 {
     const struct graph_node *n = &g->nodes[node];
-    const struct tensor_type *w = &g->values[n->in[1]].type;
-    const int in[LIN_INPUTS] = { n->in[0], n->in[1], -1, -1, -1 };
-    const struct attrs_linear l = { .k = w->dim[0], .n = w->dim[1] };
+    const int64_t *dim = g->values[w].type.dim;
+    const int in[LIN_INPUTS] = { n->in[0], w, -1, -1, -1 };
+    const bool turned = w != n->in[1];
+    const struct attrs_linear l = { .k = dim[turned], .n = dim[!turned], .trans_b = turned };
 
     return replace_linear(g, node, in, &l);
 }
@@ -90,7 +92,9 @@ static bool to_linear(struct graph *g, int node, bool *ok)
     union op_attrs at;
 
     if (n->op == OP_MATMUL && float_weight(g, n->in[1]))
-        return *ok = linear_from_matmul(g, node), true;
+        return *ok = linear_from_matmul(g, node, n->in[1]), true;
+    const int table = n->op == OP_MATMUL ? match_transposed_weight(g, n->in[1]) : -1;
+    if (table >= 0) return *ok = linear_from_matmul(g, node, table), true;
     if (n->op == OP_GEMM && match_attrs(n, &at) && gemm_fits(g, n, &at.gemm))
         return *ok = linear_from_gemm(g, node, &at.gemm), true;
     if (n->op == OP_MATMULNBITS && match_attrs(n, &at) && nbits_fits(g, n, &at.matmulnbits))

@@ -6,6 +6,7 @@
  * its table. What the file's halves would round between operators is so not rounded, which is
  * nearer to the exact answer, and faster on a CPU. */
 #include "engine/passes/lower.h"
+#include <string.h>
 
 static bool is_half(enum dtype dt) { return dt == DT_F16 || dt == DT_BF16; }
 
@@ -22,15 +23,19 @@ static bool reads_halves(enum op_kind op)
 static int widened(struct graph *g, int value)
 {
     struct tensor_type t = g->values[value].type;
-    const uint16_t *half = g->values[value].data;
+    const char *halves = g->values[value].data;
     const enum dtype dt = t.dtype;
     size_t n = 0;
 
     if (!type_elements(&t, &n)) return -1;
     float *out = ARENA_ARRAY(graph_arena(g), n + 1, float);
     if (!out) return -1;
-    for (size_t i = 0; i < n; i++)
-        out[i] = dt == DT_F16 ? half_to_f32(half[i]) : bf16_to_f32(half[i]);
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
+
+        memcpy(&half, halves + i * sizeof half, sizeof half);
+        out[i] = dt == DT_F16 ? half_to_f32(half) : bf16_to_f32(half);
+    }
     t.dtype = DT_F32;
     return graph_add_constant(g, NULL, &t, out, false);
 }

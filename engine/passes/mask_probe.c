@@ -23,15 +23,21 @@ static status refuse(const char *why, struct err *err)
 
 int mask_element(const struct tensor *t, size_t i)
 {
+    const char *p = t->data;
+    uint16_t half;
+    float f;
     double x;
 
-    switch (t->type.dtype) {
-    case DT_BOOL: return ((const uint8_t *)t->data)[i] != 0;
-    case DT_F32: x = (double)((const float *)t->data)[i]; break;
-    case DT_F16: x = (double)half_to_f32(((const uint16_t *)t->data)[i]); break;
-    case DT_BF16: x = (double)bf16_to_f32(((const uint16_t *)t->data)[i]); break;
-    default: return -1;
-    }
+    if (t->type.dtype == DT_BOOL) return p[i] != 0;
+    if (t->type.dtype == DT_F32)
+        memcpy(&f, p + i * sizeof f, sizeof f);
+    else if (t->type.dtype == DT_F16 || t->type.dtype == DT_BF16)
+        memcpy(&half, p + i * sizeof half, sizeof half);
+    else
+        return -1;
+    x = (double)(t->type.dtype == DT_F32   ? f
+                 : t->type.dtype == DT_F16 ? half_to_f32(half)
+                                           : bf16_to_f32(half));
     return x == 0 ? 1 : x <= hidden_below ? 0 : -1;
 }
 

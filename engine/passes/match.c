@@ -10,6 +10,23 @@ int match_producer(const struct graph *g, int value, enum op_kind op)
     return n && n->op == op ? (int)(n - g->nodes) : -1;
 }
 
+int match_transposed_weight(const struct graph *g, int value)
+{
+    const int transpose = match_producer(g, value, OP_TRANSPOSE);
+    const int user = transpose < 0 ? -1 : match_only_user(g, value);
+    union op_attrs at;
+
+    if (user < 0 || g->nodes[user].op != OP_MATMUL || match_in(&g->nodes[user], 1) != value ||
+        !match_attrs(&g->nodes[transpose], &at))
+        return -1;
+    const int w = g->nodes[transpose].in[0];
+    const struct ir_ints *perm = &at.transpose.perm;
+    if (!graph_is_constant(g, w) || (perm->n != 0 && (perm->n != 2 || perm->v[0] != 1))) return -1;
+    const struct tensor_type *t = &g->values[w].type;
+    const bool floats = t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16;
+    return floats && t->ndim == 2 ? w : -1;
+}
+
 int match_in(const struct graph_node *n, int i) { return i < n->n_in ? n->in[i] : -1; }
 
 int match_out(const struct graph_node *n, int i) { return i < n->n_out ? n->out[i] : -1; }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/plan/plan.h"
+#include "engine/graph/graph_align.h"
 #include "engine/graph/graph_pages.h"
 #include <string.h>
 
@@ -95,12 +96,83 @@ static void count_weights(struct plan *p, const struct op_call *call)
         p->ops_per_token += ops;
 }
 
+/* Constants that were not packed are read as they are when the node runs. */
+static status align_constants(struct plan_work *w, struct seg_node *n, struct err *err)
+{
+    for (int i = 0; i < n->call.n_in; i++) {
+        struct tensor *t = &n->call.in[i];
+        const void *data = t->data;
+
+        if (!data || op_runs_misaligned(n->call.op, i)) continue;
+        TRY(graph_align(w->g, &t->type, &data, err));
+        t->data = (void *)(uintptr_t)data;
+        w->values[n->in[i]].data = data;
+    }
+    return ST_OK;
+}
+
+/* ---- what is packed, and not read again ---- */
+
+enum { READER_BYTES_MIN = 64 << 10 };
+
+/* An input of a node, or a graph output, that reads a large constant. */
+struct reader {
+    uintptr_t begin, end;
+};
+
+struct readers {
+    const struct graph *g;
+    struct reader *list;
+    size_t n;
+    bool alone;
+};
+
+static void add_reader(struct readers *r, int value)
+{
+    const struct graph_value *v = value < 0 ? NULL : &r->g->values[value];
+    const uintptr_t begin = v ? (uintptr_t)v->data : 0;
+    size_t bytes = 0;
+
+    if (begin && type_bytes(&v->type, &bytes) && bytes >= READER_BYTES_MIN)
+        r->list[r->n++] = (struct reader){ begin, begin + bytes };
+}
+
+static status find_readers(struct readers *r, struct arena *a, struct err *err)
+{
+    const struct graph *g = r->g;
+    size_t most = g->n_outputs;
+
+    for (size_t i = 0; i < g->n_nodes; i++) most += (size_t)g->nodes[i].n_in;
+    r->list = ARENA_ARRAY(a, most + 1, struct reader);
+    if (!r->list) return FAIL(err, ST_NOMEM, "out of memory");
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i].n_in; k++) add_reader(r, g->nodes[i].in[k]);
+    for (size_t i = 0; i < g->n_outputs; i++) add_reader(r, g->outputs[i]);
+    return ST_OK;
+}
+
+/* Files can be read again. What a pass has made (weights laid out anew, a folded transpose) goes
+ * only when the input that was packed is all that reads it, in the only graph that has it. */
+static void give_back(const void *user, const void *data, size_t n)
+{
+    const struct readers *r = user;
+    const uintptr_t begin = (uintptr_t)data;
+    size_t found = 0;
+
+    if (graph_drop_pages(r->g, data, n)) return;
+    for (size_t i = 0; i < r->n; i++)
+        found += r->list[i].begin < begin + n && begin < r->list[i].end;
+    if (found == 1 && r->alone) mem_discard(data, n);
+}
+
 static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, void *user,
                             struct err *err)
 {
-    const struct op_packed packed = graph_packed(w->g);
+    struct readers readers = { .g = w->g, .alone = graph_is_alone(w->g) };
+    const struct op_packed packed = { give_back, &readers };
     struct plan *p = w->plan;
 
+    TRY(find_readers(&readers, &w->arena, err));
     for (size_t i = 0; i < w->g->n_nodes; i++) {
         struct seg_node *n = &w->nodes[i];
         TRY(make_node(w, (int)i, n, err));
@@ -114,6 +186,8 @@ static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, v
         if (n->prepared) {
             graph_drop_sources(w->g, &n->call);
             p->packed_bytes += n->prepared->bytes;
+        } else {
+            TRY(align_constants(w, n, err));
         }
         count_weights(p, &n->call);
         if (progress) progress(user, "packing weights", (double)(i + 1) / (double)w->g->n_nodes);

@@ -6,6 +6,7 @@
 #include "backends/backend.h"
 #include "engine/exec/dense_exec.h"
 #include "engine/onnx/onnx_import.h"
+#include "tests/unit/helper_mapped.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -228,7 +229,8 @@ static bool case_passes(const struct malformed *c, struct backend *be)
 
     files_write(c);
     const double start = cpu_seconds();
-    status st = onnx_import_memory(c->model, c->n, "model.onnx", scratch, NULL, &g, &err);
+    struct os_mapping map = mapping_of(c->model, c->n);
+    status st = onnx_import_mapping(&map, "model.onnx", scratch, NULL, &g, &err);
     const bool loaded = st == ST_OK;
     if (loaded && c->sort >= REFUSED_RUN) st = run_graph(c, g, be, &err);
     graph_destroy(g);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A model file: any bytes give one clear error, or a graph that is checked, prints and parses back
- * to the same text. */
+ * to the same text; mapped, they give the same as in memory. */
 #include "engine/onnx/onnx_import.h"
 #include "tests/fuzz/fuzz.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static char *listing(const struct graph *g)
 {
@@ -18,6 +21,38 @@ static char *listing(const struct graph *g)
     return str_take(&out);
 }
 
+/* The bytes as a mapped file, of which raw data is no copy. */
+static status import_mapped(const uint8_t *data, size_t size, const struct onnx_limits *limits,
+                            struct graph **out)
+{
+    struct os_mapping map = { 0 };
+    char path[64];
+    const int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+    if (fd < 0 || write(fd, data, size) != (ssize_t)size) abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (os_map_file(path, &map, NULL) != ST_OK) abort();
+    close(fd);
+    return onnx_import_mapping(&map, "fuzz", NULL, limits, out, NULL);
+}
+
+/* What memory gave, st and g, the mapped file gives; the budget alone may end one of them earlier.
+ */
+static void check_mapped(const uint8_t *data, size_t size, const struct onnx_limits *limits,
+                         status st, const char *text)
+{
+    struct graph *g = NULL;
+    const status mapped = import_mapped(data, size, limits, &g);
+
+    if (mapped != st && mapped != ST_LIMIT && st != ST_LIMIT) abort();
+    if (g && text) {
+        char *own = listing(g);
+        if (own && strcmp(own, text) != 0) abort();
+        mem_free(own);
+    }
+    graph_destroy(g);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct onnx_limits limits = { .unpack_bytes_max = 8 << 20, .nodes_max = 5000 };
@@ -27,10 +62,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const status st = onnx_import_memory(data, size, "fuzz", NULL, &limits, &g, &err);
     if (st != ST_OK) {
         if (g || err.code == ST_OK || !err.text[0] || st == ST_INTERNAL) abort();
+        check_mapped(data, size, &limits, st, NULL);
         return 0;
     }
     if (graph_check(g, NULL) != ST_OK) abort();
     char *a = listing(g);
+    check_mapped(data, size, &limits, st, a);
     if (a && graph_parse(a, strlen(a), &again, NULL) == ST_OK) {
         char *b = listing(again);
         if (b && strcmp(a, b) != 0) abort();

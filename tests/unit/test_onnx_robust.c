@@ -3,6 +3,7 @@
  * ends in one clear error or a graph that passes its check: no crash, no leak (ASan), bounded time
  * and memory. */
 #include "helper_graph.h"
+#include "helper_mapped.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +35,12 @@ static void import_any(const uint8_t *data, size_t n, const char *dir)
         assert_int_not_equal(st, ST_NOMEM);
     }
     graph_destroy(g);
+    static unsigned turn; /* mapped, every fourth of so many */
+    struct graph *mapped = NULL;
+    const status same = n && turn++ % 4 == 0 ? import_mapped(data, n, dir, &mapped, NULL) : st;
+    if (same != st && same != ST_LIMIT && st != ST_LIMIT)
+        fail_msg("%d in memory, %d mapped", (int)st, (int)same);
+    graph_destroy(mapped);
     if (os_now_ns() - start > IMPORT_SECONDS_MAX * UINT64_C(1000000000))
         fail_msg("an import took more than %d s", IMPORT_SECONDS_MAX);
 }
@@ -251,21 +258,25 @@ static void fails_cleanly_when_memory_runs_out(void **state)
                                          "models/llama-int4/model.onnx" };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < COUNT(names) * 2; i++) { /* from memory, then mapped */
+        const char *name = names[i / 2];
         size_t n;
-        uint8_t *data = file_of(names[i], &n);
-        char *dir = dir_of(names[i]);
+        uint8_t *data = file_of(name, &n);
+        char *dir = dir_of(name);
+        struct os_mapping map = { 0 };
         status st = ST_NOMEM;
 
         for (uint64_t k = 1; st != ST_OK; k++) {
             struct err err = { 0 };
             struct graph *g = NULL;
 
+            if (i % 2) map = mapping_of(data, n);
             mem_fail_after(k, k % 2 != 0);
-            st = onnx_import_memory(data, n, "mem", dir, NULL, &g, &err);
+            st = map.data ? onnx_import_mapping(&map, "mem", dir, NULL, &g, &err)
+                          : onnx_import_memory(data, n, "mem", dir, NULL, &g, &err);
             mem_fail_after(0, 0);
             if (st != ST_OK && err.text[0] == 0)
-                fail_msg("%s: allocation %d fails without a text", names[i], (int)k);
+                fail_msg("%s: allocation %d fails without a text", name, (int)k);
             graph_destroy(g);
             assert_true(k < 10000);
         }

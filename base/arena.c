@@ -17,6 +17,7 @@ enum { ARENA_HUGE = 2 << 20 };
 struct arena_block {
     struct arena_block *next;
     size_t size, used; /* of data */
+    size_t dirty;      /* bytes from the start that may not be zero */
     alignas(ARENA_ALIGN) unsigned char data[];
 };
 
@@ -30,7 +31,7 @@ static void arena_free_blocks(struct arena_block *block)
     while (block) {
         struct arena_block *next = block->next;
         if (block->size >= ARENA_HUGE)
-            mem_free_aligned(block);
+            mem_unmap(block, block->size + sizeof *block);
         else
             mem_free(block);
         block = next;
@@ -56,6 +57,7 @@ void arena_reset(struct arena *a)
     *largest = keep->next;
     arena_free_blocks(a->head);
     keep->next = NULL;
+    if (keep->used > keep->dirty) keep->dirty = keep->used;
     keep->used = 0;
     a->head = keep;
 }
@@ -68,12 +70,34 @@ static struct arena_block *arena_add_block(struct arena *a, size_t size)
     wanted = wanted < ARENA_BLOCK_MAX / 2 ? wanted * 2 : ARENA_BLOCK_MAX;
     if (wanted < size) wanted = size;
     if (!checked_add(wanted, sizeof(struct arena_block), &total)) return NULL;
-    struct arena_block *block =
-        wanted >= ARENA_HUGE ? mem_alloc_aligned(ARENA_ALIGN, total) : mem_alloc(total);
+    const bool huge = wanted >= ARENA_HUGE;
+    if (huge) { /* whole pages: what is beyond the wanted size serves the next ones */
+        if (!checked_add(total, ARENA_HUGE - 1, &total)) return NULL;
+        total &= ~(size_t)(ARENA_HUGE - 1);
+        wanted = total - sizeof(struct arena_block);
+    }
+    struct arena_block *block = huge ? mem_map_zeroed(total) : mem_alloc(total);
     if (!block) return NULL;
-    *block = (struct arena_block){ .next = a->head, .size = wanted };
+    *block = (struct arena_block){ .next = a->head, .size = wanted, .dirty = huge ? 0 : wanted };
     a->head = block;
     return block;
+}
+
+/* The next n bytes of the block, zeroed. */
+static void *arena_take(struct arena_block *block, size_t n)
+{
+    unsigned char *p = block->data + block->used;
+    const size_t dirty = block->dirty > block->used ? block->dirty - block->used : 0;
+
+    if (dirty) memset(p, 0, n < dirty ? n : dirty);
+    block->used += n;
+    return p;
+}
+
+void arena_reserve(struct arena *a, size_t size)
+{
+    if (a->limit_bytes && size > a->limit_bytes - a->used_bytes) return;
+    if (!a->head || a->head->size - a->head->used < size) (void)arena_add_block(a, size);
 }
 
 void *arena_alloc(struct arena *a, size_t size)
@@ -88,10 +112,8 @@ void *arena_alloc(struct arena *a, size_t size)
     struct arena_block *block = a->head;
     if (!block || block->size - block->used < rounded) block = arena_add_block(a, rounded);
     if (!block) return NULL;
-    void *p = block->data + block->used;
-    block->used += rounded;
     a->used_bytes = used;
-    return memset(p, 0, rounded);
+    return arena_take(block, rounded);
 }
 
 void *arena_alloc_array(struct arena *a, size_t n, size_t size)
@@ -150,8 +172,7 @@ static bool arena_extend(struct arena *a, const void *p, size_t size, size_t wan
     const size_t more = rounded - old;
     if (block->size - block->used < more) return false;
     if (a->limit_bytes && more > a->limit_bytes - a->used_bytes) return false;
-    memset(block->data + block->used, 0, more);
-    block->used += more;
+    (void)arena_take(block, more);
     a->used_bytes += more;
     return true;
 }

@@ -22,6 +22,9 @@ void arena_reset(struct arena *a);
 void *arena_alloc(struct arena *a, size_t size);
 /* n objects of `size` bytes, overflow-checked, zeroed. */
 void *arena_alloc_array(struct arena *a, size_t n, size_t size);
+/* Room for about `size` bytes in one stretch, if there is any to be had: what is allocated next
+ * then wastes no ends of blocks. */
+void arena_reserve(struct arena *a, size_t size);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 void *arena_memdup(struct arena *a, const void *p, size_t n);

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -69,16 +70,38 @@ void *mem_alloc_aligned(size_t alignment, size_t size)
 
 void mem_free_aligned(void *p) { free(p); }
 
+static void *map_pages(size_t n)
+{
+    void *p =
+        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Begins where a huge page does: more is mapped, and what is too much at both ends given back. */
+static void *map_huge(size_t n)
+{
+    const size_t page = 4096;
+    size_t total;
+
+    if (!checked_add(n, HUGE_PAGE_BYTES, &total)) return NULL;
+    unsigned char *p = map_pages(total);
+    if (!p) return NULL;
+    const size_t before = (size_t)(-(uintptr_t)p & (HUGE_PAGE_BYTES - 1));
+    const size_t end = (before + n + page - 1) & ~(page - 1);
+    if (before) (void)munmap(p, before);
+    if (end < total) (void)munmap(p + end, total - end);
+    (void)madvise(p + before, n, MADV_HUGEPAGE);
+    return p + before;
+}
+
 void *mem_map_zeroed(size_t size)
 {
     const size_t n = size ? size : 1;
 
     if (!mem_admit()) return NULL;
-    void *p =
-        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) return NULL;
-    if (n >= HUGE_PAGE_BYTES) (void)madvise(p, n, MADV_HUGEPAGE);
-    return p;
+    if (n >= HUGE_PAGE_BYTES) return map_huge(n);
+    return map_pages(n);
 }
 
 void mem_unmap(void *p, size_t size)

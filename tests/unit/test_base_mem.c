@@ -83,6 +83,16 @@ static void arena_gives_aligned_zeroed_memory(void **state)
     assert_int_equal(a.used_bytes, 0);
     const unsigned char *again = arena_alloc(&a, 200);
     for (size_t i = 0; i < 200; i++) assert_int_equal(again[i], 0);
+    for (int round = 0; round < 3; round++) { /* so large that it comes in zeroed pages */
+        unsigned char *p = arena_alloc(&a, 3 << 20);
+        assert_non_null(p);
+        for (size_t i = 0; i < 3 << 20; i++) assert_int_equal(p[i], 0);
+        memset(p, 0xAA, (size_t)(1 + round) << 20);
+        arena_reset(&a);
+    }
+    arena_reserve(&a, 5 << 20); /* one block for both */
+    const unsigned char *one = arena_alloc(&a, 2 << 20), *two = arena_alloc(&a, 2 << 20);
+    assert_ptr_equal(one + (2 << 20), two);
     arena_fini(&a);
     assert_null(a.head);
 }

@@ -63,6 +63,7 @@ struct merge_list {
     struct str first, both, joined;
     struct pair waiting[PAIRS];
     size_t n_waiting;
+    size_t a_raw, b_raw; /* of a line that was read as bytes */
     char bytes[PAIRS][PAIR_BYTES];
 };
 
@@ -81,8 +82,8 @@ static status find_pair(struct merge_list *m, const struct pair *p, struct bpe_m
     struct bpe *bpe = m->tok->bpe;
     const char *text = p->text, *b = p->text + p->a_n;
     const size_t n = p->a_n + p->b_n - p->skip;
-    const int32_t left = vocab_find(p->vocab, text, p->a_n),
-                  right = vocab_find(p->vocab, b, p->b_n);
+    const int32_t left = vocab_find_key(p->vocab, text, p->a_n, p->a_key),
+                  right = vocab_find_key(p->vocab, b, p->b_n, p->b_key);
 
     if (left < 0 || right < 0) return no_piece(p, left < 0, err);
     if (p->skip) {
@@ -154,26 +155,39 @@ static status put_long(struct merge_list *m, const char *a, size_t a_n, const ch
     return put_merge(m->tok, found, err);
 }
 
+/* A merge waits, its pieces being side by side in its bytes. */
+static status wait_for(struct merge_list *m, const struct vocab *vocab, size_t a_n, size_t b_n,
+                       size_t skip, struct err *err)
+{
+    const char *bytes = m->bytes[m->n_waiting];
+
+    m->waiting[m->n_waiting] = (struct pair){ vocab,
+                                              bytes,
+                                              a_n,
+                                              b_n,
+                                              skip,
+                                              m->rank,
+                                              vocab_key(vocab, bytes, a_n),
+                                              vocab_key(vocab, bytes + a_n, b_n) };
+    return ++m->n_waiting == PAIRS ? flush(m, err) : ST_OK;
+}
+
 /* One merge given as its two pieces: by their bytes where the model reads those. */
 static status put_pieces(struct merge_list *m, const char *a, size_t a_n, const char *b, size_t b_n,
                          struct err *err)
 {
     const struct bpe *bpe = m->tok->bpe;
     char *bytes = m->bytes[m->n_waiting];
-    struct pair *p = &m->waiting[m->n_waiting];
+    size_t a_raw, b_raw;
     const size_t skip = bpe->prefix && b_n >= bpe->prefix_n ? bpe->prefix_n : 0;
 
     if (a_n + b_n > PAIR_BYTES) return put_long(m, a, a_n, b, b_n, skip, err);
-    *p = (struct pair){ &bpe->raw_vocab, bytes, a_n, b_n, 0, m->rank, 0, 0 };
-    if (!bpe->raw || !byte_level_unmap_to(bytes, a, a_n, &p->a_n) ||
-        !byte_level_unmap_to(bytes + p->a_n, b, b_n, &p->b_n)) {
-        memcpy(bytes, a, a_n);
-        memcpy(bytes + a_n, b, b_n);
-        *p = (struct pair){ &m->tok->vocab, bytes, a_n, b_n, skip, m->rank, 0, 0 };
-    }
-    p->a_key = vocab_key(p->vocab, bytes, p->a_n);
-    p->b_key = vocab_key(p->vocab, bytes + p->a_n, p->b_n);
-    return ++m->n_waiting == PAIRS ? flush(m, err) : ST_OK;
+    if (bpe->raw && byte_level_unmap_to(bytes, a, a_n, &a_raw) &&
+        byte_level_unmap_to(bytes + a_raw, b, b_n, &b_raw))
+        return wait_for(m, &bpe->raw_vocab, a_raw, b_raw, 0, err);
+    memcpy(bytes, a, a_n);
+    memcpy(bytes + a_n, b, b_n);
+    return wait_for(m, &m->tok->vocab, a_n, b_n, skip, err);
 }
 
 /* "a b": the blank that parts the two. */
@@ -216,23 +230,39 @@ static status put_pair(struct merge_list *m, struct json_reader *r, struct err *
     return r->st;
 }
 
+/* "a b" of the byte-level alphabet, in which no blank is. */
+static size_t scan_line(void *user, const char *p, size_t n)
+{
+    struct merge_list *m = user;
+    char *bytes = m->bytes[m->n_waiting];
+    const size_t most = n < PAIR_BYTES ? n : PAIR_BYTES;
+    const size_t a = byte_level_unmap_prefix(bytes, p, most, &m->a_raw);
+
+    if (a == most || p[a] != ' ') return a;
+    return a + 1 + byte_level_unmap_prefix(bytes + m->a_raw, p + a + 1, most - a - 1, &m->b_raw);
+}
+
+static status put_string(struct merge_list *m, struct json_reader *r, struct err *err)
+{
+    struct json_scan scan = { scan_line, m, false };
+    const char *text;
+    size_t n;
+
+    m->b_raw = SIZE_MAX;
+    if (!json_reader_string_by(r, m->tok->bpe->raw ? &scan : NULL, &text, &n)) return r->st;
+    if (m->rank == 0 && n >= 8 && memcmp(text, "#version", 8) == 0) return ST_OK;
+    if (scan.scanned && m->b_raw != SIZE_MAX)
+        return wait_for(m, &m->tok->bpe->raw_vocab, m->a_raw, m->b_raw, 0, err);
+    return put_line(m, text, n, err);
+}
+
 static status read_merges(struct merge_list *m, struct json_reader *r, struct err *err)
 {
     bool first = true;
 
     if (!json_reader_enter(r, '[')) return r->st;
-    for (; json_reader_item(r, &first); m->rank++) {
-        const char *text;
-        size_t n;
-
-        if (json_reader_peek(r) == '[') {
-            TRY(put_pair(m, r, err));
-        } else {
-            if (!json_reader_string(r, &text, &n)) return r->st;
-            if (!(m->rank == 0 && n >= 8 && memcmp(text, "#version", 8) == 0))
-                TRY(put_line(m, text, n, err));
-        }
-    }
+    for (; json_reader_item(r, &first); m->rank++)
+        TRY(json_reader_peek(r) == '[' ? put_pair(m, r, err) : put_string(m, r, err));
     return r->st;
 }
 
@@ -281,33 +311,75 @@ static void start_raw(struct bpe *bpe)
 struct mapped {
     struct tokenizer *tok;
     struct vocab_batch batch;
+    struct json_scan scan;
+    size_t n; /* of the piece that was scanned */
+    char bytes[VOCAB_MAPPED_MAX];
 };
+
+static size_t scan_piece(void *user, const char *p, size_t n)
+{
+    struct mapped *m = user;
+
+    return byte_level_unmap_prefix(m->bytes, p, n < sizeof m->bytes ? n : sizeof m->bytes, &m->n);
+}
+
+/* A piece and its bytes, which are its own where there are as many. */
+static status put_both(struct mapped *m, struct piece piece, struct piece bytes, int64_t id,
+                       struct err *err)
+{
+    struct vocab *shown = &m->tok->vocab;
+
+    TRY(vocab_show(shown, piece.p, piece.n, id, err));
+    return bytes.n == piece.n
+               ? vocab_batch_add_borrowed(&m->batch, shown->pieces[id].text, piece.n, id, err)
+               : vocab_batch_add(&m->batch, bytes.p, bytes.n, id, err);
+}
 
 /* Pieces of the alphabet are found by their bytes; those outside it, and very long ones, as they
  * are. */
 static status put_mapped(void *user, const char *piece, size_t n, int64_t id, struct err *err)
 {
     struct mapped *m = user;
-    struct vocab *shown = &m->tok->vocab;
-    char few[VOCAB_MAPPED_MAX], *bytes = few;
+    const struct piece shown = { piece, n, false };
+
+    if (m->scan.scanned)
+        return put_both(m, shown, (struct piece){ m->bytes, m->n, false }, id, err);
+    char *more = n > VOCAB_MAPPED_MAX ? mem_alloc(n) : NULL, *bytes = more ? more : m->bytes;
     size_t bytes_n = 0;
 
-    if (n > VOCAB_MAPPED_MAX && !(bytes = mem_alloc(n)))
-        return FAIL(err, ST_NOMEM, "model.vocab: no memory");
+    if (n > VOCAB_MAPPED_MAX && !more) return FAIL(err, ST_NOMEM, "model.vocab: no memory");
     const bool known = byte_level_unmap_to(bytes, piece, n, &bytes_n);
-    const status st = known ? vocab_batch_add(&m->batch, bytes, bytes_n, id, err) : ST_OK;
-    if (bytes != few) mem_free(bytes);
-    if (st != ST_OK) return st;
-    return known && bytes == few ? vocab_show(shown, piece, n, id, err)
-                                 : vocab_add(shown, piece, n, id, err);
+    status st = ST_OK;
+    if (known && !more) {
+        st = put_both(m, shown, (struct piece){ bytes, bytes_n, false }, id, err);
+    } else {
+        if (known) st = vocab_batch_add(&m->batch, bytes, bytes_n, id, err);
+        if (st == ST_OK) st = vocab_add(&m->tok->vocab, piece, n, id, err);
+    }
+    mem_free(more);
+    return st;
+}
+
+/* Tables and texts of the vocabulary, twice as they are read and as bytes, and the merges. */
+static void reserve(struct tokenizer *tok, const struct json_span *vocab,
+                    const struct json_span *merges)
+{
+    const size_t pieces = vocab->items < VOCAB_IDS_MAX ? vocab->items : VOCAB_IDS_MAX;
+    const size_t pairs = merges->items < VOCAB_IDS_MAX ? merges->items : VOCAB_IDS_MAX;
+
+    arena_reserve(&tok->arena,
+                  pieces * (2 * sizeof(struct vocab_slot) + 2 * sizeof(struct vocab_piece)) +
+                      pairs * 2 * sizeof(struct bpe_merge) + vocab->n / 2);
 }
 
 static status load_mapped(struct tokenizer *tok, const struct json_span *vocab, struct err *err)
 {
     struct mapped m = { .tok = tok, .batch.vocab = &tok->bpe->raw_vocab };
 
+    m.scan = (struct json_scan){ scan_piece, &m, false };
     TRY(vocab_reserve(m.batch.vocab, vocab->items, err));
-    TRY(vocab_each(vocab, put_mapped, &m, err));
+    TRY(vocab_reserve_shown(&tok->vocab, vocab->items, err));
+    TRY(vocab_each(vocab, &m.scan, put_mapped, &m, err));
     TRY(vocab_batch_finish(&m.batch, err));
     tok->vocab.bytes = &tok->bpe->raw_vocab;
     tok->pres.items[tok->pres.n - 1].raw = true;
@@ -357,6 +429,7 @@ status bpe_load(struct tokenizer *tok, const struct jvalue *settings, const stru
     TRY(jvalue_want_bool(settings, "model", "ignore_merges", &bpe->ignore_merges, err));
     TRY(load_affix(settings, "continuing_subword_prefix", &bpe->prefix, &bpe->prefix_n, err));
     TRY(load_affix(settings, "end_of_word_suffix", &bpe->suffix, &bpe->suffix_n, err));
+    reserve(tok, vocab, merges);
     if (reads_raw(tok))
         TRY(load_mapped(tok, vocab, err));
     else

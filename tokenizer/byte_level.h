@@ -5,5 +5,9 @@
 #include <stddef.h>
 
 /* Writes the bytes that a text of the alphabet stands for to out[0..n) (never more than the text
- * has); false if some character is outside it, out then holds anything. The text is valid UTF-8. */
+ * has), as far as the alphabet goes without quotes and backslashes; how many bytes of the text that
+ * is. */
+size_t byte_level_unmap_prefix(char *out, const char *p, size_t n, size_t *out_n);
+/* The same for a whole text, quotes and backslashes included; false if some character is outside
+ * the alphabet, out then holds anything. */
 bool byte_level_unmap_to(char *out, const char *p, size_t n, size_t *out_n);

@@ -25,7 +25,60 @@ void json_reader_init(struct json_reader *r, const char *text, size_t n, struct 
 
 void json_reader_fini(struct json_reader *r) { str_fini(&r->scratch); }
 
-static void skip_space(struct json_reader *r)
+/* ---- words of eight bytes, the first one lowest ---- */
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static uint64_t word_at(const char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? word : __builtin_bswap64(word);
+}
+
+/* The high bit of each ASCII byte that equals one is set; what those of other bytes are, and of
+ * bytes above one that equals, is not said. */
+static uint64_t equal_bits(uint64_t word, unsigned char byte)
+{
+    return (word ^ EACH(byte)) - EACH(1u);
+}
+
+/* High bits mark some bytes of a word; the lowest mark is always right. */
+static uint64_t marks_of_quote(uint64_t word)
+{
+    return (equal_bits(word, '"') | equal_bits(word, '\\')) & ~word & EACH(0x80u);
+}
+
+/* '[' and ']' are '{' and '}' but for one bit. */
+static uint64_t marks_of_bracket(uint64_t word)
+{
+    const uint64_t low = word | EACH(0x20u);
+
+    return (equal_bits(word, '"') | equal_bits(low, '{') | equal_bits(low, '}')) & ~word &
+           EACH(0x80u);
+}
+
+/* What a string does not simply go on over: quote and control characters (which are those below
+ * 0x21 once the quote has changed places with the blank), backslash, and whatever is not ASCII. */
+static uint64_t marks_of_special(uint64_t word)
+{
+    return (((word ^ EACH(0x02u)) - EACH(0x21u)) | equal_bits(word, '\\') | word) & EACH(0x80u);
+}
+
+static uint64_t marks_of_other_than_digit(uint64_t word)
+{
+    const uint64_t x = word ^ EACH((unsigned)'0');
+
+    return ((x + EACH(0x76u)) | x) & EACH(0x80u);
+}
+
+/* The place of the lowest mark. */
+static size_t first_mark(uint64_t marks) { return (size_t)__builtin_ctzll(marks) / 8; }
+
+/* ---- values ---- */
+
+static void pass_spaces(struct json_reader *r)
 {
     while (r->pos < r->n) {
         const char c = r->text[r->pos];
@@ -33,6 +86,12 @@ static void skip_space(struct json_reader *r)
         if (c != ' ' && c != '\n' && c != '\t' && c != '\r') return;
         r->pos++;
     }
+}
+
+static inline void skip_space(struct json_reader *r)
+{
+    if (r->pos < r->n && r->text[r->pos] == ' ') r->pos++; /* mostly one and no more */
+    if (r->pos >= r->n || r->text[r->pos] <= ' ') pass_spaces(r);
 }
 
 char json_reader_peek(struct json_reader *r)
@@ -55,7 +114,7 @@ bool json_reader_enter(struct json_reader *r, char open)
 }
 
 /* Comma or end of the container; true when another entry follows. */
-static bool next_entry(struct json_reader *r, bool *first, char close)
+static inline bool next_entry(struct json_reader *r, bool *first, char close)
 {
     if (r->st != ST_OK) return false;
     skip_space(r);
@@ -73,14 +132,22 @@ static bool next_entry(struct json_reader *r, bool *first, char close)
     return true;
 }
 
-bool json_reader_member(struct json_reader *r, bool *first, const char **key, size_t *n)
+bool json_reader_member_by(struct json_reader *r, bool *first, struct json_scan *scan,
+                           const char **key, size_t *n)
 {
     if (!next_entry(r, first, '}')) return false;
-    if (!json_reader_string(r, key, n)) return false;
+    skip_space(r);
+    if (!(scan ? json_reader_string_by(r, scan, key, n) : json_reader_string(r, key, n)))
+        return false;
     skip_space(r);
     if (r->pos >= r->n || r->text[r->pos] != ':') return fail(r, "':'");
     r->pos++;
     return true;
+}
+
+bool json_reader_member(struct json_reader *r, bool *first, const char **key, size_t *n)
+{
+    return json_reader_member_by(r, first, NULL, key, n);
 }
 
 bool json_reader_item(struct json_reader *r, bool *first) { return next_entry(r, first, ']'); }
@@ -180,19 +247,42 @@ static bool string_with_escapes(struct json_reader *r, size_t start, const char 
 static size_t easy_char(const unsigned char *p, size_t n)
 {
     if (n < 4) return 0;
-    if (p[0] >= 0xC2 && p[0] < 0xE0 && (p[1] & 0xC0) == 0x80) return 2;
+    if ((unsigned)p[0] - 0xC2 < 0xE0 - 0xC2 && (p[1] & 0xC0) == 0x80) return 2;
     if (p[0] > 0xE0 && p[0] < 0xF0 && p[0] != 0xED && (p[1] & 0xC0) == 0x80 &&
         (p[2] & 0xC0) == 0x80)
         return 3;
     return 0;
 }
 
+/* The characters that need no closer look, from pos on. */
+static size_t pass_plain(const struct json_reader *r, size_t pos)
+{
+    while (r->n - pos >= 8) {
+        const uint64_t marks = marks_of_special(word_at(r->text + pos));
+        size_t used;
+
+        if (!marks) {
+            pos += 8;
+            continue;
+        }
+        pos += first_mark(marks);
+        if ((unsigned char)r->text[pos] < 0x80) return pos;
+        const size_t before = pos;
+        while ((used = easy_char((const unsigned char *)r->text + pos, r->n - pos)) != 0)
+            pos += used;
+        if (pos == before) return pos;
+    }
+    return pos;
+}
+
 bool json_reader_string(struct json_reader *r, const char **text, size_t *n)
 {
-    if (json_reader_peek(r) != '"') return fail(r, "a string");
+    const bool here = r->st == ST_OK && r->pos < r->n && r->text[r->pos] == '"';
+
+    if (!here && json_reader_peek(r) != '"') return fail(r, "a string");
     const size_t start = ++r->pos;
 
-    while (r->pos < r->n) {
+    while ((r->pos = pass_plain(r, r->pos)) < r->n) {
         const unsigned char c = (unsigned char)r->text[r->pos];
 
         if (c == '"') {
@@ -207,14 +297,28 @@ bool json_reader_string(struct json_reader *r, const char **text, size_t *n)
             continue;
         }
         int32_t cp;
-        size_t used = easy_char((const unsigned char *)r->text + r->pos, r->n - r->pos);
-        if (!used) {
-            used = utf8_decode(r->text + r->pos, r->n - r->pos, &cp);
-            if (cp < 0) return fail(r, "UTF-8");
-        }
-        r->pos += used;
+        r->pos += utf8_decode(r->text + r->pos, r->n - r->pos, &cp);
+        if (cp < 0) return fail(r, "UTF-8");
     }
     return fail(r, "the end of a string");
+}
+
+bool json_reader_string_by(struct json_reader *r, struct json_scan *scan, const char **text,
+                           size_t *n)
+{
+    const bool here = r->st == ST_OK && r->pos < r->n && r->text[r->pos] == '"';
+
+    if (!scan) return json_reader_string(r, text, n);
+    scan->scanned = false;
+    if (!here) return json_reader_string(r, text, n);
+    const char *p = r->text + r->pos + 1;
+    const size_t left = r->n - r->pos - 1, used = scan->run(scan->user, p, left);
+    scan->scanned = used < left && p[used] == '"';
+    if (!scan->scanned) return json_reader_string(r, text, n);
+    *text = p;
+    *n = used;
+    r->pos += used + 2;
+    return true;
 }
 
 static size_t digits(struct json_reader *r)
@@ -262,19 +366,41 @@ static bool parse_number(struct json_reader *r, struct json_number *out)
     return !out->is_big || to_double(r, out);
 }
 
-/* Ids: up to nine digits and no more to the number. */
+/* Value of the digits of a word: pairs, then fours, then all eight, each in one product. */
+static int64_t eight_digits(uint64_t word)
+{
+    word &= EACH(0x0Fu);
+    word = (word * 10 + (word >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+    word = (word * 100 + (word >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+    return (int64_t)((word * 10000 + (word >> 32)) & 0xFFFFFFFF);
+}
+
+bool json_reader_index(struct json_reader *r, int64_t *out)
+{
+    if (r->st != ST_OK) return false;
+    skip_space(r);
+    if (r->n - r->pos < 8) return false;
+    const char *p = r->text + r->pos;
+    const uint64_t word = word_at(p), marks = marks_of_other_than_digit(word);
+    if (!marks) return false;
+    const size_t n = first_mark(marks);
+    if (n == 0 || (n > 1 && p[0] == '0')) return false;
+    if (p[n] == '.' || p[n] == 'e' || p[n] == 'E') return false;
+    *out = eight_digits(word << (64 - 8 * n));
+    r->pos += n;
+    return true;
+}
+
+/* Most numbers of a vocabulary. */
 static bool small_number(struct json_reader *r, struct json_number *out)
 {
-    const char *p = r->text + r->pos;
-    const size_t left = r->n - r->pos;
-    size_t n = 0;
-    int64_t v = 0;
+    const size_t start = r->pos;
+    int64_t v;
 
-    while (n < left && n < 10 && p[n] >= '0' && p[n] <= '9') v = v * 10 + (p[n++] - '0');
-    if (n == 0 || n == 10 || n == left || (n > 1 && p[0] == '0')) return false;
-    if (p[n] == '.' || p[n] == 'e' || p[n] == 'E') return false;
-    *out = (struct json_number){ .integer = v, .number = (double)v, .text = p, .n = n };
-    r->pos += n;
+    if (!json_reader_index(r, &v)) return false;
+    *out = (struct json_number){
+        .integer = v, .number = (double)v, .text = r->text + start, .n = r->pos - start
+    };
     return true;
 }
 
@@ -355,23 +481,20 @@ bool json_reader_skip(struct json_reader *r)
     }
 }
 
-/* High bits mark the bytes of a word that equal one; the lowest mark is always right. */
-static uint64_t marks_of(uint64_t word, unsigned char byte)
-{
-    const uint64_t x = word ^ (0x0101010101010101u * byte);
-
-    return (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
-}
-
 /* Behind a quote: past the one that ends the string. */
 static bool pass_string(struct json_reader *r)
 {
-    uint64_t word;
+    while (r->n - r->pos >= 8) { /* up to the next quote or backslash */
+        const uint64_t marks = marks_of_quote(word_at(r->text + r->pos));
 
-    while (r->n - r->pos >= 8) { /* eight bytes without quote and backslash at a time */
-        memcpy(&word, r->text + r->pos, 8);
-        if (marks_of(word, '"') | marks_of(word, '\\')) break;
-        r->pos += 8;
+        if (!marks) {
+            r->pos += 8;
+            continue;
+        }
+        r->pos += first_mark(marks);
+        if (r->text[r->pos++] == '"') return true;
+        if (r->pos == r->n) break;
+        r->pos++; /* what the backslash escapes */
     }
     for (; r->pos < r->n; r->pos++) {
         if (r->text[r->pos] == '"') {
@@ -382,6 +505,41 @@ static bool pass_string(struct json_reader *r)
     }
     r->pos = r->n;
     return fail(r, "the end of a string");
+}
+
+/* How many bytes of a word equal one. */
+static size_t count_of(uint64_t word, unsigned char byte)
+{
+    const uint64_t x = word ^ EACH(byte), low = EACH(0x7Fu);
+    const uint64_t equal = ~(((x & low) + low) | x | low);
+
+    return (size_t)((equal >> 7) * EACH(1u) >> 56);
+}
+
+/* Past what is no string and no bracket: blanks, colons, numbers, literals, and commas, whose
+ * number it returns. */
+static size_t pass_scalars(struct json_reader *r)
+{
+    size_t commas = 0;
+
+    while (r->n - r->pos >= 8) {
+        const uint64_t word = word_at(r->text + r->pos), marks = marks_of_bracket(word);
+
+        if (marks) {
+            const size_t n = first_mark(marks);
+            r->pos += n;
+            return commas + (n ? count_of(word << (64 - 8 * n), ',') : 0);
+        }
+        commas += count_of(word, ',');
+        r->pos += 8;
+    }
+    for (; r->pos < r->n; r->pos++) {
+        const char c = r->text[r->pos];
+
+        if (c == '"' || c == '{' || c == '}' || c == '[' || c == ']') break;
+        commas += c == ',';
+    }
+    return commas;
 }
 
 bool json_reader_span(struct json_reader *r, struct json_span *out)
@@ -400,16 +558,18 @@ bool json_reader_span(struct json_reader *r, struct json_span *out)
     r->pos++;
     skip_space(r);
     if (r->pos < r->n && (r->text[r->pos] == '}' || r->text[r->pos] == ']')) out->items = 0;
-    while (r->pos < r->n) {
+    for (;;) {
+        const size_t commas = pass_scalars(r);
+
+        out->items += depth == 1 ? commas : 0;
+        if (r->pos == r->n) break;
         const char c = r->text[r->pos++];
 
         if (c == '"') {
             if (!pass_string(r)) return false;
         } else if (c == '{' || c == '[') {
             depth++;
-        } else if (c == ',') {
-            out->items += depth == 1;
-        } else if ((c == '}' || c == ']') && --depth == 0) {
+        } else if (--depth == 0) {
             out->n = r->pos - start;
             return true;
         }

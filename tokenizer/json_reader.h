@@ -43,10 +43,25 @@ bool json_reader_enter(struct json_reader *r, char open);
 /* Next member of the object entered: false at its end (or on error). *first starts true. The key is
  * valid until the next string is read. */
 bool json_reader_member(struct json_reader *r, bool *first, const char **key, size_t *n);
+/* Who reads strings of one kind faster than any string can be read: is given the text behind the
+ * quote, and returns how many bytes it took in, all of them valid in a string. Where the closing
+ * quote follows, that is the string, and *scanned is true; anything else is read as ever. */
+struct json_scan {
+    size_t (*run)(void *user, const char *p, size_t n);
+    void *user;
+    bool scanned;
+};
+bool json_reader_member_by(struct json_reader *r, bool *first, struct json_scan *scan,
+                           const char **key, size_t *n);
+bool json_reader_string_by(struct json_reader *r, struct json_scan *scan, const char **text,
+                           size_t *n);
 /* Next item of the array entered: false at its end (or on error). */
 bool json_reader_item(struct json_reader *r, bool *first);
 /* Text with escapes resolved, valid until the next string is read. */
 bool json_reader_string(struct json_reader *r, const char **text, size_t *n);
+/* A plain integer of at most seven digits, as ids are; false, and nothing is read, for any other
+ * number or value, and near the end of the text. */
+bool json_reader_index(struct json_reader *r, int64_t *out);
 bool json_reader_number(struct json_reader *r, struct json_number *out);
 /* true, false; null gives JSON_NULL. */
 enum json_literal { JSON_FALSE, JSON_TRUE, JSON_NULL };

@@ -43,7 +43,7 @@ static status load_words(struct tokenizer *tok, const struct json_span *vocab, b
 
     TRY(vocab_reserve(&tok->vocab, vocab->items, err));
     if (in_trie) TRY(trie_reserve(&tok->wordpiece->trie, vocab->items * 4, err));
-    TRY(vocab_each(vocab, put_word, &words, err));
+    TRY(vocab_each(vocab, NULL, put_word, &words, err));
     return vocab_batch_finish(&words.batch, err);
 }
 
@@ -128,19 +128,21 @@ static status load_wordpiece(struct tokenizer *tok, const struct jvalue *setting
 }
 
 /* The longest piece at `start`; its end in *end, -1 if there is none. */
-static int32_t longest(const struct wordpiece *w, struct piece in, size_t start, size_t *end)
+static int32_t longest(const struct wordpiece *w, struct enc *e, struct piece in, size_t start,
+                       size_t *end)
 {
     uint32_t node = start ? w->tail : 0;
     int32_t id = -1;
+    size_t i = start;
 
     if (start && w->prefix_n && !node) return -1;
-    for (size_t i = start;
-         i < in.n && (node = trie_step(&w->trie, node, (unsigned char)in.p[i])) != 0; i++) {
+    for (; i < in.n && (node = trie_step(&w->trie, node, (unsigned char)in.p[i])) != 0; i++) {
         if (w->trie.values[node] < 0) continue;
         if (i + 1 < in.n && ((unsigned char)in.p[i + 1] & 0xC0) == 0x80) continue;
         id = w->trie.values[node];
         *end = i + 1;
     }
+    e->steps += i - start + 1;
     return id;
 }
 
@@ -157,7 +159,7 @@ static status encode_wordpiece(const struct tokenizer *tok, struct enc *e, struc
     const int32_t whole = in.n <= WORDPIECE_MAX ? vocab_find(&tok->vocab, in.p, in.n) : -1;
     if (whole >= 0) return enc_put(e, whole, err);
     for (size_t start = 0, end = 0; start < in.n; start = end) {
-        const int32_t id = longest(w, in, start, &end);
+        const int32_t id = longest(w, e, in, start, &end);
         if (id < 0) {
             e->out->n = before;
             return put_unknown(tok, e, err);

@@ -18,7 +18,8 @@ const struct model_kind *model_kind_find(const char *name)
 }
 
 /* "vocab" as an object of pieces and ids, which three of the models have. */
-status vocab_each(const struct json_span *vocab, vocab_each_fn *fn, void *user, struct err *err)
+status vocab_each(const struct json_span *vocab, struct json_scan *scan, vocab_each_fn *fn,
+                  void *user, struct err *err)
 {
     struct json_reader r;
     struct json_number num;
@@ -30,8 +31,12 @@ status vocab_each(const struct json_span *vocab, vocab_each_fn *fn, void *user, 
     if (!vocab->p) return FAIL(err, ST_FORMAT, "model.vocab: expected an object");
     json_reader_init(&r, vocab->p, vocab->n, err);
     json_reader_enter(&r, '{');
-    while (st == ST_OK && json_reader_member(&r, &first, &key, &n)) {
-        if (!json_reader_number(&r, &num))
+    while (st == ST_OK && json_reader_member_by(&r, &first, scan, &key, &n)) {
+        int64_t id;
+
+        if (json_reader_index(&r, &id))
+            st = fn(user, key, n, id, err);
+        else if (!json_reader_number(&r, &num))
             st = r.st;
         else if (num.is_double || num.is_big)
             st = FAIL(err, ST_FORMAT, "model.vocab: \"%.*s\": expected an id",
@@ -54,6 +59,6 @@ status vocab_load_object(struct tokenizer *tok, const struct json_span *vocab, s
     struct vocab_batch batch = { .vocab = &tok->vocab };
 
     TRY(vocab_reserve(&tok->vocab, vocab->items, err));
-    TRY(vocab_each(vocab, put_piece, &batch, err));
+    TRY(vocab_each(vocab, NULL, put_piece, &batch, err));
     return vocab_batch_finish(&batch, err);
 }

@@ -44,6 +44,7 @@ struct enc {
     size_t n_words;
     void *model_scratch; /* [model_scratch_bytes] */
     size_t model_scratch_bytes;
+    uint64_t steps; /* bytes that WordPiece looked at, for tests */
 };
 
 void enc_fini(struct enc *e);
@@ -213,7 +214,9 @@ struct model_kind {
 extern const struct model_kind model_bpe, model_unigram, model_wordpiece, model_wordlevel;
 /* model.vocab as an object of pieces and ids: each one, in the order of the file. */
 typedef status vocab_each_fn(void *user, const char *piece, size_t n, int64_t id, struct err *err);
-status vocab_each(const struct json_span *vocab, vocab_each_fn *fn, void *user, struct err *err);
+/* scan: who reads the pieces' strings, or NULL. */
+status vocab_each(const struct json_span *vocab, struct json_scan *scan, vocab_each_fn *fn,
+                  void *user, struct err *err);
 /* All of it into tok->vocab. */
 status vocab_load_object(struct tokenizer *tok, const struct json_span *vocab, struct err *err);
 /* Unigram from another source than tokenizer.json: n pieces, each put, then finished. */

@@ -6,7 +6,7 @@
 #include "tokenizer/word_cache.h"
 #include <string.h>
 
-enum { TOKENIZER_BYTES_MAX = 1 << 30 };
+enum { TOKENIZER_BYTES_MAX = 1 << 30, TOKENIZER_FILE_MAX = 256 << 20 };
 
 /* ---- opening ---- */
 
@@ -17,22 +17,28 @@ status tok_read_file(const char *dir, const char *name, char **text, size_t *n, 
 
     *text = NULL;
     if (!path) return FAIL(err, ST_NOMEM, "%s: no memory", name);
-    if (os_is_file(path)) st = os_read_file(path, 256 << 20, text, n, err);
+    if (os_is_file(path)) st = os_read_file(path, TOKENIZER_FILE_MAX, text, n, err);
     mem_free(path);
     return st;
 }
 
+/* It is mapped, not read: pages that are not copied need no memory of their own. */
 static status load_json_file(struct tokenizer *tok, const char *dir, bool *found, struct err *err)
 {
-    char *text;
-    size_t n = 0;
+    struct os_mapping map = { 0 };
+    char *path = os_path_join(dir, "tokenizer.json");
 
-    TRY(tok_read_file(dir, "tokenizer.json", &text, &n, err));
-    *found = text != NULL;
-    if (!text) return ST_OK;
-    const status st = tok_load_json(tok, text, n, err);
+    if (!path) return FAIL(err, ST_NOMEM, "tokenizer.json: no memory");
+    *found = os_is_file(path);
+    status st = *found ? os_map_file(path, &map, err) : ST_OK;
+    mem_free(path);
+    if (st != ST_OK || !*found) return st;
+    if (map.size > TOKENIZER_FILE_MAX)
+        st = FAIL(err, ST_LIMIT, "%zu bytes, expected at most %d", map.size, TOKENIZER_FILE_MAX);
+    else
+        st = tok_load_json(tok, map.size ? (const char *)map.data : "", map.size, err);
     if (st != ST_OK) err_prefix(err, "tokenizer.json");
-    mem_free(text);
+    os_unmap(&map);
     return st;
 }
 

@@ -2,71 +2,64 @@
 #include "tokenizer/trie.h"
 #include <string.h>
 
-enum { NODES_MAX = 1 << 28 };
-
 static status grow_edges(struct trie *t, size_t n_edges, struct err *err)
 {
     size_t slots = 64;
-    struct trie_edge *old = t->edges;
+    const uint64_t *old = t->edges;
     const size_t n_old = t->n_slots;
 
     while (slots < n_edges * 2) slots *= 2;
     if (slots <= t->n_slots) return ST_OK;
-    struct trie_edge *edges = ARENA_ARRAY(t->arena, slots, struct trie_edge);
+    uint64_t *edges = ARENA_ARRAY(t->arena, slots, uint64_t);
     if (!edges) return FAIL(err, ST_NOMEM, "trie: no memory");
     t->edges = edges;
     t->n_slots = slots;
-    for (size_t i = 0; i < n_old; i++) {
-        if (!old[i].key) continue;
-        size_t at = trie_slot(t, old[i].key);
-        while (edges[at].key) at = (at + 1) & (slots - 1);
-        edges[at] = old[i];
-    }
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i]) edges[trie_find(t, old[i] >> TRIE_NODE_BITS)] = old[i];
     return ST_OK;
 }
 
-static status new_node(struct trie *t, uint32_t *out, struct err *err)
+/* Room for n more nodes and the edges to them. */
+static status grow(struct trie *t, size_t n, struct err *err)
 {
-    if (t->n_nodes >= NODES_MAX) return FAIL(err, ST_LIMIT, "trie: too many nodes");
-    if (t->n_nodes == t->values_cap) {
-        void *values =
-            arena_grow(t->arena, t->values, &t->values_cap, t->n_nodes + 1, sizeof *t->values);
+    const size_t nodes = t->n_nodes + n;
+
+    if (nodes > (size_t)1 << TRIE_NODE_BITS) return FAIL(err, ST_LIMIT, "trie: too many nodes");
+    if (nodes > t->values_cap) {
+        void *values = arena_grow(t->arena, t->values, &t->values_cap, nodes, sizeof *t->values);
         if (!values) return FAIL(err, ST_NOMEM, "trie: no memory");
         t->values = values;
     }
+    if (nodes * 2 <= t->n_slots) return ST_OK;
+    return grow_edges(t, t->n_slots ? nodes * 2 : nodes, err);
+}
+
+/* Where there is room. */
+static uint32_t new_node(struct trie *t)
+{
     t->values[t->n_nodes] = -1;
-    *out = (uint32_t)t->n_nodes++;
-    return ST_OK;
+    return (uint32_t)t->n_nodes++;
 }
 
 status trie_reserve(struct trie *t, size_t n, struct err *err)
 {
-    uint32_t root;
-
-    if (n > t->values_cap) {
-        void *values = arena_grow(t->arena, t->values, &t->values_cap, n, sizeof *t->values);
-        if (!values) return FAIL(err, ST_NOMEM, "trie: no memory");
-        t->values = values;
-    }
-    if (t->n_nodes == 0) TRY(new_node(t, &root, err));
-    return grow_edges(t, n, err);
+    TRY(grow(t, n ? n : 1, err));
+    if (t->n_nodes == 0) (void)new_node(t);
+    return ST_OK;
 }
 
-static status add_child(struct trie *t, uint32_t node, unsigned char byte, uint32_t *child,
-                        struct err *err)
+/* How far the trie goes along a key, and to which node. */
+static size_t follow(const struct trie *t, const char *key, size_t n, uint32_t *node)
 {
-    TRY(new_node(t, child, err));
-    if (node == 0) {
-        t->root[byte] = *child;
-        return ST_OK;
+    size_t i = 0;
+
+    for (; i < n; i++) {
+        const uint32_t child = trie_step(t, *node, (unsigned char)key[i]);
+
+        if (!child) break;
+        *node = child;
     }
-    if ((t->n_edges + 1) * 2 > t->n_slots) TRY(grow_edges(t, (t->n_edges + 1) * 2, err));
-    const uint64_t key = ((uint64_t)node << 8 | byte) + 1;
-    size_t at = trie_slot(t, key);
-    while (t->edges[at].key) at = (at + 1) & (t->n_slots - 1);
-    t->edges[at] = (struct trie_edge){ key, *child };
-    t->n_edges++;
-    return ST_OK;
+    return i;
 }
 
 status trie_put(struct trie *t, const char *key, size_t n, int32_t value, bool replace,
@@ -74,11 +67,19 @@ status trie_put(struct trie *t, const char *key, size_t n, int32_t value, bool r
 {
     uint32_t node = 0;
 
-    if (t->n_nodes == 0 || !t->n_slots) TRY(trie_reserve(t, 1, err));
-    for (size_t i = 0; i < n; i++) {
-        uint32_t child = trie_step(t, node, (unsigned char)key[i]);
+    if (t->n_nodes == 0) TRY(trie_reserve(t, 1, err));
+    size_t i = follow(t, key, n, &node);
+    if (i < n) TRY(grow(t, n - i, err));
+    for (; i < n; i++) {
+        const unsigned char byte = (unsigned char)key[i];
+        const uint32_t child = new_node(t);
 
-        if (!child) TRY(add_child(t, node, (unsigned char)key[i], &child, err));
+        if (node == 0) {
+            t->root[byte] = child;
+        } else {
+            const uint64_t k = trie_key(node, byte);
+            t->edges[trie_find(t, k)] = k << TRIE_NODE_BITS | child;
+        }
         node = child;
     }
     if (replace || t->values[node] < 0) t->values[node] = value;

@@ -46,16 +46,19 @@ bool vocab_is(const struct vocab *v, int64_t id, const char *text, size_t n)
     return p && p->n == n && memcmp(p->text, text, n) == 0;
 }
 
-/* Where a piece is, or the empty slot where it belongs. */
-static size_t find_slot(const struct vocab *v, const char *text, size_t n, uint64_t key)
+/* Where a piece is, or the empty slot where it belongs; the search begins at its home. */
+static size_t find_from(const struct vocab *v, size_t at, const char *text, size_t n, uint64_t key)
 {
-    size_t at = home_of(v, key, n);
-
     for (; v->slots[at].id_plus_1; at = next_slot(v, at)) {
         if (v->slots[at].key != key || v->slots[at].n != n) continue;
         if (n <= SHORT_MAX || vocab_is(v, (int64_t)v->slots[at].id_plus_1 - 1, text, n)) break;
     }
     return at;
+}
+
+static size_t find_slot(const struct vocab *v, const char *text, size_t n, uint64_t key)
+{
+    return find_from(v, home_of(v, key, n), text, n, key);
 }
 
 static status grow_slots(struct vocab *v, size_t n_pieces, struct err *err)
@@ -89,11 +92,16 @@ static status grow_pieces(struct vocab *v, size_t n, struct err *err)
     return ST_OK;
 }
 
-status vocab_reserve(struct vocab *v, size_t n, struct err *err)
+status vocab_reserve_shown(struct vocab *v, size_t n, struct err *err)
 {
     if (n > VOCAB_IDS_MAX)
         return FAIL(err, ST_LIMIT, "vocabulary: more than %d pieces", VOCAB_IDS_MAX);
-    TRY(grow_pieces(v, n, err));
+    return grow_pieces(v, n, err);
+}
+
+status vocab_reserve(struct vocab *v, size_t n, struct err *err)
+{
+    TRY(vocab_reserve_shown(v, n, err));
     return grow_slots(v, n, err);
 }
 
@@ -109,22 +117,19 @@ static status check(size_t n, int64_t id, struct err *err)
 
 static status set_piece(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err)
 {
-    TRY(grow_pieces(v, (size_t)id + 1, err));
-    if ((size_t)id >= v->size) {
-        memset(&v->pieces[v->size], 0, ((size_t)id + 1 - v->size) * sizeof *v->pieces);
+    if ((size_t)id >= v->size) { /* what is beyond the size is zero */
+        TRY(grow_pieces(v, (size_t)id + 1, err));
         v->size = (size_t)id + 1;
     }
     v->pieces[id] = (struct vocab_piece){ text, (uint32_t)n };
     return ST_OK;
 }
 
-static status add_keyed(struct vocab *v, const char *text, size_t n, uint64_t key, int64_t id,
-                        struct err *err)
+static status put_at(struct vocab *v, size_t at, const struct vocab_item *item, struct err *err)
 {
-    const size_t at = find_slot(v, text, n, key);
-    TRY(set_piece(v, text, n, id, err));
+    TRY(set_piece(v, item->text, item->n, item->id, err));
     if (!v->slots[at].id_plus_1) v->count++;
-    v->slots[at] = (struct vocab_slot){ key, (uint32_t)n, (uint32_t)id + 1 };
+    v->slots[at] = (struct vocab_slot){ item->key, (uint32_t)item->n, (uint32_t)item->id + 1 };
     return ST_OK;
 }
 
@@ -139,7 +144,8 @@ status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t i
 {
     TRY(check(n, id, err));
     TRY(make_room(v, 1, err));
-    return add_keyed(v, text, n, key_of(v, text, n), id, err);
+    const struct vocab_item item = { text, n, key_of(v, text, n), 0, id };
+    return put_at(v, find_slot(v, text, n, item.key), &item, err);
 }
 
 /* Side by side, since an allocation each would cost more than the pieces. */
@@ -185,28 +191,35 @@ static status flush(struct vocab_batch *b, struct err *err)
     const size_t n = b->n;
 
     b->n = 0;
-    for (size_t i = 0; i < n; i++)
-        TRY(add_keyed(b->vocab, b->items[i].text, b->items[i].n, b->items[i].key, b->items[i].id,
-                      err));
+    for (size_t i = 0; i < n; i++) {
+        const struct vocab_item *item = &b->items[i];
+        TRY(put_at(b->vocab, find_from(b->vocab, item->home, item->text, item->n, item->key), item,
+                   err));
+    }
     return ST_OK;
+}
+
+status vocab_batch_add_borrowed(struct vocab_batch *b, const char *text, size_t n, int64_t id,
+                                struct err *err)
+{
+    struct vocab *v = b->vocab;
+
+    TRY(check(n, id, err));
+    if (b->n == 0) TRY(make_room(v, COUNT(b->items), err)); /* keys and homes hang on the table */
+    const uint64_t key = key_of(v, text, n);
+    const size_t home = home_of(v, key, n);
+    __builtin_prefetch(&v->slots[home], 1);
+    b->items[b->n++] = (struct vocab_item){ text, n, key, home, id };
+    return b->n == COUNT(b->items) ? flush(b, err) : ST_OK;
 }
 
 status vocab_batch_add(struct vocab_batch *b, const char *text, size_t n, int64_t id,
                        struct err *err)
 {
-    struct vocab *v = b->vocab;
-
     TRY(check(n, id, err));
-    if (b->n == 0) TRY(make_room(v, COUNT(b->items), err)); /* keys hang on the seed */
-    const char *kept = copy(v, text, n);
+    const char *kept = copy(b->vocab, text, n);
     if (!kept) return FAIL(err, ST_NOMEM, "vocabulary: no memory");
-    const uint64_t key = key_of(v, kept, n);
-    __builtin_prefetch(&v->slots[home_of(v, key, n)], 1);
-    b->items[b->n].text = kept;
-    b->items[b->n].n = n;
-    b->items[b->n].key = key;
-    b->items[b->n++].id = id;
-    return b->n == COUNT(b->items) ? flush(b, err) : ST_OK;
+    return vocab_batch_add_borrowed(b, kept, n, id, err);
 }
 
 status vocab_batch_finish(struct vocab_batch *b, struct err *err) { return flush(b, err); }

@@ -40,27 +40,35 @@ struct vocab {
 
 /* Room for n pieces. */
 status vocab_reserve(struct vocab *v, size_t n, struct err *err);
+/* Room for n pieces that are only shown. */
+status vocab_reserve_shown(struct vocab *v, size_t n, struct err *err);
 /* Adds a piece, or gives it another id; the bytes are copied. Of two pieces with one id the last is
  * shown for it. ST_LIMIT beyond the limits above, ST_INVALID for a negative id. */
 status vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
 /* As vocab_add, for bytes that outlive the vocabulary. */
 status vocab_add_borrowed(struct vocab *v, const char *text, size_t n, int64_t id, struct err *err);
 
+struct vocab_item {
+    const char *text;
+    size_t n;
+    uint64_t key;
+    size_t home; /* where the key's search begins */
+    int64_t id;
+};
+
 /* Many pieces, one after another: as vocab_add, but a piece is there only once the batch is
  * finished. Zero-initialised with vocab set. */
 struct vocab_batch {
     struct vocab *vocab;
-    struct {
-        const char *text;
-        size_t n;
-        uint64_t key;
-        int64_t id;
-    } items[16];
+    struct vocab_item items[16];
     size_t n;
 };
 
 status vocab_batch_add(struct vocab_batch *b, const char *text, size_t n, int64_t id,
                        struct err *err);
+/* As vocab_batch_add, for bytes that outlive the vocabulary. */
+status vocab_batch_add_borrowed(struct vocab_batch *b, const char *text, size_t n, int64_t id,
+                                struct err *err);
 status vocab_batch_finish(struct vocab_batch *b, struct err *err);
 
 /* What id is shown as, without a way from the piece to the id; the bytes are copied. */

@@ -342,6 +342,43 @@ static void word_pieces_are_the_longest(void **unused)
     str_fini(&text);
 }
 
+/* A word of one letter, the pieces of which are that letter and one that nearly goes on for ever.
+ */
+static uint64_t word_steps(const struct tokenizer *tok, size_t n)
+{
+    char *word = mem_alloc(n);
+    struct token_ids ids = { 0 };
+    struct enc e = { .tok = tok, .out = &ids };
+
+    memset(word, 'a', n);
+    assert_int_equal(model_wordpiece.encode(tok, &e, (struct piece){ word, n, true }, NULL), ST_OK);
+    assert_int_equal(ids.n, n);
+    mem_free(word);
+    token_ids_fini(&ids);
+    enc_fini(&e);
+    return e.steps;
+}
+
+static void cutting_words_takes_steps_in_proportion(void **unused)
+{
+    enum { LONG = 1000, N = 1 << 15 };
+    struct str pieces[WORDS] = { 0 };
+
+    (void)unused;
+    str_put(&pieces[1], "a");
+    str_put(&pieces[2], "##a");
+    str_put(&pieces[3], "##");
+    for (int i = 0; i < LONG; i++) str_put_char(&pieces[3], 'a');
+    str_put_char(&pieces[3], 'b');
+    for (int i = 4; i < WORDS; i++) str_printf(&pieces[i], "-%d", i);
+    struct tokenizer *tok = word_pieces(pieces, "##");
+    const uint64_t one = word_steps(tok, N), two = word_steps(tok, 2 * N);
+    assert_true(one <= (LONG + 2) * (uint64_t)N);
+    assert_true(two * 10 <= one * 21);
+    tokenizer_close(tok);
+    for (int i = 1; i < WORDS; i++) str_fini(&pieces[i]);
+}
+
 /* A piece so long that looking for it would cost more than its word is refused. */
 static void a_very_long_word_piece_is_refused(void **unused)
 {
@@ -365,6 +402,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(matches_are_leftmost_and_longest),
         cmocka_unit_test(matching_takes_steps_in_proportion),
         cmocka_unit_test(word_pieces_are_the_longest),
+        cmocka_unit_test(cutting_words_takes_steps_in_proportion),
         cmocka_unit_test(a_very_long_word_piece_is_refused),
     };
 

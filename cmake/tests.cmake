@@ -32,7 +32,12 @@ function(cupola_test_program target)
     add_executable(${target} ${P_SOURCES})
     target_link_libraries(${target} PRIVATE ${P_LIBRARIES})
     target_compile_options(${target} PRIVATE ${CUPOLA_WARNINGS})
-    target_compile_definitions(${target} PRIVATE CUPOLA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    set(sanitized 0)
+    if(CUPOLA_SANITIZE)
+        set(sanitized 1) # for tests that do less where everything takes twenty times as long
+    endif()
+    target_compile_definitions(${target} PRIVATE CUPOLA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+        CUPOLA_SANITIZED=${sanitized})
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CUPOLA_TEST_DIR})
 endfunction()
 

@@ -470,6 +470,11 @@ bool put_safe(struct run *r, struct str *out, const struct tv *v);
 /* str() as a string value; strings are given back as they are. */
 bool tv_to_string(struct run *r, const struct tv *v, struct tv *out);
 bool python_whitespace(int32_t cp);
+/* str.isprintable() of a character. */
+bool python_printable(int32_t cp);
+/* The next line of s from *at on, as str.splitlines() cuts: its end; *at is then behind its break.
+ */
+size_t python_line(const struct tstr *s, size_t *at);
 void put_upper(struct str *out, const char *p, size_t n);
 void put_lower(struct str *out, const char *p, size_t n);
 void put_capitalized(struct str *out, const char *p, size_t n);
@@ -497,7 +502,7 @@ const struct test_row *test_find(struct tstr name);
 extern const struct filter_row filters_text[], filters_seq[];
 /* A method by type of self, or NULL; *unsafe is set for those the sandbox refuses. */
 const struct tfunction *method_find(const struct tv *self, struct tstr name, bool *unsafe);
-extern const struct tfunction string_methods[];
+extern const struct tfunction string_methods[], string_char_methods[];
 const struct tfunction *global_find(struct tstr name);
 
 /* Argument by position or keyword; false if absent. */

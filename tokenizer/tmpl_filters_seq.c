@@ -18,8 +18,7 @@ static bool attribute_path(struct run *r, const struct tv *v, const struct tv *p
                            const struct tv *otherwise, struct tv *out)
 {
     *out = *v;
-    if (tv_is_integral(path)) return get_item(r, v, path, out);
-    if (path->type != TV_STRING) return run_fail(r, "type", "attribute: expected a name");
+    if (path->type != TV_STRING) return get_item(r, v, path, out);
     const struct tstr *s = path->u.s;
     for (size_t at = 0; at <= s->n;) {
         const char *dot = at < s->n ? memchr(s->p + at, '.', s->n - at) : NULL;
@@ -94,6 +93,27 @@ static bool merge_sort(struct run *r, struct keyed *items, struct keyed *spare, 
     return true;
 }
 
+/* sort's key: a list of what each of several attributes is, parted by commas. */
+static bool sort_keys(struct run *r, const struct tv *v, const struct tv *attribute,
+                      bool case_sensitive, struct tv *out)
+{
+    struct tv key, part;
+
+    if (!tv_list(r, TV_LIST, 1, out)) return false;
+    if (!attribute || attribute->type != TV_STRING)
+        return sort_key(r, v, attribute, case_sensitive, &key) && tv_append(r, out->u.list, key);
+    const struct tstr *s = attribute->u.s;
+    for (size_t at = 0, end; at <= s->n; at = end + 1) {
+        const char *comma = at < s->n ? memchr(s->p + at, ',', s->n - at) : NULL;
+
+        end = comma ? (size_t)(comma - s->p) : s->n;
+        if (!run_pay(r, 1) || !tv_string_borrow(r, s->p + at, end - at, &part) ||
+            !sort_key(r, v, &part, case_sensitive, &key) || !tv_append(r, out->u.list, key))
+            return false;
+    }
+    return true;
+}
+
 static bool sorted(struct run *r, const struct tv *items, size_t n, const struct tv *attribute,
                    bool case_sensitive, bool reverse, struct keyed **out)
 {
@@ -103,7 +123,7 @@ static bool sorted(struct run *r, const struct tv *items, size_t n, const struct
     if (!keyed || !spare) return run_no_memory(r);
     for (size_t i = 0; i < n; i++) {
         keyed[i].value = items[i];
-        if (!run_pay(r, 1) || !sort_key(r, &items[i], attribute, case_sensitive, &keyed[i].key))
+        if (!run_pay(r, 1) || !sort_keys(r, &items[i], attribute, case_sensitive, &keyed[i].key))
             return false;
     }
     *out = keyed;
@@ -488,15 +508,16 @@ FILTER(f_slice)
         !arg_int(r, args, 0, "slices", &slices))
         return false;
     const bool filled = arg_get(args, 1, "fill_with", &fill) && fill.type != TV_NONE;
-    if (slices < 1 || slices > 1000000)
-        return run_fail(r, "ZeroDivisionError", "slice: slices must be positive");
+    if (slices == 0) return run_fail(r, "ZeroDivisionError", "integer division or modulo by zero");
+    if (slices > 1000000) return run_fail(r, "limit", "slice: more than 1000000 slices");
+    if (slices < 0) slices = 0;
     if (!tv_items(r, self, &items, &n) || !run_pay(r, n + (uint64_t)slices) || !generator(r, out))
         return false;
+    if (slices == 0) return true; /* a range below 0 has nothing */
     const size_t each = n / (size_t)slices, more = n % (size_t)slices;
     for (size_t i = 0; i < (size_t)slices; i++) {
         const size_t m = each + (i < more);
-        if (!append_part(r, items + at, m, &fill, filled && i >= more && more ? 1 : 0, out))
-            return false;
+        if (!append_part(r, items + at, m, &fill, filled && i >= more ? 1 : 0, out)) return false;
         at += m;
     }
     return true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #define FILTER(name)                                                                               \
     static bool name(struct run *r, const struct tv *self, const struct targs *args, struct tv *out)
@@ -191,19 +192,23 @@ FILTER(f_indent)
     else
         for (int64_t i = 0; i < tv_as_int(&width); i++) str_put_char(&lead, ' ');
     const bool blank = arg_bool(args, 2, "blank", false);
-    bool fresh = arg_bool(args, 1, "first", false), at_first = true;
+    const struct tstr *s = v.u.s;
+    bool more = arg_bool(args, 1, "first", false);
 
-    for (size_t i = 0; i < v.u.s->n || at_first || fresh;) {
-        const char *newline = i < v.u.s->n ? memchr(v.u.s->p + i, '\n', v.u.s->n - i) : NULL;
-        const size_t end = newline ? (size_t)(newline - v.u.s->p) : v.u.s->n;
+    if (more) str_put_n(&text, lead.data, lead.len);
+    for (size_t start = 0, next = 0;; start = next) {
+        const size_t end = python_line(s, &next);
 
-        if (fresh && (blank || at_first || end > i)) str_put_n(&text, lead.data, lead.len);
-        str_put_n(&text, v.u.s->p + i, end - i);
-        if (newline) str_put_char(&text, '\n');
-        fresh = newline != NULL;
-        at_first = false;
-        i = end + 1;
-        if (!newline) break;
+        if (start && (blank || end > start)) str_put_n(&text, lead.data, lead.len);
+        str_put_n(&text, s->p + start, end - start);
+        /* a newline is put behind the text before it is cut, which joins a carriage return there */
+        more = next < s->n || (next > end && s->p[next - 1] != '\r');
+        if (!more) break;
+        str_put_char(&text, '\n');
+        if (next == s->n) { /* the empty line behind the last break */
+            if (blank) str_put_n(&text, lead.data, lead.len);
+            break;
+        }
     }
     str_fini(&lead);
     return give(r, &text, v.markup, out);
@@ -320,14 +325,12 @@ FILTER(f_wordwrap)
         return false;
     if (width < 1)
         return run_fail(r, "ValueError", "invalid width %lld (must be > 0)", (long long)width);
-    for (size_t i = 0; i < v.u.s->n;) {
-        const char *at = memchr(v.u.s->p + i, '\n', v.u.s->n - i);
-        const size_t end = at ? (size_t)(at - v.u.s->p) : v.u.s->n;
+    for (size_t start = 0, next = 0; start < v.u.s->n; start = next) {
+        const size_t end = python_line(v.u.s, &next);
 
-        if (i) str_put_n(&text, newline.p, newline.n);
-        wrap_line(&text, v.u.s->p + i, end - i, (size_t)width,
+        if (start) str_put_n(&text, newline.p, newline.n);
+        wrap_line(&text, v.u.s->p + start, end - start, (size_t)width,
                   arg_bool(args, 1, "break_long_words", true), &newline);
-        i = end + 1;
     }
     return give(r, &text, v.markup, out);
 }
@@ -404,21 +407,63 @@ static bool parse_int(const struct tstr *s, int base, int64_t *out)
     return *end == 0 && end != buf && errno == 0;
 }
 
+/* Value of a decimal digit of any script, -1 for none: they come in tens. */
+static int digit_value(int32_t cp)
+{
+    int32_t first = cp;
+
+    if (cp < 0x80) return cp >= '0' && cp <= '9' ? cp - '0' : -1;
+    if (utf8proc_category(cp) != UTF8PROC_CATEGORY_ND) return -1;
+    while (utf8proc_category(first - 1) == UTF8PROC_CATEGORY_ND) first--;
+    return (cp - first) % 10;
+}
+
+/* A character of a number as C writes it; false for what no number has. A digit or not is told for
+ * the next one: an underscore stands between digits. */
+static bool put_number_char(struct str *out, const struct tstr *s, size_t next, int32_t cp,
+                            bool *digit)
+{
+    const int value = digit_value(cp);
+    int32_t after;
+
+    if (value >= 0) {
+        str_put_char(out, (char)('0' + value));
+    } else if (cp == '_') {
+        if (!*digit || next >= s->n) return false;
+        (void)uni_next(s->p + next, s->n - next, &after);
+        if (digit_value(after) < 0) return false;
+    } else if (python_whitespace(cp)) {
+        str_put_char(out, ' ');
+    } else {
+        if (cp <= 0 || cp >= 0x80 || cp == 'x' || cp == 'X' || cp == '(') return false;
+        str_put_char(out, (char)cp);
+    }
+    *digit = value >= 0;
+    return true;
+}
+
+/* Python's float() of a text. */
 static bool parse_double(const struct tstr *s, double *out)
 {
-    char buf[128];
+    struct str text = { 0 };
+    bool ok = true, digit = false;
     char *end;
-    size_t from = 0, to = s->n;
 
-    while (from < to && python_whitespace((unsigned char)s->p[from])) from++;
-    while (to > from && python_whitespace((unsigned char)s->p[to - 1])) to--;
-    if (to == from || to - from >= sizeof buf || memchr(s->p + from, 'x', to - from) ||
-        memchr(s->p + from, 'X', to - from) || memchr(s->p + from, '(', to - from))
-        return false;
-    memcpy(buf, s->p + from, to - from);
-    buf[to - from] = 0;
-    *out = strtod(buf, &end);
-    return *end == 0 && end != buf;
+    for (size_t i = 0; ok && i < s->n;) {
+        int32_t cp;
+
+        i += uni_next(s->p + i, s->n - i, &cp);
+        ok = put_number_char(&text, s, i, cp, &digit);
+    }
+    if (ok && !text.failed) {
+        const char *p = str_cstr(&text);
+        *out = strtod(p, &end);
+        ok = end != p;
+        while (*end == ' ') end++;
+        ok = ok && *end == 0;
+    }
+    str_fini(&text);
+    return ok;
 }
 
 static bool int_of_double(struct run *r, double d, const struct tv *otherwise, struct tv *out)
@@ -474,24 +519,32 @@ FILTER(f_int)
     return true;
 }
 
+/* Python's float(); *known false for what it does not take. */
+static bool to_float(struct run *r, const struct tv *v, double *out, bool *known)
+{
+    *known = true;
+    if (!tv_need_defined(r, v)) return false;
+    if (v->type == TV_BIG) {
+        *out = big_to_double(v);
+        return !isinf(*out) || run_fail(r, "OverflowError", "int too large to convert to float");
+    }
+    if (tv_is_number(v))
+        *out = tv_as_double(v);
+    else
+        *known = v->type == TV_STRING && parse_double(v->u.s, out);
+    return true;
+}
+
 FILTER(f_float)
 {
     struct tv otherwise = tv_double(0);
-    double d;
+    double d = 0;
+    bool known;
 
     if (!args_check(r, "float", args, 0, 1, "default")) return false;
     arg_get(args, 0, "default", &otherwise);
-    if (!tv_need_defined(r, self)) return false;
-    *out = otherwise;
-    if (self->type == TV_BIG) {
-        const double big = big_to_double(self);
-
-        if (isinf(big)) return run_fail(r, "OverflowError", "int too large to convert to float");
-        *out = tv_double(big);
-    } else if (tv_is_number(self))
-        *out = tv_double(tv_as_double(self));
-    else if (self->type == TV_STRING && parse_double(self->u.s, &d))
-        *out = tv_double(d);
+    if (!to_float(r, self, &d, &known)) return false;
+    *out = known ? tv_double(d) : otherwise;
     return true;
 }
 
@@ -577,20 +630,28 @@ FILTER(f_filesizeformat)
                                             { "TB", "TiB" }, { "PB", "PiB" }, { "EB", "EiB" },
                                             { "ZB", "ZiB" }, { "YB", "YiB" } };
     struct str text = { 0 };
-    struct tv v;
+    double bytes = 0;
+    bool known;
 
     if (!args_check(r, "filesizeformat", args, 0, 1, "binary")) return false;
     const bool binary = arg_bool(args, 0, "binary", false);
-    if (!f_float(r, self, &(struct targs){ 0 }, &v)) return false;
-    const double base = binary ? 1024 : 1000, bytes = v.u.d;
+    if (!to_float(r, self, &bytes, &known)) return false;
+    if (!known && self->type == TV_STRING)
+        return run_fail(r, "ValueError", "could not convert string to float");
+    if (!known)
+        return run_fail(r, "type", "float() argument must be a string or a real number, not '%s'",
+                        tv_type_name(self));
+    const double base = binary ? 1024 : 1000;
+    if (isinf(bytes) && bytes < 0)
+        return run_fail(r, "OverflowError", "cannot convert float infinity to integer");
     double unit = base;
     if (bytes == 1)
         str_put(&text, "1 Byte");
     else if (bytes < base)
-        str_printf(&text, "%d Bytes", (int)bytes);
+        str_printf(&text, "%.0f Bytes", trunc(bytes) + 0.0); /* no -0 */
     else {
         size_t i = 0;
-        for (unit = base * base; i + 1 < COUNT(units) && bytes >= unit; i++) unit *= base;
+        for (unit = base * base; i + 1 < COUNT(units) && !(bytes < unit); i++) unit *= base;
         str_printf(&text, "%.1f %s", base * bytes / unit, units[i][binary]);
     }
     return tv_string_take(r, &text, out);

@@ -440,6 +440,7 @@ const struct tfunction *method_find(const struct tv *self, struct tstr name, boo
     switch ((enum tv_type)self->type) {
     case TV_STRING:
         f = in_table(string_methods, name);
+        if (!f) f = in_table(string_char_methods, name);
         return f ? f : in_table(more_string_methods, name);
     case TV_DICT: return in_table(dict_methods, name);
     case TV_LIST: return in_table(list_methods, name);

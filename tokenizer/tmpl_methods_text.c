@@ -320,24 +320,34 @@ static bool line_break(int32_t cp)
            cp == 0x2029;
 }
 
-METHOD(m_splitlines)
+size_t python_line(const struct tstr *s, size_t *at)
 {
-    const struct tstr *s = self->u.s;
-    const bool keep = arg_bool(args, 0, "keepends", false);
-    size_t start = 0;
+    size_t i = *at;
 
-    if (!tv_list(r, TV_LIST, 0, out)) return false;
-    for (size_t i = 0; i < s->n;) {
+    while (i < s->n) {
         int32_t cp;
         const size_t end = i;
 
         i += uni_next(s->p + i, s->n - i, &cp);
         if (!line_break(cp)) continue;
-        if (cp == '\r' && i < s->n && s->p[i] == '\n') i++;
-        if (!add_part(r, self, start, keep ? i : end, out)) return false;
-        start = i;
+        *at = i + (cp == '\r' && i < s->n && s->p[i] == '\n');
+        return end;
     }
-    return start >= s->n || add_part(r, self, start, s->n, out);
+    *at = s->n;
+    return s->n;
+}
+
+METHOD(m_splitlines)
+{
+    const struct tstr *s = self->u.s;
+    const bool keep = arg_bool(args, 0, "keepends", false);
+
+    if (!tv_list(r, TV_LIST, 0, out)) return false;
+    for (size_t start = 0, next = 0; start < s->n; start = next) {
+        const size_t end = python_line(s, &next);
+        if (!add_part(r, self, start, keep ? next : end, out)) return false;
+    }
+    return true;
 }
 
 static bool partition(struct run *r, const struct tv *self, const struct targs *args, bool right,

@@ -224,9 +224,18 @@ static bool contains(struct run *r, const struct tv *item, const struct tv *in, 
     }
     if (in->type == TV_NONE || tv_is_number(in) || in->type == TV_BIG)
         return run_fail(r, "type", "argument of type '%s' is not iterable", tv_type_name(in));
+    if (in->type == TV_LOOP) { /* it has pairs of item and loop, and none is left of it */
+        if (in->u.loop->index + 1 < in->u.loop->n) in->u.loop->index = in->u.loop->n - 1;
+        *out = false;
+        return run_pay(r, in->u.loop->n);
+    }
     if (!tv_items(r, in, &items, &n) || !run_pay(r, n)) return false;
     *out = false;
-    for (size_t i = 0; i < n && !*out; i++) *out = tv_equal(&items[i], item, 0);
+    for (size_t i = 0; i < n && !*out; i++) {
+        *out = tv_equal(&items[i], item, 0);
+        if (*out && in->type == TV_ITER && !in->u.iter->view) /* the others are still to come */
+            in->u.iter->pos -= n - i - 1;
+    }
     return true;
 }
 

@@ -60,7 +60,7 @@ void put_double(struct str *out, double d)
 
 /* ---- repr ---- */
 
-static bool printable(int32_t cp)
+bool python_printable(int32_t cp)
 {
     switch (utf8proc_category(cp)) {
     case UTF8PROC_CATEGORY_CC:
@@ -92,7 +92,7 @@ static void put_text_repr(struct str *out, const struct tstr *s)
             str_put(out, "\\r");
         else if (cp == '\t')
             str_put(out, "\\t");
-        else if (printable(cp))
+        else if (python_printable(cp))
             str_put_n(out, s->p + i, used);
         else if (cp < 0x100)
             str_printf(out, "\\x%02x", (unsigned)cp);

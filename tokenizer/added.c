@@ -68,28 +68,46 @@ status added_put(struct tokenizer *tok, const struct added_token *token, struct 
     return index_token(added, added->n - 1, err);
 }
 
-/* The vocabulary's id where it has the piece; else the file's, as long as no other piece has that
- * one. */
-static status give_id(struct tokenizer *tok, struct added_token *t, int64_t said, struct err *err)
-{
-    const int32_t in_vocab = vocab_find(&tok->vocab, t->text, t->n);
+/* A list as it is read. */
+struct added_list {
+    bool count; /* see added_load */
+    size_t quarrels;
+};
 
-    if (in_vocab >= 0) {
-        if (said >= 0 && said != in_vocab)
-            LOG(LOG_WARN,
-                "event=tokenizer_disagreement token=%.60s vocabulary_id=%d added_tokens_id=%lld",
-                t->text, in_vocab, (long long)said);
-        t->id = in_vocab;
-        return ST_OK;
+/* The id behind the vocabulary and the tokens before. */
+static int64_t next_id(const struct tokenizer *tok)
+{
+    return (int64_t)(tok->added.ids_end > tok->n_model ? tok->added.ids_end : tok->n_model);
+}
+
+/* The vocabulary's id where it has the piece; else the next one or the file's. */
+static status give_id(struct tokenizer *tok, struct added_token *t, int64_t said,
+                      struct added_list *list, struct err *err)
+{
+    enum { TOLD_MAX = 3 };
+    uint64_t index;
+
+    t->id = vocab_find(&tok->vocab, t->text, t->n);
+    if (t->id < 0 && said < 0)
+        return FAIL(err, ST_FORMAT, "added_tokens: \"%.60s\": expected an id", t->text);
+    if (t->id < 0 && map_get(&tok->added.by_text, t->text, t->n, &index))
+        t->id = tok->added.tokens[index].id;
+    if (t->id < 0) {
+        const int64_t id = list->count ? next_id(tok) : said;
+
+        if (id >= VOCAB_IDS_MAX) return FAIL(err, ST_LIMIT, "added_tokens: too many");
+        t->id = (int32_t)id;
     }
-    if (said < 0 || said >= VOCAB_IDS_MAX)
-        return FAIL(err, ST_FORMAT, "added_tokens: \"%.60s\": id %lld is out of range", t->text,
-                    (long long)said);
-    t->id = (int32_t)said;
+    if ((size_t)t->id >= tok->added.ids_end) tok->added.ids_end = (size_t)t->id + 1;
+    if (said >= 0 && said != t->id && list->quarrels++ < TOLD_MAX)
+        LOG(LOG_WARN,
+            "event=tokenizer_disagreement field=added_tokens token=%.60s used_id=%d said_id=%lld",
+            t->text, t->id, (long long)said);
     return ST_OK;
 }
 
-static status load_token(struct tokenizer *tok, const struct jvalue *json, struct err *err)
+static status load_token(struct tokenizer *tok, const struct jvalue *json, struct added_list *list,
+                         struct err *err)
 {
     struct added_token t = { 0 };
     const struct jvalue *text = NULL;
@@ -108,19 +126,21 @@ static status load_token(struct tokenizer *tok, const struct jvalue *json, struc
     TRY(jvalue_want_bool(json, "added_tokens", "rstrip", &t.rstrip, err));
     TRY(jvalue_want_bool(json, "added_tokens", "normalized", &t.normalized, err));
     if (t.n == 0) return ST_OK;
-    TRY(give_id(tok, &t, id, err));
+    TRY(give_id(tok, &t, id, list, err));
     return added_put(tok, &t, err);
 }
 
-status added_load(struct tokenizer *tok, const struct jvalue *list, struct err *err)
+status added_load(struct tokenizer *tok, const struct jvalue *list, bool count, struct err *err)
 {
     if (!list || list->type == JVALUE_NONE) return ST_OK;
     if (list->type != JVALUE_LIST) return FAIL(err, ST_FORMAT, "added_tokens: expected a list");
+    struct added_list state = { count, 0 };
+
     TRY(reserve_keys(tok, list->u.list.n, err));
     for (size_t i = 0; i < list->u.list.n; i++) {
         if (list->u.list.items[i]->type != JVALUE_DICT)
             return FAIL(err, ST_FORMAT, "added_tokens[%zu]: expected an object", i);
-        TRY(load_token(tok, list->u.list.items[i], err));
+        TRY(load_token(tok, list->u.list.items[i], &state, err));
     }
     return ST_OK;
 }

@@ -353,8 +353,12 @@ static status put_mapped(void *user, const char *piece, size_t n, int64_t id, st
     if (known && !more) {
         st = put_both(m, shown, (struct piece){ bytes, bytes_n, false }, id, err);
     } else {
+        struct vocab *v = &m->tok->vocab;
+        const size_t before = v->count;
+
         if (known) st = vocab_batch_add(&m->batch, bytes, bytes_n, id, err);
-        if (st == ST_OK) st = vocab_add(&m->tok->vocab, piece, n, id, err);
+        if (st == ST_OK) st = vocab_add(v, piece, n, id, err);
+        if (known) v->twice += v->count - before;
     }
     mem_free(more);
     return st;

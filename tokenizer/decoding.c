@@ -297,9 +297,29 @@ static status push_fuse(struct decoding *d, size_t i, const char *p, size_t n, s
     return n ? push(d, i + 1, p, n, err) : ST_OK;
 }
 
+/* Bytes of the character at p if it is one of Python's blanks. */
+static size_t blank_bytes(const char *p, size_t n)
+{
+    int32_t cp;
+    const size_t used = uni_next(p, n, &cp);
+
+    return uni_is_space(cp) || (cp >= 0x1C && cp <= 0x1F) ? used : 0;
+}
+
+/* What Strip takes away at the start and at the end: its text, or any blank where it has none. */
 static size_t starts_with(const struct decoder *dec, const char *p, size_t n)
 {
+    if (!dec->text_n) return n ? blank_bytes(p, n) : 0;
     return n >= dec->text_n && memcmp(p, dec->text, dec->text_n) == 0 ? dec->text_n : 0;
+}
+
+static size_t ends_with(const struct decoder *dec, const char *p, size_t n)
+{
+    size_t last = dec->text_n;
+
+    if (!last)
+        while (last < n && last < 4 && ((unsigned char)p[n - ++last] & 0xC0) == 0x80) continue;
+    return last && last <= n && starts_with(dec, p + n - last, last) == last ? last : 0;
 }
 
 /* A piece for itself. */
@@ -310,10 +330,8 @@ static status strip_piece(struct decoding *d, size_t i, const char *p, size_t n,
 
     for (size_t k = 0; k < dec->start && (used = starts_with(dec, p + from, to - from)) != 0; k++)
         from += used;
-    for (size_t k = 0; k < dec->stop && to - from >= dec->text_n; k++) {
-        if (memcmp(p + to - dec->text_n, dec->text, dec->text_n) != 0) break;
-        to -= dec->text_n;
-    }
+    for (size_t k = 0; k < dec->stop && (used = ends_with(dec, p + from, to - from)) != 0; k++)
+        to -= used;
     return push(d, i + 1, p + from, to - from, err);
 }
 
@@ -340,11 +358,8 @@ static status strip_stream(struct decoding *d, size_t i, const char *p, size_t n
     str_put_n(&l->work, str_cstr(&l->kept), l->kept.len);
     str_put_n(&l->work, p, n);
     end = l->work.len;
-    while (waiting < dec->stop && end >= dec->text_n &&
-           memcmp(l->work.data + end - dec->text_n, dec->text, dec->text_n) == 0) {
-        end -= dec->text_n;
-        waiting++;
-    }
+    for (; waiting < dec->stop && (used = ends_with(dec, str_cstr(&l->work), end)) != 0; waiting++)
+        end -= used;
     str_clear(&l->kept);
     str_put_n(&l->kept, str_cstr(&l->work) + end, l->work.len - end);
     return end ? push(d, i + 1, l->work.data, end, err) : ST_OK;

@@ -235,15 +235,15 @@ static status put_named(struct tokenizer *tok, const char *name, size_t n, const
 
 status post_put_named(struct tokenizer *tok, const char *names, const char *lang, struct err *err)
 {
-    bool before = true;
+    const char *bar = strrchr(names, '|'); /* tokens have such bars in them, too */
 
     for (const char *at = names; *at;) {
-        const size_t n = strcspn(at, " |");
+        const bool before = bar && at <= bar;
+        const char *blank = strchr(at, ' '), *end = blank ? blank : at + strlen(at);
 
-        if (n) TRY(put_named(tok, at, n, lang, before, err));
-        at += n;
-        if (*at == '|') before = false;
-        at += *at != 0;
+        if (before && end > bar) end = bar;
+        if (end > at) TRY(put_named(tok, at, (size_t)(end - at), lang, before, err));
+        at = *end ? end + 1 : end;
     }
     return ST_OK;
 }

@@ -278,9 +278,9 @@ static status take_added_file(struct tokenizer *tok, const char *dir, struct err
 }
 
 /* A special token by name: with the next id if no vocabulary has it. `json`: its settings, where
- * it is written as an object. */
+ * it is written as an object; else lstrip holds. */
 static status add_special(struct tokenizer *tok, const char *text, const struct jvalue *json,
-                          struct err *err)
+                          bool lstrip, struct err *err)
 {
     struct added_token t = { .text = text, .n = strlen(text), .special = true };
     uint64_t index;
@@ -291,6 +291,7 @@ static status add_special(struct tokenizer *tok, const char *text, const struct 
     t.id = vocab_find(&tok->vocab, text, t.n);
     if (t.id < 0) t.id = (int32_t)tok->size;
     if (t.id >= VOCAB_IDS_MAX) return FAIL(err, ST_LIMIT, "special tokens: too many");
+    t.lstrip = lstrip && (!json || json->type != JVALUE_DICT);
     if (json) TRY(read_flags(json, &t, err));
     t.special = true;
     return added_put(tok, &t, err);
@@ -301,12 +302,12 @@ static status add_list(struct tokenizer *tok, const struct jvalue *list, struct 
     for (size_t i = 0; list && list->type == JVALUE_LIST && i < list->u.list.n; i++) {
         const struct jvalue *text = token_text(list->u.list.items[i]);
 
-        if (text) TRY(add_special(tok, text->u.string.text, list->u.list.items[i], err));
+        if (text) TRY(add_special(tok, text->u.string.text, list->u.list.items[i], false, err));
     }
     return ST_OK;
 }
 
-status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err)
+status tok_add_named(struct tokenizer *tok, const char *dir, bool mask_lstrip, struct err *err)
 {
     static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
 
@@ -317,8 +318,10 @@ status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err)
                    *text = tok_config_token(tok, token_order[i]);
         const struct jvalue *json = jvalue_get(tok->config, name);
 
-        if (text)
-            TRY(add_special(tok, text, json ? json : jvalue_get(tok->special_map, name), err));
+        const bool lstrip = mask_lstrip && token_order[i] == TOK_MASK;
+
+        if (!json) json = jvalue_get(tok->special_map, name);
+        if (text) TRY(add_special(tok, text, json, lstrip, err));
     }
     for (size_t i = 0; i < COUNT(lists); i++) {
         const struct jvalue *list = jvalue_get(tok->config, lists[i]);

@@ -252,6 +252,7 @@ struct matcher; /* matcher.h */
 struct added {
     struct added_token *tokens; /* [n], in the order of the file */
     size_t n, cap;
+    size_t ids_end;     /* behind the largest id of tokenizer.json's list */
     struct map by_text; /* content -> index */
     struct map by_id;   /* id (4 bytes) -> index */
     int32_t *id_keys;   /* [cap_keys], storage of by_id's keys */
@@ -260,8 +261,9 @@ struct added {
     size_t *plain_index, *normalized_index; /* pattern -> token */
 };
 
-/* Loads the list of tokenizer.json. Ids are given as the reference gives them. */
-status added_load(struct tokenizer *tok, const struct jvalue *list, struct err *err);
+/* Loads a list as tokenizer.json has it. count: tokens that the vocabulary does not have are
+ * counted on behind it, as the reference does, whatever ids the list says. */
+status added_load(struct tokenizer *tok, const struct jvalue *list, bool count, struct err *err);
 status added_put(struct tokenizer *tok, const struct added_token *token, struct err *err);
 /* Builds the matchers once the normalizers and all tokens are known. */
 status added_finish(struct tokenizer *tok, struct err *err);
@@ -378,6 +380,7 @@ struct tokenizer {
     struct post post;
     struct decoder_list decoders;
     struct decode_table *decode_table; /* NULL: long decodes go through the decoders, too */
+    size_t n_model;                    /* pieces of tokenizer.json's model */
     size_t size;                       /* vocabulary with added tokens */
     bool cleans_up;                    /* see token_stream_clean_up */
     struct tok_special specials[TOK_SPECIALS];
@@ -425,8 +428,9 @@ status tok_default_tokens(struct tokenizer *tok, const char *names, struct err *
 /* Is `name` (perhaps with "Fast" behind it) among names, which are parted by blanks? */
 bool tok_class_among(const char *names, const char *name);
 /* Folders without tokenizer.json: tokens of added_tokens_decoder and added_tokens.json with their
- * settings, then the special tokens that are named but in no vocabulary, which get the next ids. */
-status tok_add_named(struct tokenizer *tok, const char *dir, struct err *err);
+ * settings, then the special tokens that are named but in no vocabulary, which get the next ids.
+ * mask_lstrip: a mask token that is only named takes the blanks before it. */
+status tok_add_named(struct tokenizer *tok, const char *dir, bool mask_lstrip, struct err *err);
 /* Ids of named special tokens and names of those that only have an id; after everything is loaded.
  */
 void tok_settle_specials(struct tokenizer *tok);

@@ -107,6 +107,7 @@ static status load_model(struct tokenizer *tok, const struct parts *parts, struc
     tok->kind = kind;
     TRY(kind->load(tok, parts->settings, &parts->vocab, &parts->merges, err));
     tok->size = tok->vocab.size;
+    tok->n_model = kind == &model_unigram ? tok->vocab.size : vocab_count(&tok->vocab);
     return kind == &model_bpe ? ST_OK : check_span(&parts->merges, err);
 }
 
@@ -124,5 +125,5 @@ status tok_load_json(struct tokenizer *tok, const char *text, size_t n, struct e
     TRY(load_model(tok, &parts, err)); /* how it reads pieces depends on who cuts them */
     TRY(post_load(&tok->arena, parts.post_processor, &tok->post, err));
     TRY(decoders_load(&tok->arena, parts.decoder, &tok->decoders, err));
-    return added_load(tok, parts.added, err);
+    return added_load(tok, parts.added, true, err);
 }

@@ -457,7 +457,7 @@ static status load_model(struct tokenizer *tok, struct spm_model *m, const char 
     tok->size = tok->vocab.size;
     TRY(load_pipeline(&l, err));
     TRY(load_added(&l, err));
-    TRY(tok_add_named(tok, dir, err));
+    TRY(tok_add_named(tok, dir, false, err));
     return load_ends(&l, err);
 }
 

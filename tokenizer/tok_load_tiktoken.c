@@ -84,7 +84,7 @@ static status load_pipeline(struct tokenizer *tok, const struct jvalue *module, 
         return FAIL(err, ST_NOMEM, "tokenizer: no memory");
     TRY(pre_tokenizers_load(a, split, &tok->pres, err));
     TRY(decoders_add(a, &tok->decoders, DEC_RAW_BYTES, err));
-    return added_load(tok, jvalue_get(module, "added_tokens"), err);
+    return added_load(tok, jvalue_get(module, "added_tokens"), false, err);
 }
 
 status tok_load_tiktoken_text(struct tokenizer *tok, const char *text, size_t n,
@@ -98,7 +98,7 @@ status tok_load_tiktoken_text(struct tokenizer *tok, const char *text, size_t n,
     bpe_use_raw(tok);
     TRY(tok_read_config(tok, dir, err));
     TRY(load_pipeline(tok, module, err));
-    TRY(tok_add_named(tok, dir, err));
+    TRY(tok_add_named(tok, dir, false, err));
     return post_put_switched(tok, false, tok_config_token(tok, TOK_BOS),
                              tok_config_token(tok, TOK_EOS), err);
 }

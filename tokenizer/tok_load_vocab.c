@@ -27,27 +27,30 @@ struct bpe_class {
     const char *post;  /* as post_put_named reads it; NULL: bos and eos by their switches */
     const char *specials;
     bool prefix;      /* add_prefix_space where the settings do not say */
-    bool mask_lstrip; /* the mask token takes the blanks before it */
+    bool mask_lstrip; /* see tok_add_named */
+    bool trims;       /* blanks of any kind round a decoded text are taken away */
 };
 
 // clang-format off
 static const struct bpe_class bpe_classes[] = {
     { "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer "
-      "LayoutLMv3Tokenizer MarkupLMTokenizer",
-      BYTE_LEVEL, "", "cls_token|sep_token", ROBERTA_NAMES, false, true },
+      "LayoutLMv3Tokenizer",
+      BYTE_LEVEL, "", "cls_token|sep_token", ROBERTA_NAMES, false, false, false },
+    { "MarkupLMTokenizer",
+      BYTE_LEVEL, "", "cls_token|sep_token", ROBERTA_NAMES, false, true, false },
     { "DebertaTokenizer",
       BYTE_LEVEL, "", "cls_token|sep_token", "[CLS] [SEP] [UNK] [SEP] [PAD] [CLS] [MASK]",
-      false, true },
+      false, false, false },
     { "BlenderbotTokenizer",
-      BYTE_LEVEL, "", "|eos_token", ROBERTA_NAMES, true, true },
+      BYTE_LEVEL, "", "|eos_token", ROBERTA_NAMES, true, true, false },
     { "WhisperTokenizer",
-      BYTE_LEVEL, "", "<|startoftranscript|> <|notimestamps|>|eos_token", GPT2_NAMES, false, false },
+      BYTE_LEVEL, "", "<|startoftranscript|> <|notimestamps|>|eos_token", GPT2_NAMES, false, false, false },
     { "Qwen2Tokenizer",
       "\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
       "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" QWEN2_SPLIT "\"},\"behavior\":\"Isolated\"},"
       "{\"type\":\"ByteLevel\",\"add_prefix_space\":@,\"use_regex\":false}]},"
       "\"decoder\":{\"type\":\"ByteLevel\"},",
-      "", NULL, "- <|endoftext|> <|endoftext|> - <|endoftext|> - -", false, false },
+      "", NULL, "- <|endoftext|> <|endoftext|> - <|endoftext|> - -", false, false, false },
     { "CLIPTokenizer",
       "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},"
       "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+\"},\"content\":\" \"},"
@@ -55,19 +58,18 @@ static const struct bpe_class bpe_classes[] = {
       "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" CLIP_SPLIT "\"},\"behavior\":\"Removed\","
       "\"invert\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}]},"
       "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteLevel\"},"
-      "{\"type\":\"Replace\",\"pattern\":{\"String\":\"</w>\"},\"content\":\" \"},"
-      "{\"type\":\"Strip\",\"content\":\" \",\"start\":1048576,\"stop\":1048576}]},",
+      "{\"type\":\"Replace\",\"pattern\":{\"String\":\"</w>\"},\"content\":\" \"}]},",
       "\"end_of_word_suffix\":\"</w>\",\"unk_token\":\"<|endoftext|>\",", "bos_token|eos_token",
-      "<|startoftext|> <|endoftext|> <|endoftext|> - <|endoftext|> - -", false, false },
+      "<|startoftext|> <|endoftext|> <|endoftext|> - <|endoftext|> - -", false, false, true },
     { "OpenAIGPTTokenizer",
       "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":"
       "true,\"strip_accents\":null,\"lowercase\":true},"
       "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
       "\"decoder\":{\"type\":\"BPEDecoder\",\"suffix\":\"</w>\"},",
       "\"end_of_word_suffix\":\"</w>\",\"unk_token\":\"<unk>\",", "|", "- - <unk> - - - -",
-      false, false },
+      false, false, false },
     /* the last row is for every other class and for none */
-    { "GPT2Tokenizer CodeGenTokenizer", BYTE_LEVEL, "", NULL, GPT2_NAMES, false, false },
+    { "GPT2Tokenizer CodeGenTokenizer", BYTE_LEVEL, "", NULL, GPT2_NAMES, false, false, false },
 };
 // clang-format on
 
@@ -115,15 +117,12 @@ static void put_parts(struct str *out, const char *parts, bool prefix)
     }
 }
 
-/* The tokens that only the settings name, and the mask's habit. */
-static status load_named(struct tokenizer *tok, const char *dir, bool mask_lstrip, struct err *err)
+/* Python's str.strip() of the whole text. */
+static status add_trim(struct tokenizer *tok, struct err *err)
 {
-    const char *mask = tok_config_token(tok, TOK_MASK);
-    uint64_t index;
-
-    TRY(tok_add_named(tok, dir, err));
-    if (mask_lstrip && mask && map_get(&tok->added.by_text, mask, strlen(mask), &index))
-        tok->added.tokens[index].lstrip = true;
+    TRY(decoders_add(&tok->arena, &tok->decoders, DEC_STRIP, err));
+    struct decoder *d = &tok->decoders.items[tok->decoders.n - 1];
+    d->start = d->stop = SIZE_MAX;
     return ST_OK;
 }
 
@@ -153,8 +152,9 @@ status tok_load_bpe_texts(struct tokenizer *tok, const char *const texts[2], con
     const struct bpe_class *class = bpe_class_find(tok);
 
     status st = load_bpe_text(tok, class, texts, sizes, err);
+    if (st == ST_OK && class->trims) st = add_trim(tok, err);
     if (st == ST_OK) st = tok_default_tokens(tok, class->specials, err);
-    if (st == ST_OK) st = load_named(tok, dir, class->mask_lstrip, err);
+    if (st == ST_OK) st = tok_add_named(tok, dir, class->mask_lstrip, err);
     if (st == ST_OK)
         st = class->post ? post_put_named(tok, class->post, NULL, err)
                          : post_put_switched(tok, false, tok_config_token(tok, TOK_BOS),
@@ -231,7 +231,7 @@ status tok_load_lines_text(struct tokenizer *tok, const char *text, size_t n, co
         tok, mpnet ? "<s> </s> [UNK] </s> <pad> <s> <mask>" : "- - [UNK] [SEP] [PAD] [CLS] [MASK]",
         err);
     if (st == ST_OK) st = load_lines(tok, text, n, err);
-    if (st == ST_OK) st = load_named(tok, dir, mpnet, err);
+    if (st == ST_OK) st = tok_add_named(tok, dir, mpnet, err);
     if (st == ST_OK) st = post_put_named(tok, "cls_token|sep_token", NULL, err);
     if (st != ST_OK) err_prefix(err, "vocab.txt");
     return st;

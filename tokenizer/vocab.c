@@ -254,3 +254,8 @@ int32_t vocab_find(const struct vocab *v, const char *text, size_t n)
 {
     return vocab_find_key(v, text, n, key_of(v, text, n));
 }
+
+size_t vocab_count(const struct vocab *v)
+{
+    return v->count + (v->bytes ? v->bytes->count - v->twice : 0);
+}

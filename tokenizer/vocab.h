@@ -27,7 +27,8 @@ struct vocab {
     struct vocab_piece *pieces; /* [size], by id */
     size_t size;                /* largest id + 1 */
     size_t cap;
-    size_t count;             /* pieces that are found */
+    size_t count;             /* pieces that have slots */
+    size_t twice;             /* of those, the ones that have slots in `bytes`, too */
     struct vocab_slot *slots; /* open addressing, at most half full */
     size_t n_slots;
     uint64_t seed;
@@ -79,6 +80,8 @@ uint64_t vocab_key(const struct vocab *v, const char *text, size_t n);
 int32_t vocab_find_key(const struct vocab *v, const char *text, size_t n, uint64_t key);
 /* -1 if absent. */
 int32_t vocab_find(const struct vocab *v, const char *text, size_t n);
+/* How many different pieces are found. */
+size_t vocab_count(const struct vocab *v);
 /* Does id stand for this piece? */
 bool vocab_is(const struct vocab *v, int64_t id, const char *text, size_t n);
 static inline const struct vocab_piece *vocab_piece_of(const struct vocab *v, int64_t id)

@@ -81,7 +81,7 @@ static void *map_pages(size_t n)
 /* Begins where a huge page does: more is mapped, and what is too much at both ends given back. */
 static void *map_huge(size_t n)
 {
-    const size_t page = 4096;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t total;
 
     if (!checked_add(n, HUGE_PAGE_BYTES, &total)) return NULL;

@@ -122,16 +122,14 @@ static status prompt_find(const struct cupola_embedder *e, const struct cupola_e
 static status text_encode(const struct cupola_embedder *e, const char *prompt, const char *text,
                           struct token_ids *ids, struct err *err)
 {
-    const int64_t max = embedder_info(e->embedder)->length_max;
+    struct token_limit limit = { .max = (size_t)embedder_info(e->embedder)->length_max };
     struct str whole = { 0 };
 
     if (prompt) str_put(&whole, prompt);
     str_put(&whole, text);
-    const status st = whole.failed
-                          ? FAIL(err, ST_NOMEM, "out of memory")
-                          : tokenizer_encode_within(e->tokenizer->tok, str_cstr(&whole), whole.len,
-                                                    TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL,
-                                                    (size_t)max, ids, NULL, err);
+    const status st = whole.failed ? FAIL(err, ST_NOMEM, "out of memory")
+                                   : tokenizer_encode_within(e->tokenizer->tok, str_cstr(&whole),
+                                                             whole.len, &limit, ids, err);
     str_fini(&whole);
     return st;
 }

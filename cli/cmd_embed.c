@@ -105,23 +105,20 @@ static status add_start(struct embedding *x, struct err *err)
 
 static status add_text(struct embedding *x, const char *text, size_t n, struct err *err)
 {
-    const int64_t max = embedder_info(x->e)->length_max;
+    struct token_limit limit = { .max = (size_t)embedder_info(x->e)->length_max };
     struct str whole = { 0 };
-    size_t tokens = 0;
 
     TRY(add_start(x, err));
     if (x->prompt) str_put(&whole, x->prompt);
     str_put_n(&whole, text, n);
     status st = whole.failed ? FAIL(err, ST_NOMEM, "out of memory") : ST_OK;
     if (st == ST_OK)
-        st = tokenizer_encode_within(x->tok, str_cstr(&whole), whole.len,
-                                     TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL, (size_t)max, &x->ids,
-                                     &tokens, err);
+        st = tokenizer_encode_within(x->tok, str_cstr(&whole), whole.len, &limit, &x->ids, err);
     str_fini(&whole);
     if (st != ST_OK) return st;
-    if (max > 0 && tokens > (size_t)max && !x->told_cut) {
-        LOG(LOG_WARN, "event=text_cut tokens=%zu kept=%lld note=\"and perhaps more texts\"", tokens,
-            (long long)max);
+    if (limit.max > 0 && limit.whole > limit.max && !x->told_cut) {
+        LOG(LOG_WARN, "event=text_cut tokens=%zu kept=%zu note=\"and perhaps more texts\"",
+            limit.whole, limit.max);
         x->told_cut = true;
     }
     x->first[++x->n] = x->ids.n;

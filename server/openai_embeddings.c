@@ -85,18 +85,18 @@ static bool add_text(struct embeddings *x, size_t i, const char *prompt, struct 
     const size_t before = x->ids.n;
     struct str whole = { 0 };
     struct err err = { 0 };
-    size_t n = 0;
+    struct token_limit limit = { .max = (size_t)max };
 
     if (prompt) str_put(&whole, prompt);
     str_put_n(&whole, in->text, in->n_text);
     status st = whole.failed ? FAIL(&err, ST_NOMEM, "no memory for the text") : ST_OK;
     if (st == ST_OK)
-        st = tokenizer_encode_within(model_tokenizer(x->model), str_cstr(&whole), whole.len,
-                                     TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL, (size_t)max, &x->ids, &n,
-                                     &err);
+        st = tokenizer_encode_within(model_tokenizer(x->model), str_cstr(&whole), whole.len, &limit,
+                                     &x->ids, &err);
     str_fini(&whole);
     if (st != ST_OK) return api_fail_status(e, st, false, "input", &err);
-    if (max > 0 && n > (size_t)max && !x->req.truncate) return fail_long(i, n, max, e);
+    if (max > 0 && limit.whole > limit.max && !x->req.truncate)
+        return fail_long(i, limit.whole, max, e);
     if (x->ids.n == before)
         return api_fail(e, FAULT_VALUE, "input",
                         "Invalid value for 'input': text %zu has no tokens.", i);

@@ -118,7 +118,8 @@ static status load_token(struct tokenizer *tok, const struct jvalue *json, struc
     t.text = text->u.string.text;
     t.n = text->u.string.n;
     if (t.n > VOCAB_PIECE_MAX) return FAIL(err, ST_LIMIT, "added_tokens: content is too long");
-    TRY(jvalue_want_int(json, "added_tokens", "id", 0, VOCAB_IDS_MAX - 1, &id, err));
+    TRY(jvalue_want_int(json, "added_tokens", "id", (struct int_range){ 0, VOCAB_IDS_MAX - 1 }, &id,
+                        err));
     TRY(jvalue_want_bool(json, "added_tokens", "special", &t.special, err));
     t.normalized = !t.special;
     TRY(jvalue_want_bool(json, "added_tokens", "single_word", &t.single_word, err));
@@ -261,53 +262,57 @@ static size_t spaces_after(const char *text, size_t n, size_t at)
 
 /* One match: what is between goes first. *told moves on. A match that lies in the blanks which the
  * last one took with it, and would take blanks itself, is empty: nothing. */
-static status tell_match(const struct added_token *t, struct piece in, size_t start, size_t end,
-                         size_t *told, added_part_fn *fn, void *user, struct err *err)
+static status tell_match(const struct added_cut *cut, const struct added_token *t, struct piece in,
+                         const struct match *m, size_t *told, struct err *err)
 {
+    size_t start = m->start, end = m->end;
+
     if (t->lstrip) start = *told < start ? spaces_before(in.p, start, *told) : *told;
     if (t->rstrip) end = spaces_after(in.p, in.n, end);
     if (*told < start)
-        TRY(fn(user, (struct piece){ in.p + *told, start - *told, in.first && *told == 0 }, -1,
-               err));
+        TRY(cut->fn(cut->user,
+                    (struct piece){ in.p + *told, start - *told, in.first && *told == 0 }, -1,
+                    err));
     *told = end;
     if (start >= end) return ST_OK;
-    return fn(user, (struct piece){ in.p + start, end - start, in.first && start == 0 }, t->id,
-              err);
+    return cut->fn(cut->user, (struct piece){ in.p + start, end - start, in.first && start == 0 },
+                   t->id, err);
 }
 
 /* The text up to the last match. */
-static status split_matches(const struct tokenizer *tok, struct match_scan *scan,
-                            const size_t *index, bool parse_special, struct piece in, size_t *told,
-                            added_part_fn *fn, void *user, struct err *err)
+static status split_matches(const struct added_cut *cut, struct match_scan *scan, struct piece in,
+                            size_t *told, struct err *err)
 {
+    const struct added *added = &cut->tok->added;
+    const size_t *index = cut->normalized ? added->normalized_index : added->plain_index;
     struct match m = { 0 };
     bool found;
 
     for (;;) {
         TRY(match_scan_next(scan, m.end, &found, &m, err));
         if (!found) return ST_OK;
-        const struct added_token *t = &tok->added.tokens[index[m.pattern]];
-        if (t->special && !parse_special) continue;
+        const struct added_token *t = &added->tokens[index[m.pattern]];
+        if (t->special && !cut->parse_special) continue;
         if (t->single_word && (word_before(in.p, m.start) || word_after(in.p, in.n, m.end)))
             continue;
-        TRY(tell_match(t, in, m.start, m.end, told, fn, user, err));
+        TRY(tell_match(cut, t, in, &m, told, err));
     }
 }
 
-status added_split(const struct tokenizer *tok, bool normalized, bool parse_special,
-                   struct piece in, added_part_fn *fn, void *user, struct err *err)
+status added_split(const struct added_cut *cut, struct piece in, struct err *err)
 {
-    const struct matcher *m = normalized ? tok->added.normalized : tok->added.plain;
-    const size_t *index = normalized ? tok->added.normalized_index : tok->added.plain_index;
+    const struct added *added = &cut->tok->added;
+    const struct matcher *m = cut->normalized ? added->normalized : added->plain;
     struct match_scan scan;
     size_t told = 0;
     status st = ST_OK;
 
     if (m) {
         match_scan_init(&scan, m, in.p, in.n);
-        st = split_matches(tok, &scan, index, parse_special, in, &told, fn, user, err);
+        st = split_matches(cut, &scan, in, &told, err);
         match_scan_fini(&scan);
     }
     if (st != ST_OK || told >= in.n) return st;
-    return fn(user, (struct piece){ in.p + told, in.n - told, in.first && told == 0 }, -1, err);
+    return cut->fn(cut->user, (struct piece){ in.p + told, in.n - told, in.first && told == 0 }, -1,
+                   err);
 }

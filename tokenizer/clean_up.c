@@ -18,28 +18,31 @@ static const struct rule rules[CLEAN_UP_RULES] = {
 };
 
 /* Returns where the last match ends. */
-static size_t replace(struct str *out, const char *p, size_t n, const char *from, size_t from_n,
-                      const char *to, size_t to_n)
+static size_t replace(struct str *out, const char *p, size_t n, struct replacement r)
 {
     size_t at = 0;
 
-    while (from_n) {
-        const char *found = memmem(p + at, n - at, from, from_n);
+    while (r.from_n) {
+        const char *found = memmem(p + at, n - at, r.from, r.from_n);
 
         if (!found) break;
         str_put_n(out, p + at, (size_t)(found - p) - at);
-        str_put_n(out, to, to_n);
-        at = (size_t)(found - p) + from_n;
+        str_put_n(out, r.to, r.to_n);
+        at = (size_t)(found - p) + r.from_n;
     }
     return at;
 }
 
-void clean_up_replace(struct str *out, const char *p, size_t n, const char *from, size_t from_n,
-                      const char *to, size_t to_n)
+void clean_up_replace(struct str *out, const char *p, size_t n, struct replacement r)
 {
-    const size_t at = replace(out, p, n, from, from_n, to, to_n);
+    const size_t at = replace(out, p, n, r);
 
     str_put_n(out, p + at, n - at);
+}
+
+static struct replacement replacement_of(const struct rule *rule)
+{
+    return (struct replacement){ rule->from, strlen(rule->from), rule->to, strlen(rule->to) };
 }
 
 static void swap(struct str *a, struct str *b)
@@ -54,8 +57,7 @@ void clean_up_piece(struct str *text, struct str *spare)
 {
     for (size_t i = 0; i < CLEAN_UP_RULES; i++) {
         str_clear(spare);
-        clean_up_replace(spare, str_cstr(text), text->len, rules[i].from, strlen(rules[i].from),
-                         rules[i].to, strlen(rules[i].to));
+        clean_up_replace(spare, str_cstr(text), text->len, replacement_of(&rules[i]));
         swap(text, spare);
     }
 }
@@ -72,13 +74,13 @@ static size_t begun(const char *p, size_t n, const char *from, size_t from_n)
 static void run_rule(const struct rule *rule, struct str *held, bool last, const struct str *in,
                      struct str *out)
 {
-    const size_t from_n = strlen(rule->from);
+    const struct replacement r = replacement_of(rule);
     char kept[8];
 
     str_put_n(held, str_cstr(in), in->len);
     const char *p = str_cstr(held);
-    const size_t at = replace(out, p, held->len, rule->from, from_n, rule->to, strlen(rule->to));
-    const size_t keep = last ? 0 : begun(p + at, held->len - at, rule->from, from_n);
+    const size_t at = replace(out, p, held->len, r);
+    const size_t keep = last ? 0 : begun(p + at, held->len - at, r.from, r.from_n);
     str_put_n(out, p + at, held->len - at - keep);
     memcpy(kept, p + held->len - keep, keep);
     out->failed |= held->failed;

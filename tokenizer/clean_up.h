@@ -6,9 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Appends text[0..n) with every `from` (not empty) replaced, from left to right. */
-void clean_up_replace(struct str *out, const char *p, size_t n, const char *from, size_t from_n,
-                      const char *to, size_t to_n);
+struct replacement {
+    const char *from; /* [from_n], not empty */
+    size_t from_n;
+    const char *to; /* [to_n] */
+    size_t to_n;
+};
+/* Appends text[0..n) with every `from` replaced, from left to right. */
+void clean_up_replace(struct str *out, const char *p, size_t n, struct replacement r);
 
 /* As the WordPiece and CTC decoders do it, in place. spare: scratch. */
 void clean_up_piece(struct str *text, struct str *spare);

@@ -36,8 +36,8 @@ static status load_strip(const struct jvalue *json, struct decoder *out, struct 
     TRY(want_text(json, "content", &out->text, &out->text_n, err));
     if (!out->text || out->text_n == 0)
         return FAIL(err, ST_FORMAT, "decoder: Strip: content: expected a character");
-    TRY(jvalue_want_int(json, "decoder", "start", 0, 1 << 20, &start, err));
-    TRY(jvalue_want_int(json, "decoder", "stop", 0, 1 << 20, &stop, err));
+    TRY(jvalue_want_int(json, "decoder", "start", (struct int_range){ 0, 1 << 20 }, &start, err));
+    TRY(jvalue_want_int(json, "decoder", "stop", (struct int_range){ 0, 1 << 20 }, &stop, err));
     out->start = (size_t)start;
     out->stop = (size_t)stop;
     return ST_OK;

@@ -147,11 +147,11 @@ static status replace_regex(struct decoding *d, const struct decoder *dec, const
     size_t at = 0, copied = 0, last_end = SIZE_MAX;
 
     while (n && at <= n) { /* in an empty text nothing is found, not even nothing */
-        bool found;
-        size_t start, end;
+        struct regex_match m = { .from = at };
 
-        TRY(regex_next(dec->regex, &d->regex, p, n, at, &found, &start, &end, err));
-        if (!found) break;
+        TRY(regex_next(dec->regex, &d->regex, p, n, &m, err));
+        if (!m.found) break;
+        const size_t start = m.start, end = m.end;
         if (start != end || start != last_end) { /* no empty match right behind the last one */
             str_put_n(out, p + copied, start - copied);
             str_put_n(out, dec->with, dec->with_n);
@@ -173,7 +173,8 @@ static status push_replace(struct decoding *d, size_t i, const char *p, size_t n
     if (dec->regex)
         TRY(replace_regex(d, dec, p, n, &l->work, err));
     else
-        clean_up_replace(&l->work, p, n, dec->text, dec->text_n, dec->with, dec->with_n);
+        clean_up_replace(&l->work, p, n,
+                         (struct replacement){ dec->text, dec->text_n, dec->with, dec->with_n });
     return tell(d, i, &l->work, err);
 }
 
@@ -183,7 +184,8 @@ static status push_metaspace(struct decoding *d, size_t i, const char *p, size_t
     const bool drop = l->n_pieces == 0 && l->d->prepend != PREPEND_NEVER;
 
     str_clear(&l->work);
-    clean_up_replace(&l->work, p, n, l->d->text, l->d->text_n, " ", drop ? 0 : 1);
+    clean_up_replace(&l->work, p, n,
+                     (struct replacement){ l->d->text, l->d->text_n, " ", drop ? 0 : 1 });
     if (!l->fused) l->n_pieces++;
     return tell(d, i, &l->work, err);
 }
@@ -211,7 +213,7 @@ static status push_spm(struct decoding *d, size_t i, const char *p, size_t n, st
     }
     l->began |= n > 0;
     str_clear(&l->work);
-    clean_up_replace(&l->work, p, n, "\xE2\x96\x81", 3, " ", 1);
+    clean_up_replace(&l->work, p, n, (struct replacement){ "\xE2\x96\x81", 3, " ", 1 });
     return tell(d, i, &l->work, err);
 }
 
@@ -247,8 +249,8 @@ static status tell_bpe(struct decoding *d, size_t i, bool last, struct err *err)
     struct link *l = &d->links[i];
 
     str_clear(&l->work);
-    clean_up_replace(&l->work, str_cstr(&l->kept), l->kept.len, l->d->text, l->d->text_n, " ",
-                     last ? 0 : 1);
+    clean_up_replace(&l->work, str_cstr(&l->kept), l->kept.len,
+                     (struct replacement){ l->d->text, l->d->text_n, " ", last ? 0 : 1 });
     return tell(d, i, &l->work, err);
 }
 
@@ -277,11 +279,12 @@ static status push_ctc(struct decoding *d, size_t i, const char *p, size_t n, st
     str_clear(&l->kept);
     str_put_n(&l->kept, p, n);
     str_clear(&l->work);
-    clean_up_replace(&l->work, p, n, l->d->text, l->d->text_n, "", 0);
+    clean_up_replace(&l->work, p, n, (struct replacement){ l->d->text, l->d->text_n, "", 0 });
     if (l->d->cleanup) {
         clean_up_piece(&l->work, &spare);
         str_clear(&spare);
-        clean_up_replace(&spare, str_cstr(&l->work), l->work.len, l->d->with, l->d->with_n, " ", 1);
+        clean_up_replace(&spare, str_cstr(&l->work), l->work.len,
+                         (struct replacement){ l->d->with, l->d->with_n, " ", 1 });
         const struct str swap = l->work;
         l->work = spare;
         spare = swap;

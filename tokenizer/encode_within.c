@@ -24,18 +24,15 @@ static size_t cut_text(int32_t *ids, size_t n, const struct token_ids *plain, si
 }
 
 status tokenizer_encode_within(const struct tokenizer *tok, const char *text, size_t n,
-                               unsigned flags, size_t max, struct token_ids *out, size_t *n_whole,
-                               struct err *err)
+                               struct token_limit *limit, struct token_ids *out, struct err *err)
 {
     struct token_ids plain = { 0 };
-    const size_t before = out->n;
+    const size_t before = out->n, max = limit->max;
 
-    TRY(tokenizer_encode(tok, text, n, flags, out, err));
-    const size_t got = out->n - before;
-    if (n_whole) *n_whole = got;
+    TRY(tokenizer_encode(tok, text, n, TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL, out, err));
+    const size_t got = limit->whole = out->n - before;
     if (max == 0 || got <= max) return ST_OK;
-    const status st =
-        tokenizer_encode(tok, text, n, flags & ~(unsigned)TOK_ADD_SPECIAL, &plain, err);
+    const status st = tokenizer_encode(tok, text, n, TOK_PARSE_SPECIAL, &plain, err);
     out->n = before + (st == ST_OK ? cut_text(out->ids + before, got, &plain, got - max) : 0);
     token_ids_fini(&plain);
     return st;

@@ -126,15 +126,15 @@ status jvalue_want_bool(const struct jvalue *dict, const char *where, const char
     return ST_OK;
 }
 
-status jvalue_want_int(const struct jvalue *dict, const char *where, const char *key, int64_t min,
-                       int64_t max, int64_t *out, struct err *err)
+status jvalue_want_int(const struct jvalue *dict, const char *where, const char *key,
+                       struct int_range range, int64_t *out, struct err *err)
 {
     const struct jvalue *v = jvalue_get(dict, key);
 
     if (!v || v->type == JVALUE_NONE) return ST_OK;
-    if (v->type != JVALUE_INT || v->u.integer < min || v->u.integer > max)
+    if (v->type != JVALUE_INT || v->u.integer < range.min || v->u.integer > range.max)
         return FAIL(err, ST_FORMAT, "%s: %s: expected an integer from %lld to %lld", where, key,
-                    (long long)min, (long long)max);
+                    (long long)range.min, (long long)range.max);
     *out = v->u.integer;
     return ST_OK;
 }

@@ -14,7 +14,10 @@ status jvalue_want_str(const struct jvalue *dict, const char *where, const char 
                        const struct jvalue **out, struct err *err);
 status jvalue_want_bool(const struct jvalue *dict, const char *where, const char *key, bool *out,
                         struct err *err);
-status jvalue_want_int(const struct jvalue *dict, const char *where, const char *key, int64_t min,
-                       int64_t max, int64_t *out, struct err *err);
+struct int_range {
+    int64_t min, max;
+};
+status jvalue_want_int(const struct jvalue *dict, const char *where, const char *key,
+                       struct int_range range, int64_t *out, struct err *err);
 /* True when v is that text. */
 bool jvalue_is_text(const struct jvalue *v, const char *text);

@@ -117,7 +117,8 @@ static status load_unigram(struct tokenizer *tok, const struct jvalue *settings,
 
     (void)merges;
     if (!vocab->p) return FAIL(err, ST_FORMAT, "model.vocab: expected a list of [piece, score]");
-    TRY(jvalue_want_int(settings, "model", "unk_id", 0, VOCAB_IDS_MAX - 1, &unk_id, err));
+    TRY(jvalue_want_int(settings, "model", "unk_id", (struct int_range){ 0, VOCAB_IDS_MAX - 1 },
+                        &unk_id, err));
     TRY(jvalue_want_bool(settings, "model", "byte_fallback", &byte_fallback, err));
     if (vocab->items > VOCAB_IDS_MAX)
         return FAIL(err, ST_LIMIT, "model.vocab: more than %d pieces", VOCAB_IDS_MAX);

@@ -118,8 +118,8 @@ static status load_wordpiece(struct tokenizer *tok, const struct jvalue *setting
     tok->kind = &model_wordpiece;
     TRY(load_common(tok, settings, vocab, "[UNK]", true, err));
     TRY(jvalue_want_str(settings, "model", "continuing_subword_prefix", &prefix, err));
-    TRY(jvalue_want_int(settings, "model", "max_input_chars_per_word", 0, INT32_MAX, &chars_max,
-                        err));
+    TRY(jvalue_want_int(settings, "model", "max_input_chars_per_word",
+                        (struct int_range){ 0, INT32_MAX }, &chars_max, err));
     tok->wordpiece->prefix = prefix ? prefix->u.string.text : "##";
     tok->wordpiece->prefix_n = prefix ? prefix->u.string.n : 2;
     tok->wordpiece->chars_max = (size_t)chars_max;

@@ -216,11 +216,11 @@ static status replace_matches(const struct normalizer *self, struct regex_scratc
     size_t at = 0, copied = 0, last_end = SIZE_MAX;
 
     while (at <= io->n) {
-        bool found;
-        size_t start, end;
+        struct regex_match m = { .from = at };
 
-        TRY(regex_next(self->regex, s, io->in, io->n, at, &found, &start, &end, err));
-        if (!found) break;
+        TRY(regex_next(self->regex, s, io->in, io->n, &m, err));
+        if (!m.found) break;
+        const size_t start = m.start, end = m.end;
         if (start == end && start == last_end) { /* an empty match right behind the last one */
             int32_t cp;
             at += at < io->n ? uni_next(io->in + at, io->n - at, &cp) : 1;

@@ -24,13 +24,13 @@ static status tell_bytes(const struct pre_stage *self, struct enc *e, size_t ind
 static status split_bytes(const struct pre_stage *self, struct enc *e, size_t index,
                           struct piece in, struct err *err)
 {
-    bool found = true;
-    size_t at = 0, start, end;
+    size_t at = 0;
 
     if (!self->use_regex) return tell_bytes(self, e, index, in, err);
     while (at < in.n) {
-        TRY(regex_next(self->regex, &e->regex, in.p, in.n, at, &found, &start, &end, err));
-        if (!found) end = in.n;
+        struct regex_match m = { .from = at };
+        TRY(regex_next(self->regex, &e->regex, in.p, in.n, &m, err));
+        const size_t end = m.found ? m.end : in.n;
         TRY(tell_bytes(self, e, index, (struct piece){ in.p + at, end - at, in.first && at == 0 },
                        err));
         at = end;

@@ -72,11 +72,11 @@ static status split_regex(const struct pre_stage *self, struct enc *e, size_t in
 
     splitter_init(&s, e, index + 1, self, in);
     while (at <= in.n) {
-        bool found;
-        size_t start, end;
+        struct regex_match m = { .from = at };
 
-        TRY(regex_next(self->regex, &e->regex, in.p, in.n, at, &found, &start, &end, err));
-        if (!found) break;
+        TRY(regex_next(self->regex, &e->regex, in.p, in.n, &m, err));
+        if (!m.found) break;
+        const size_t start = m.start, end = m.end;
         if (start == end && start == last_end) { /* an empty match right behind the last one */
             int32_t cp;
             at += at < in.n ? uni_next(in.p + at, in.n - at, &cp) : 1;
@@ -304,7 +304,8 @@ status pre_load_fixed(struct arena *a, const struct jvalue *json, struct pre_sta
     int64_t length = 5;
 
     (void)a;
-    TRY(jvalue_want_int(json, "pre_tokenizer", "length", 1, INT32_MAX, &length, err));
+    TRY(jvalue_want_int(json, "pre_tokenizer", "length", (struct int_range){ 1, INT32_MAX },
+                        &length, err));
     out->length = (size_t)length;
     out->run = run_fixed;
     return ST_OK;

@@ -104,17 +104,16 @@ static bool scratch_ready(struct regex_scratch *s)
 }
 
 /* The next position where the scanner matches; nearly all of them match at once everywhere. */
-static status scan_next(const struct regex *re, const char *text, size_t n, size_t start,
-                        bool *found, size_t *m_start, size_t *m_end)
+static status scan_next(const struct regex *re, const char *text, size_t n, struct regex_match *m)
 {
-    *found = false;
+    size_t start = m->from;
+
+    m->found = false;
     while (start < n) {
         const size_t used = re->scan(text, n, start);
 
         if (used) {
-            *found = true;
-            *m_start = start;
-            *m_end = start + used;
+            *m = (struct regex_match){ m->from, true, start, start + used };
             return ST_OK;
         }
         do start++;
@@ -124,16 +123,16 @@ static status scan_next(const struct regex *re, const char *text, size_t n, size
 }
 
 status regex_next(const struct regex *re, struct regex_scratch *s, const char *text, size_t n,
-                  size_t start, bool *found, size_t *m_start, size_t *m_end, struct err *err)
+                  struct regex_match *m, struct err *err)
 {
-    if (re->scan) return scan_next(re, text, n, start, found, m_start, m_end);
+    if (re->scan) return scan_next(re, text, n, m);
     if (!scratch_ready(s)) return FAIL(err, ST_NOMEM, "regular expression: no memory");
-    int rc = pcre2_match(re->code, (PCRE2_SPTR)text, n, start, PCRE2_NO_UTF_CHECK, s->match_data,
+    int rc = pcre2_match(re->code, (PCRE2_SPTR)text, n, m->from, PCRE2_NO_UTF_CHECK, s->match_data,
                          s->match_context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(re->code, (PCRE2_SPTR)text, n, start, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+        rc = pcre2_match(re->code, (PCRE2_SPTR)text, n, m->from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                          s->match_data, s->match_context);
-    *found = rc >= 0;
+    m->found = rc >= 0;
     if (rc == PCRE2_ERROR_NOMATCH) return ST_OK;
     if (rc < 0) {
         PCRE2_UCHAR message[128] = { 0 };
@@ -143,7 +142,7 @@ status regex_next(const struct regex *re, struct regex_scratch *s, const char *t
                     (const char *)message);
     }
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(s->match_data);
-    *m_start = v[0];
-    *m_end = v[1] < v[0] ? v[0] : v[1];
+    m->start = v[0];
+    m->end = v[1] < v[0] ? v[0] : v[1];
     return ST_OK;
 }

@@ -25,10 +25,16 @@ enum {
 status regex_create(struct regex **out, const char *pattern, size_t n, unsigned flags,
                     struct err *err);
 void regex_destroy(struct regex *re);
-/* The first match in text[0..n) at or after start: *found, [*m_start, *m_end) (may be empty).
- * ST_LIMIT: the pattern needs too much work on this text. The text must be valid UTF-8. */
+/* A search: where it begins, and whether and where (may be empty) it found a match. */
+struct regex_match {
+    size_t from;
+    bool found;
+    size_t start, end;
+};
+/* The first match in text[0..n) at or after m->from. ST_LIMIT: the pattern needs too much work on
+ * this text. The text must be valid UTF-8. */
 status regex_next(const struct regex *re, struct regex_scratch *s, const char *text, size_t n,
-                  size_t start, bool *found, size_t *m_start, size_t *m_end, struct err *err);
+                  struct regex_match *m, struct err *err);
 /* The translation to PCRE2's syntax, for tests. */
 status regex_translate(const char *pattern, size_t n, struct str *out, struct err *err);
 

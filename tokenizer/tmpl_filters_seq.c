@@ -114,8 +114,13 @@ static bool sort_keys(struct run *r, const struct tv *v, const struct tv *attrib
     return true;
 }
 
-static bool sorted(struct run *r, const struct tv *items, size_t n, const struct tv *attribute,
-                   bool case_sensitive, bool reverse, struct keyed **out)
+struct order {
+    const struct tv *attribute; /* to sort by, or NULL */
+    bool case_sensitive, reverse;
+};
+
+static bool sorted(struct run *r, const struct tv *items, size_t n, const struct order *by,
+                   struct keyed **out)
 {
     struct keyed *keyed = RUN_ARRAY(r, n + 1, struct keyed),
                  *spare = RUN_ARRAY(r, n + 1, struct keyed);
@@ -123,11 +128,12 @@ static bool sorted(struct run *r, const struct tv *items, size_t n, const struct
     if (!keyed || !spare) return run_no_memory(r);
     for (size_t i = 0; i < n; i++) {
         keyed[i].value = items[i];
-        if (!run_pay(r, 1) || !sort_keys(r, &items[i], attribute, case_sensitive, &keyed[i].key))
+        if (!run_pay(r, 1) ||
+            !sort_keys(r, &items[i], by->attribute, by->case_sensitive, &keyed[i].key))
             return false;
     }
     *out = keyed;
-    return merge_sort(r, keyed, spare, n, reverse);
+    return merge_sort(r, keyed, spare, n, by->reverse);
 }
 
 static bool list_of(struct run *r, const struct keyed *items, size_t n, struct tv *out)
@@ -277,9 +283,9 @@ FILTER(f_sort)
     if (!args_check(r, "sort", args, 0, 3, "reverse,case_sensitive,attribute")) return false;
     const bool by = arg_get(args, 2, "attribute", &attribute);
     if (!tv_items(r, self, &items, &n)) return false;
-    return sorted(r, items, n, by ? &attribute : NULL, arg_bool(args, 1, "case_sensitive", false),
-                  arg_bool(args, 0, "reverse", false), &keyed) &&
-           list_of(r, keyed, n, out);
+    const struct order order = { by ? &attribute : NULL, arg_bool(args, 1, "case_sensitive", false),
+                                 arg_bool(args, 0, "reverse", false) };
+    return sorted(r, items, n, &order, &keyed) && list_of(r, keyed, n, out);
 }
 
 FILTER(f_unique)
@@ -397,10 +403,11 @@ FILTER(f_groupby)
 
 /* ---- map, select ---- */
 
-static bool map_item(struct run *r, const struct tv *item, const struct targs *args, bool by,
+/* By an attribute, or (NULL) by the filter that args name. */
+static bool map_item(struct run *r, const struct tv *item, const struct targs *args,
                      const struct tv *attribute, const struct tv *otherwise, struct tv *out)
 {
-    if (by) return attribute_path(r, item, attribute, otherwise, out);
+    if (attribute) return attribute_path(r, item, attribute, otherwise, out);
     const struct targs rest = { args->pos + 1, args->n - 1, args->kw, args->n_kw };
     return apply_filter(r, &args->pos[0], item, &rest, out);
 }
@@ -417,8 +424,8 @@ FILTER(f_map)
         return run_fail(r, "FilterArgumentError", "map requires a filter argument");
     if (!tv_items(r, self, &items, &n) || !generator(r, out)) return false;
     for (size_t i = 0; i < n; i++) {
-        if (!run_pay(r, 1) ||
-            !map_item(r, &items[i], args, by, &attribute, has_default ? &otherwise : NULL, &v))
+        if (!run_pay(r, 1) || !map_item(r, &items[i], args, by ? &attribute : NULL,
+                                        has_default ? &otherwise : NULL, &v))
             return false;
         if (!tv_append(r, &out->u.iter->items, v)) return false;
     }

@@ -271,9 +271,16 @@ void added_fini(struct added *added);
 const struct added_token *added_by_id(const struct added *added, int32_t id);
 
 typedef status added_part_fn(void *user, struct piece part, int32_t id, struct err *err);
+/* How a text is cut, and who is told of its parts. */
+struct added_cut {
+    const struct tokenizer *tok;
+    bool normalized;    /* by the tokens that match in normalized text, else by the others */
+    bool parse_special; /* special tokens are found too */
+    added_part_fn *fn;
+    void *user;
+};
 /* Cuts text into added tokens (id >= 0) and what is between (id -1). */
-status added_split(const struct tokenizer *tok, bool normalized, bool parse_special,
-                   struct piece in, added_part_fn *fn, void *user, struct err *err);
+status added_split(const struct added_cut *cut, struct piece in, struct err *err);
 
 /* ---- post-processors ---- */
 

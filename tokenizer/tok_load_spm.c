@@ -92,7 +92,8 @@ static status put_extra_ids(struct load *l, struct err *err)
     int64_t n = 100;
     char name[32];
 
-    TRY(jvalue_want_int(l->tok->config, "tokenizer_config.json", "extra_ids", 0, 100000, &n, err));
+    TRY(jvalue_want_int(l->tok->config, "tokenizer_config.json", "extra_ids",
+                        (struct int_range){ 0, 100000 }, &n, err));
     while (n-- > 0) {
         snprintf(name, sizeof name, "<extra_id_%d>", (int)n);
         TRY(put_name(l, name, 0.0, SPM_CONTROL, err));

@@ -188,19 +188,19 @@ static status take_raw(void *user, struct piece part, int32_t id, struct err *er
     if (id >= 0) return enc_put(e, id, err);
     TRY(normalizers_run(&e->tok->norms, e->norm_text, &part, err));
     if (part.n == 0) return ST_OK;
-    return added_split(e->tok, true, e->parse_special, part, take_normalized, e, err);
+    const struct added_cut cut = { e->tok, true, e->parse_special, take_normalized, e };
+    return added_split(&cut, part, err);
 }
 
 static status encode_text(struct enc *e, const char *text, size_t n, bool add_special,
                           struct err *err)
 {
     const struct post *post = &e->tok->post;
+    const struct added_cut cut = { e->tok, false, e->parse_special, take_raw, e };
 
     for (size_t i = 0; add_special && i < post->n_before; i++)
         TRY(enc_put(e, post->before[i], err));
-    if (n)
-        TRY(added_split(e->tok, false, e->parse_special, (struct piece){ text, n, true }, take_raw,
-                        e, err));
+    if (n) TRY(added_split(&cut, (struct piece){ text, n, true }, err));
     for (size_t i = 0; add_special && i < post->n_after; i++) TRY(enc_put(e, post->after[i], err));
     return ST_OK;
 }

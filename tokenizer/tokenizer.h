@@ -50,11 +50,15 @@ enum { TOK_TEXT_BYTES_MAX = 64 << 20 };
 status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n, unsigned flags,
                         struct token_ids *out, struct err *err);
 
-/* The same with at most `max` ids (0 = no bound): beyond that the text loses its end, but not the
- * special tokens behind it. *n_whole (may be NULL): the ids there would have been. */
+/* At most so many ids, and what became of it. */
+struct token_limit {
+    size_t max;   /* 0 = no bound */
+    size_t whole; /* filled: the ids there would have been */
+};
+/* The same, special tokens parsed and added, within a limit: beyond it the text loses its end, but
+ * not the special tokens behind it. */
 status tokenizer_encode_within(const struct tokenizer *tok, const char *text, size_t n,
-                               unsigned flags, size_t max, struct token_ids *out, size_t *n_whole,
-                               struct err *err);
+                               struct token_limit *limit, struct token_ids *out, struct err *err);
 
 /* ---- decoding ---- */
 

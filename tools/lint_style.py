@@ -10,6 +10,10 @@ FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
 KERNEL_LINES_MAX = 120
 PARAMETERS_MAX = 6
+# A piece of a kernel that is always inlined (KERN_INLINE) is cut out of a loop for the reader, not
+# for a call: its parameters are the loop's variables, tiles in registers and sizes that are constants
+# in each variant. A struct would put both through memory, where compilers lose them.
+PARAMETERS_INLINED_MAX = 8
 
 C_SUFFIXES = (".c", ".h", ".inc", ".def", ".cl", ".cu", ".cuh")
 SCRIPT_SUFFIXES = (".py", ".sh", ".cmake")
@@ -50,53 +54,19 @@ PARAMETERS_ALLOWED = {
     "backends/cpu/cpu_attention23.c:set_limits",
     "backends/cpu/cpu_gqa.c:norm_rope",
     "backends/cpu/cpu_gqa.c:single_head",
-    "backends/cpu/cpu_linear.c:cpu_linear_block",
-    "backends/cpu/cpu_linear.c:put_block",
-    "backends/cpu/cpu_linear_pack.c:cpu_linear_pack_plain",
-    "backends/cpu/cpu_matmul.c:gemm_ints",
-    "backends/cpu/cpu_matmul.c:product_rows",
     "backends/cpu/cpu_mha.c:cpu_mha_gather",
-    "backends/cpu/cpu_numeric.c:cpu_store_mini",
     "backends/cpu/cpu_program.c:resolve",
-    "backends/cpu/cpu_rnn.c:lstm_step",
-    "backends/cpu/cpu_rnn.c:run_direction",
     "backends/cpu/cpu_seqattn.c:norm_rope",
     "backends/cpu/cpu_seqattn.c:fill_item",
-    "backends/cpu/cpu_topk.c:best_of_lane",
-    "engine/exec/dense_loop.c:turns_open",
     "engine/graph/graph_edit.c:graph_add_node",
     "engine/onnx/onnx_function.c:bind_names",
     "engine/onnx/onnx_function.c:call_body",
     "engine/onnx/onnx_import.c:onnx_import_memory",
-    "engine/ops/infer_encoder.c:score_bias_check",
-    "engine/ops/infer_matrix.c:blocks_make",
-    "engine/ops/infer_shape.c:reshape_rests",
+    "engine/plan/plan.c:plan_open",
     "engine/passes/lower_rules.c:rebuild",
     "engine/passes/match.c:match_replace",
-    "engine/passes/encoder_operand.c:position_rows",
-    "engine/plan/plan.c:plan_open",
-    "engine/runtime/embed_encoder.c:encoder_open",
     "kernels/attn/attn_state.c:kern_attn_begin",
-    "kernels/attn/attn_vec.inc:score_tile",
-    "kernels/attn/attn_vec.inc:add_values",
-    "kernels/linear_q/linear_a8_vec.inc:dot_block",
-    "kernels/linear_q/linear_qf_vec.inc:block_sums",
-    "kernels/linear_q/linear_qf_vec.inc:add_block",
-    "kernels/linear_q/linear_qf_vec.inc:add_tail",
-    "kernels/linear_q/linear_qf_vec.inc:dequant_block",
-    "kernels/rope/rope_vec.inc:rotate_rest",
-    "tokenizer/added.c:tell_match",
-    "tokenizer/added.c:split_matches",
-    "tokenizer/added.c:added_split",
     "tokenizer/bpe_load.c:put_long",
-    "tokenizer/clean_up.c:replace",
-    "tokenizer/clean_up.c:clean_up_replace",
-    "tokenizer/encode_within.c:tokenizer_encode_within",
-    "tokenizer/jvalue_json.c:jvalue_want_int",
-    "tokenizer/regex.c:scan_next",
-    "tokenizer/regex.c:regex_next",
-    "tokenizer/tmpl_filters_seq.c:sorted",
-    "tokenizer/tmpl_filters_seq.c:map_item",
 }
 
 MALLOC = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf|getline"
@@ -154,11 +124,12 @@ def check_parameters(path, text):
     for m in FUNCTION.finditer(text):
         n = count_parameters(m.group(2))
         name = f"{path}:{m.group(1)}"
-        if n > PARAMETERS_MAX:
+        limit = PARAMETERS_INLINED_MAX if m.group().startswith("KERN_INLINE") else PARAMETERS_MAX
+        if n > limit:
             parameters_found.add(name)
-        if n > PARAMETERS_MAX and name not in PARAMETERS_ALLOWED | PARAMETERS_FIXED:
+        if n > limit and name not in PARAMETERS_ALLOWED | PARAMETERS_FIXED:
             complain(path, text.count("\n", 0, m.start(1)) + 1,
-                     f"{m.group(1)} has {n} parameters, at most {PARAMETERS_MAX}")
+                     f"{m.group(1)} has {n} parameters, at most {limit}")
 
 
 def check_c(path, text):

@@ -180,13 +180,14 @@ static void store_cast(const struct cpu_task *t, size_t at, const union cpu_chun
 {
     const struct attrs_cast *a = &t->call->attr.cast;
     const struct tensor *out = cpu_out(t, 0);
+    const struct cpu_mini_rule rule = { a->saturate != 0,
+                                        strcmp(a->round_mode, "down") == 0 ? MINI_DOWN
+                                        : strcmp(a->round_mode, "up") == 0 ? MINI_UP
+                                                                           : MINI_NEAREST };
     enum mini_kind kind;
 
     if (cpu_mini_kind(out->type.dtype, &kind))
-        cpu_store_mini(out->data, out->type.dtype, at, x->f32, n, a->saturate != 0,
-                       strcmp(a->round_mode, "down") == 0 ? MINI_DOWN
-                       : strcmp(a->round_mode, "up") == 0 ? MINI_UP
-                                                          : MINI_NEAREST);
+        cpu_store_mini(out->data, out->type.dtype, at, x->f32, n, rule);
     else
         cpu_store(out->data, out->type.dtype, at, x, n);
 }

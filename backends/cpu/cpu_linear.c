@@ -89,12 +89,13 @@ static void run_a8(const struct cpu_linear *l, const struct kern_linear_a8_args 
         kern.linear_q8_a8(a);
 }
 
-void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x, size_t row, size_t m,
-                      size_t panel, size_t n, float *out, size_t out_stride)
+void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x,
+                      const struct cpu_block *b, float *out, size_t out_stride)
 {
-    const char *w = l->panels + panel * l->panel_bytes;
-    const float *bias = l->bias ? l->bias + panel * KERN_NR : NULL;
-    const char *in = x->data + row * x->stride;
+    const char *w = l->panels + b->panel * l->panel_bytes;
+    const float *bias = l->bias ? l->bias + b->panel * KERN_NR : NULL;
+    const char *in = x->data + b->row * x->stride;
+    const size_t m = b->m, n = b->n;
 
     if (cpu_linear_is_a8(l)) {
         run_a8(l, &(struct kern_linear_a8_args){ .w = w,
@@ -147,20 +148,20 @@ void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x, size
 
 /* One block of rows by one group of panels, to wherever the output's type needs it. */
 static void put_block(const struct cpu_task *t, const struct cpu_linear *l,
-                      const struct cpu_rows *x, size_t row, size_t m, size_t panel, size_t n)
+                      const struct cpu_rows *x, const struct cpu_block *b)
 {
     const struct tensor *out = cpu_out(t, 0);
-    const size_t col = panel * KERN_NR;
+    const size_t col = b->panel * KERN_NR;
 
     if (out->type.dtype == DT_F32) {
-        cpu_linear_block(l, x, row, m, panel, n, (float *)out->data + row * l->n + col, l->n);
+        cpu_linear_block(l, x, b, (float *)out->data + b->row * l->n + col, l->n);
         return;
     }
     float *tile = (float *)(void *)((char *)t->scratch + round_up(l->k * sizeof(float)) +
                                     ROWS_OWN * round_up(cpu_linear_row_bytes(l)));
-    cpu_linear_block(l, x, row, m, panel, n, tile, n);
-    for (size_t r = 0; r < m; r++)
-        cpu_from_f32(out->data, out->type.dtype, (row + r) * l->n + col, tile + r * n, n);
+    cpu_linear_block(l, x, b, tile, b->n);
+    for (size_t r = 0; r < b->m; r++)
+        cpu_from_f32(out->data, out->type.dtype, (b->row + r) * l->n + col, tile + r * b->n, b->n);
 }
 
 static size_t clamp(size_t n, size_t min, size_t max) { return n < min ? min : n > max ? max : n; }
@@ -202,8 +203,11 @@ static void run_tasks(const struct cpu_task *t, const struct cpu_linear *l,
         const size_t panel = i / g.n_row_blocks * g.group, row = i % g.n_row_blocks * g.rows;
         const size_t col = panel * KERN_NR, n = g.group * KERN_NR;
 
-        put_block(t, l, x, row, m - row < g.rows ? m - row : g.rows, panel,
-                  l->n - col < n ? l->n - col : n);
+        put_block(t, l, x,
+                  &(struct cpu_block){ .row = row,
+                                       .m = m - row < g.rows ? m - row : g.rows,
+                                       .panel = panel,
+                                       .n = l->n - col < n ? l->n - col : n });
     }
 }
 

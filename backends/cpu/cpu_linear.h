@@ -29,10 +29,14 @@ struct cpu_rows {
     size_t stride; /* bytes */
 };
 size_t cpu_linear_row_bytes(const struct cpu_linear *l);
-/* out[m rows][n columns] from panels starting at `panel`, rows from `row` on (quantised: a multiple
- * of KERN_Q8_TILE). */
-void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x, size_t row, size_t m,
-                      size_t panel, size_t n, float *out, size_t out_stride);
+/* A block of the product: m rows from `row` on (quantised: a multiple of KERN_Q8_TILE), n columns
+ * from the first of `panel` on. */
+struct cpu_block {
+    size_t row, m, panel, n;
+};
+/* out[m][n] */
+void cpu_linear_block(const struct cpu_linear *l, const struct cpu_rows *x,
+                      const struct cpu_block *b, float *out, size_t out_stride);
 
 static inline bool cpu_linear_is_a8(const struct cpu_linear *l)
 {
@@ -43,8 +47,12 @@ static inline bool cpu_linear_is_quantised(const struct cpu_linear *l)
     return l->kind >= CPU_LIN_Q4_F32;
 }
 
-/* A plain matrix as linear layer: W element (n, k) at n * stride_n + k * stride_k of `w`. bias: any
- * float tensor of n elements, or NULL. */
+/* A plain matrix as linear layer. */
+struct cpu_plain_layer {
+    struct kern_plain_source w; /* W element (n, k) at n * stride_n + k * stride_k */
+    enum dtype dtype;           /* of W */
+    const struct tensor *bias;  /* any float tensor of n elements, or NULL */
+};
 status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
-                             const struct kern_plain_source *src, enum dtype dt,
-                             const struct tensor *bias, struct prepared **out, struct err *err);
+                             const struct cpu_plain_layer *layer, struct prepared **out,
+                             struct err *err);

@@ -74,9 +74,11 @@ static status panels_create(struct cpu_linear *l, const char *node, struct cpu_p
 /* ---- plain weights ---- */
 
 status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
-                             const struct kern_plain_source *src, enum dtype dt,
-                             const struct tensor *bias, struct prepared **out, struct err *err)
+                             const struct cpu_plain_layer *layer, struct prepared **out,
+                             struct err *err)
 {
+    const struct kern_plain_source *src = &layer->w;
+    const enum dtype dt = layer->dtype;
     struct cpu_panels panels;
     struct cpu_linear *l;
     status st = linear_create(&l, call->node, src->n, src->k, err);
@@ -84,7 +86,7 @@ status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
     if (st != ST_OK) return st;
     l->kind = dt == DT_F16 ? CPU_LIN_F16 : dt == DT_BF16 ? CPU_LIN_BF16 : CPU_LIN_F32;
     l->panel_bytes = kern_plain_panel_bytes(src->k, src->elem_size);
-    st = take_bias(l, call, bias, err);
+    st = take_bias(l, call, layer->bias, err);
     if (st == ST_OK) st = panels_create(l, call->node, &panels, err);
     if (st != ST_OK) {
         linear_release(&l->head);
@@ -107,13 +109,15 @@ static status prepare_float(struct cpu_backend *be, const struct op_call *call,
     if (a->n < 1 || a->k < 1 || !checked_mul((size_t)a->n, (size_t)a->k, &count) || count != n)
         return FAIL(err, ST_SHAPE, "%s: %zu weights are not K=%lld times N=%lld", call->node, n,
                     (long long)a->k, (long long)a->n);
-    const struct kern_plain_source src = { .w = w->data,
-                                           .n = (size_t)a->n,
-                                           .k = (size_t)a->k,
-                                           .stride_n = a->trans_b ? (size_t)a->k : 1,
-                                           .stride_k = a->trans_b ? 1 : (size_t)a->n,
-                                           .elem_size = cpu_size(w->type.dtype) };
-    return cpu_linear_pack_plain(be, call, &src, w->type.dtype, cpu_call_in(call, 4), out, err);
+    const struct cpu_plain_layer layer = { .w = { .w = w->data,
+                                                  .n = (size_t)a->n,
+                                                  .k = (size_t)a->k,
+                                                  .stride_n = a->trans_b ? (size_t)a->k : 1,
+                                                  .stride_k = a->trans_b ? 1 : (size_t)a->n,
+                                                  .elem_size = cpu_size(w->type.dtype) },
+                                           .dtype = w->type.dtype,
+                                           .bias = cpu_call_in(call, 4) };
+    return cpu_linear_pack_plain(be, call, &layer, out, err);
 }
 
 /* ---- block-quantised weights ---- */

@@ -25,24 +25,30 @@ static bool blas_sized(const struct product *p)
     return p->m <= INT32_MAX && p->n <= INT32_MAX && p->k <= INT32_MAX;
 }
 
-static void gemm_ints(const struct product *p, size_t rows, size_t row, const void *a,
-                      const void *b, void *c, size_t a_off, size_t b_off, size_t c_off)
+/* Rows [row, row + rows) of a product whose matrices begin at these elements of the tensors. */
+struct rows {
+    size_t row, rows;
+    size_t a, b, c;
+};
+
+static void gemm_ints(const struct product *p, const struct rows *at, const void *a, const void *b,
+                      void *c)
 {
     union cpu_chunk x, y;
 
-    for (size_t r = row; r < row + rows; r++)
+    for (size_t r = at->row; r < at->row + at->rows; r++)
         for (size_t j = 0; j < p->n; j++) {
             uint64_t sum = 0;
 
             for (size_t i = 0; i < p->k; i++) {
                 cpu_load(&x, a, p->dt,
-                         (int64_t)(a_off + (p->trans_a ? i * p->m + r : r * p->k + i)), 1, 1);
+                         (int64_t)(at->a + (p->trans_a ? i * p->m + r : r * p->k + i)), 1, 1);
                 cpu_load(&y, b, p->dt,
-                         (int64_t)(b_off + (p->trans_b ? j * p->k + i : i * p->n + j)), 1, 1);
+                         (int64_t)(at->b + (p->trans_b ? j * p->k + i : i * p->n + j)), 1, 1);
                 sum += x.u64[0] * y.u64[0];
             }
             x.u64[0] = sum;
-            cpu_store(c, p->dt, c_off + r * p->n + j, &x, 1);
+            cpu_store(c, p->dt, at->c + r * p->n + j, &x, 1);
         }
 }
 
@@ -68,38 +74,38 @@ static void gemm_f64(const struct product *p, size_t row, size_t rows, const dou
                 (int)(p->trans_b ? p->k : p->n), 0.0, c + row * p->n, (int)p->n);
 }
 
-/* Rows of a product of one pair of matrices at element offsets into the tensors. Half floats are
- * widened into this worker's scratch: [a: m*k][b: k*n][c: m*n]; *b_ready is the offset already
- * there, plus 1. */
-static void product_rows(const struct cpu_task *t, const struct product *p, size_t row, size_t rows,
-                         size_t a_off, size_t b_off, size_t c_off, size_t *b_ready)
+/* Half floats are widened into this worker's scratch: [a: m*k][b: k*n][c: m*n]; *b_ready is the
+ * offset already there, plus 1. */
+static void product_rows(const struct cpu_task *t, const struct product *p, const struct rows *at,
+                         size_t *b_ready)
 {
     const void *a = t->in[0]->data, *b = t->in[1]->data;
     void *c = t->out[0]->data;
+    const size_t row = at->row, rows = at->rows;
 
     if (rows == 0 || p->n == 0) return;
     if (p->k == 0) {
-        memset((char *)c + (c_off + row * p->n) * cpu_size(p->dt), 0,
+        memset((char *)c + (at->c + row * p->n) * cpu_size(p->dt), 0,
                rows * p->n * cpu_size(p->dt));
     } else if (p->dt == DT_F32) {
-        gemm_f32(p, row, rows, (const float *)a + a_off, (const float *)b + b_off,
-                 (float *)c + c_off);
+        gemm_f32(p, row, rows, (const float *)a + at->a, (const float *)b + at->b,
+                 (float *)c + at->c);
     } else if (p->dt == DT_F64) {
-        gemm_f64(p, row, rows, (const double *)a + a_off, (const double *)b + b_off,
-                 (double *)c + c_off);
+        gemm_f64(p, row, rows, (const double *)a + at->a, (const double *)b + at->b,
+                 (double *)c + at->c);
     } else if (!cpu_is_float(p->dt)) {
-        gemm_ints(p, rows, row, a, b, c, a_off, b_off, c_off);
+        gemm_ints(p, at, a, b, c);
     } else {
         float *wa = t->scratch, *wb = wa + p->m * p->k, *wc = wb + p->k * p->n;
 
         if (p->trans_a)
-            cpu_to_f32(wa, a, p->dt, a_off, p->m * p->k);
+            cpu_to_f32(wa, a, p->dt, at->a, p->m * p->k);
         else
-            cpu_to_f32(wa + row * p->k, a, p->dt, a_off + row * p->k, rows * p->k);
-        if (*b_ready != b_off + 1) cpu_to_f32(wb, b, p->dt, b_off, p->k * p->n);
-        *b_ready = b_off + 1;
+            cpu_to_f32(wa + row * p->k, a, p->dt, at->a + row * p->k, rows * p->k);
+        if (*b_ready != at->b + 1) cpu_to_f32(wb, b, p->dt, at->b, p->k * p->n);
+        *b_ready = at->b + 1;
         gemm_f32(p, row, rows, wa, wb, wc);
-        cpu_from_f32(c, p->dt, c_off + row * p->n, wc + row * p->n, rows * p->n);
+        cpu_from_f32(c, p->dt, at->c + row * p->n, wc + row * p->n, rows * p->n);
     }
 }
 
@@ -185,8 +191,9 @@ void cpu_matmul(const struct cpu_task *t)
         cpu_walk_strides(&w, mm.b_stride);
         cpu_walk_begin(&w, at, at + 1);
         if (!cpu_walk_next(&w, 1, &piece)) return;
-        product_rows(t, &mm.p, row, rows, (size_t)piece.off[0], (size_t)piece.off[1],
-                     at * mm.p.m * mm.p.n, &b_ready);
+        const struct rows part = { row, rows, (size_t)piece.off[0], (size_t)piece.off[1],
+                                   at * mm.p.m * mm.p.n };
+        product_rows(t, &mm.p, &part, &b_ready);
     }
 }
 
@@ -226,13 +233,14 @@ status cpu_matmul_prepare(struct cpu_backend *be, const struct op_call *call, st
     if (!b || !b->data || b->type.ndim != 2 || !cpu_is_float(b->type.dtype) ||
         call->in[0].type.ndim < 2 || b->type.dim[0] < 1 || b->type.dim[1] < 1)
         return ST_OK;
-    const struct kern_plain_source src = { .w = b->data,
-                                           .n = (size_t)b->type.dim[1],
-                                           .k = (size_t)b->type.dim[0],
-                                           .stride_n = 1,
-                                           .stride_k = (size_t)b->type.dim[1],
-                                           .elem_size = cpu_size(b->type.dtype) };
-    return cpu_linear_pack_plain(be, call, &src, b->type.dtype, NULL, out, err);
+    const struct cpu_plain_layer layer = { .w = { .w = b->data,
+                                                  .n = (size_t)b->type.dim[1],
+                                                  .k = (size_t)b->type.dim[0],
+                                                  .stride_n = 1,
+                                                  .stride_k = (size_t)b->type.dim[1],
+                                                  .elem_size = cpu_size(b->type.dtype) },
+                                           .dtype = b->type.dtype };
+    return cpu_linear_pack_plain(be, call, &layer, out, err);
 }
 
 /* ---- Gemm ---- */
@@ -298,7 +306,7 @@ void cpu_gemm(const struct cpu_task *t)
     }
     const struct cpu_share s = cpu_share(t, p.m, ROWS_BLOCK);
     if (s.begin == s.end) return;
-    product_rows(t, &p, s.begin, s.end - s.begin, 0, 0, 0, &b_ready);
+    product_rows(t, &p, &(struct rows){ .row = s.begin, .rows = s.end - s.begin }, &b_ready);
     if (!scale_add(t, &p, s.begin, s.end - s.begin))
         cpu_fail(t, ST_SHAPE, "C does not broadcast to the output");
 }
@@ -339,11 +347,13 @@ status cpu_gemm_prepare(struct cpu_backend *be, const struct op_call *call, stru
     p.n = (size_t)b->type.dim[call->attr.gemm.trans_b ? 0 : 1];
     p.k = (size_t)b->type.dim[call->attr.gemm.trans_b ? 1 : 0];
     if (!is_row_bias(call, &p)) return ST_OK;
-    const struct kern_plain_source src = { .w = b->data,
-                                           .n = p.n,
-                                           .k = p.k,
-                                           .stride_n = call->attr.gemm.trans_b ? p.k : 1,
-                                           .stride_k = call->attr.gemm.trans_b ? 1 : p.n,
-                                           .elem_size = cpu_size(b->type.dtype) };
-    return cpu_linear_pack_plain(be, call, &src, b->type.dtype, cpu_call_in(call, 2), out, err);
+    const struct cpu_plain_layer layer = { .w = { .w = b->data,
+                                                  .n = p.n,
+                                                  .k = p.k,
+                                                  .stride_n = call->attr.gemm.trans_b ? p.k : 1,
+                                                  .stride_k = call->attr.gemm.trans_b ? 1 : p.n,
+                                                  .elem_size = cpu_size(b->type.dtype) },
+                                           .dtype = b->type.dtype,
+                                           .bias = cpu_call_in(call, 2) };
+    return cpu_linear_pack_plain(be, call, &layer, out, err);
 }

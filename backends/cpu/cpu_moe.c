@@ -271,8 +271,11 @@ static void run_task(const struct cpu_task *t, const struct product *p, size_t e
                                 cpu_linear_row_bytes(&l) };
     float *out = (float *)at(t, p->out) + (from + row) * l.n + col;
 
-    cpu_linear_block(&l, &x, row, rows - row < ROWS_BLOCK ? rows - row : ROWS_BLOCK, panel,
-                     l.n - col < n ? l.n - col : n, out, l.n);
+    const struct cpu_block block = { .row = row,
+                                     .m = rows - row < ROWS_BLOCK ? rows - row : ROWS_BLOCK,
+                                     .panel = panel,
+                                     .n = l.n - col < n ? l.n - col : n };
+    cpu_linear_block(&l, &x, &block, out, l.n);
 }
 
 /* A worker's walk over the tasks of all products of the call: the counter only grows, so what a

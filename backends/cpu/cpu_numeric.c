@@ -66,14 +66,14 @@ bool cpu_mini_kind(enum dtype dt, enum mini_kind *kind)
     }
 }
 
-void cpu_store_mini(void *base, enum dtype dt, size_t off, const float *in, size_t n, bool saturate,
-                    enum mini_round round)
+void cpu_store_mini(void *base, enum dtype dt, size_t off, const float *in, size_t n,
+                    struct cpu_mini_rule rule)
 {
     enum mini_kind kind;
 
     if (!cpu_mini_kind(dt, &kind)) return;
     for (size_t i = 0; i < n; i++)
-        code_put(base, dt, off + i, mini_from_f32(kind, in[i], saturate, round));
+        code_put(base, dt, off + i, mini_from_f32(kind, in[i], rule.saturate, rule.round));
 }
 
 /* ---- load ---- */
@@ -176,7 +176,7 @@ void cpu_store(void *base, enum dtype dt, size_t off, const union cpu_chunk *in,
     switch (cpu_class_of(dt)) {
     case CPU_F32:
         cpu_from_f32(base, dt, off, in->f32, n);
-        cpu_store_mini(base, dt, off, in->f32, n, true, MINI_UP);
+        cpu_store_mini(base, dt, off, in->f32, n, (struct cpu_mini_rule){ true, MINI_UP });
         break;
     case CPU_F64: memcpy((double *)base + off, in->f64, n * sizeof(double)); break;
     case CPU_U64: memcpy((uint64_t *)base + off, in->u64, n * sizeof(uint64_t)); break;

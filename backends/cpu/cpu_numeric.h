@@ -30,10 +30,14 @@ void cpu_convert(union cpu_chunk *x, enum cpu_class from, enum cpu_class to, siz
 
 /* The form of an f8 or f4 type; false for others. */
 bool cpu_mini_kind(enum dtype dt, enum mini_kind *kind);
-/* As cpu_store for an f8 or f4 type (others: nothing), where saturation and rounding are given;
- * cpu_store saturates. */
-void cpu_store_mini(void *base, enum dtype dt, size_t off, const float *in, size_t n, bool saturate,
-                    enum mini_round round);
+/* How floats become those of a byte or less; cpu_store saturates and rounds up. */
+struct cpu_mini_rule {
+    bool saturate;
+    enum mini_round round;
+};
+/* As cpu_store for an f8 or f4 type (others: nothing). */
+void cpu_store_mini(void *base, enum dtype dt, size_t off, const float *in, size_t n,
+                    struct cpu_mini_rule rule);
 
 /* One element of any numeric type as f64, for operators that need no speed. cpu_put converts as
  * cpu_convert and cpu_store do. */

@@ -65,14 +65,15 @@ status cpu_packed_attention_prepare(struct cpu_backend *be, const struct op_call
     if (!w || !w->data || w->type.ndim != 2 || !cpu_is_float(w->type.dtype) || w->type.dim[0] < 1 ||
         w->type.dim[1] < 1)
         return FAIL(err, ST_UNSUPPORTED, "%s: weights are no constant float matrix", call->node);
-    const struct kern_plain_source src = { .w = w->data,
-                                           .n = (size_t)w->type.dim[1],
-                                           .k = (size_t)w->type.dim[0],
-                                           .stride_n = 1,
-                                           .stride_k = (size_t)w->type.dim[1],
-                                           .elem_size = cpu_size(w->type.dtype) };
-    return cpu_linear_pack_plain(be, call, &src, w->type.dtype, cpu_call_in(call, PK_BIAS), out,
-                                 err);
+    const struct cpu_plain_layer layer = { .w = { .w = w->data,
+                                                  .n = (size_t)w->type.dim[1],
+                                                  .k = (size_t)w->type.dim[0],
+                                                  .stride_n = 1,
+                                                  .stride_k = (size_t)w->type.dim[1],
+                                                  .elem_size = cpu_size(w->type.dtype) },
+                                           .dtype = w->type.dtype,
+                                           .bias = cpu_call_in(call, PK_BIAS) };
+    return cpu_linear_pack_plain(be, call, &layer, out, err);
 }
 
 /* Shared scratch: the operands of cpu_mha, then q | k | v of all rows; worker scratch has room for
@@ -127,7 +128,8 @@ static void project(const struct cpu_task *t, const struct cpu_linear *l, const 
         const struct cpu_rows in_rows = { .data = (const char *)in,
                                           .stride = l->k * sizeof(float) };
 
-        cpu_linear_block(l, &in_rows, 0, m, 0, l->n, qkv + r * l->n, l->n);
+        cpu_linear_block(l, &in_rows, &(struct cpu_block){ .m = m, .n = l->n }, qkv + r * l->n,
+                         l->n);
     }
 }
 

@@ -151,7 +151,8 @@ void cpu_quantizelinear(const struct cpu_task *t)
         float v = divide(cpu_get(x, i), cpu_get(scale, at), precision);
 
         if (!integer) { /* a zero point of floats says their type only */
-            cpu_store_mini(out->data, to, i, &v, 1, a->saturate != 0, MINI_NEAREST);
+            cpu_store_mini(out->data, to, i, &v, 1,
+                           (struct cpu_mini_rule){ a->saturate != 0, MINI_NEAREST });
             continue;
         }
         const double q = rint((double)v) + (zp ? cpu_get(zp, at) : 0);

@@ -139,11 +139,20 @@ static double peephole(const struct rnn *n, size_t dir, size_t gate, size_t k, d
     return n->peep ? cpu_get(n->peep, (dir * 3 + gate) * n->hidden + k) * c : 0;
 }
 
-/* Gates i, o, f, c; next: the new state [hidden]. */
-static void lstm_step(const struct rnn *n, size_t dir, const struct activation *f, size_t x_at,
-                      double *h, double *c, double *next)
+/* A direction's cell. */
+struct cell {
+    size_t dir;
+    struct activation f[ACTS_MAX];
+    double *h, *c; /* [hidden] states; c: LSTM */
+    double *work;  /* [3 * hidden] */
+};
+
+/* Gates i, o, f, c. */
+static void lstm_step(const struct rnn *n, struct cell *s, size_t x_at)
 {
-    const size_t hs = n->hidden;
+    const size_t hs = n->hidden, dir = s->dir;
+    const struct activation *f = s->f;
+    double *h = s->h, *c = s->c, *next = s->work;
 
     for (size_t k = 0; k < hs; k++) {
         double g[GATES_MAX];
@@ -160,11 +169,12 @@ static void lstm_step(const struct rnn *n, size_t dir, const struct activation *
     memcpy(h, next, hs * sizeof *h);
 }
 
-/* Gates z, r, h; work: [3 * hidden]. */
-static void gru_step(const struct rnn *n, size_t dir, const struct activation *f, size_t x_at,
-                     double *h, double *work)
+/* Gates z, r, h. */
+static void gru_step(const struct rnn *n, struct cell *s, size_t x_at)
 {
-    const size_t hs = n->hidden;
+    const size_t hs = n->hidden, dir = s->dir;
+    const struct activation *f = s->f;
+    double *h = s->h, *work = s->work;
     double *z = work, *r = work + hs, *rh = work + 2 * hs;
 
     for (size_t k = 0; k < 2 * hs; k++)
@@ -182,9 +192,12 @@ static void gru_step(const struct rnn *n, size_t dir, const struct activation *f
     for (size_t k = 0; k < hs; k++) h[k] = (1 - z[k]) * r[k] + z[k] * h[k];
 }
 
-static void rnn_step(const struct rnn *n, size_t dir, const struct activation *f, size_t x_at,
-                     double *h, double *next)
+static void rnn_step(const struct rnn *n, struct cell *s, size_t x_at)
 {
+    const size_t dir = s->dir;
+    const struct activation *f = s->f;
+    double *h = s->h, *next = s->work;
+
     for (size_t k = 0; k < n->hidden; k++)
         next[k] = apply(&f[0], clip(n, dot_x(n, dir, k, x_at) + dot_h(n, dir, k, h) +
                                            bias(n, dir, 0, k) + bias(n, dir, 1, k)));
@@ -199,10 +212,12 @@ static size_t state_at(const struct rnn *n, size_t dir, size_t b)
     return (n->a->layout ? b * n->dirs + dir : dir * n->batch + b) * n->hidden;
 }
 
-static void run_direction(const struct rnn *n, size_t dir, size_t b, size_t len, bool reverse,
-                          const struct activation *f, double *work)
+/* Text b of a batch, of len steps, in the cell's direction. */
+static void run_direction(const struct rnn *n, struct cell *cell, size_t b, size_t len,
+                          bool reverse)
 {
-    double *h = work, *c = work + n->hidden, *next = work + 2 * n->hidden;
+    const size_t dir = cell->dir;
+    double *h = cell->h, *c = cell->c;
 
     for (size_t k = 0; k < n->hidden; k++) {
         h[k] = n->h0 ? cpu_get(n->h0, state_at(n, dir, b) + k) : 0;
@@ -214,9 +229,9 @@ static void run_direction(const struct rnn *n, size_t dir, size_t b, size_t len,
         const size_t y_at = (n->a->layout ? (b * n->steps + t) * n->dirs + dir
                                           : (t * n->dirs + dir) * n->batch + b);
 
-        if (s < len && n->op == OP_LSTM) lstm_step(n, dir, f, x_at, h, c, next);
-        if (s < len && n->op == OP_GRU) gru_step(n, dir, f, x_at, h, next);
-        if (s < len && n->op == OP_RNN) rnn_step(n, dir, f, x_at, h, next);
+        if (s < len && n->op == OP_LSTM) lstm_step(n, cell, x_at);
+        if (s < len && n->op == OP_GRU) gru_step(n, cell, x_at);
+        if (s < len && n->op == OP_RNN) rnn_step(n, cell, x_at);
         for (size_t k = 0; n->y && k < n->hidden; k++)
             cpu_put(n->y, y_at * n->hidden + k, s < len ? h[k] : 0);
     }
@@ -266,7 +281,6 @@ static bool read_rnn(const struct cpu_task *t, struct rnn *n)
 void cpu_rnn(const struct cpu_task *t)
 {
     const char *direction = t->call->attr.rnn.direction;
-    struct activation f[ACTS_MAX];
     struct rnn n;
 
     if (!read_rnn(t, &n)) {
@@ -275,15 +289,19 @@ void cpu_rnn(const struct cpu_task *t)
     }
     const struct cpu_share s = cpu_share(t, n.dirs * n.batch, 1);
     for (size_t i = s.begin; i < s.end; i++) {
-        const size_t dir = i / n.batch, b = i % n.batch;
+        const size_t b = i % n.batch;
+        double *work = t->scratch;
+        struct cell cell = {
+            .dir = i / n.batch, .h = work, .c = work + n.hidden, .work = work + 2 * n.hidden
+        };
         const int64_t len = n.lens ? cpu_int_at(n.lens, b) : (int64_t)n.steps;
 
-        if (!read_acts(&n, dir, f) || len < 0 || len > (int64_t)n.steps) {
+        if (!read_acts(&n, cell.dir, cell.f) || len < 0 || len > (int64_t)n.steps) {
             cpu_fail(t, ST_INVALID, "activations, or a sequence of %lld steps", (long long)len);
             return;
         }
-        run_direction(&n, dir, b, (size_t)len, dir == 1 || strcmp(direction, "reverse") == 0, f,
-                      t->scratch);
+        run_direction(&n, &cell, b, (size_t)len,
+                      cell.dir == 1 || strcmp(direction, "reverse") == 0);
     }
 }
 

@@ -52,12 +52,17 @@ static void sift(struct ranked *heap, size_t n, size_t i)
     }
 }
 
-/* The first k of a lane of n elements, in order. */
-static void best_of_lane(const struct tensor *x, size_t at, size_t n, size_t stride, bool largest,
-                         struct ranked *heap, size_t k)
+/* n elements of x along the axis. */
+struct lane {
+    const struct tensor *x;
+    size_t at, n, stride;
+};
+
+/* The first k of a lane, in order. */
+static void best_of_lane(const struct lane *l, bool largest, struct ranked *heap, size_t k)
 {
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t key = key_of(x, at + i * stride);
+    for (size_t i = 0; i < l->n; i++) {
+        const uint64_t key = key_of(l->x, l->at + i * l->stride);
         const struct ranked r = { largest ? key : ~key, i };
 
         if (i < k) {
@@ -110,7 +115,7 @@ void cpu_topk(const struct cpu_task *t)
         const size_t from = lane / inner * n * inner + lane % inner;
         const size_t to = lane / inner * k * inner + lane % inner;
 
-        best_of_lane(x, from, n, inner, a->largest != 0, heap, k);
+        best_of_lane(&(struct lane){ x, from, n, inner }, a->largest != 0, heap, k);
         for (size_t j = 0; j < k; j++) {
             const size_t at = to + j * inner;
 

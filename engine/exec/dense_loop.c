@@ -21,17 +21,24 @@ struct turns {
     struct pieces *pieces;
 };
 
-static status turns_open(struct turns *t, struct dense_exec *x, int node, int first, int n_states,
-                         int skip, struct err *err)
+/* The node's states: n inputs from `first` on; `skip` outputs of the body come before theirs. */
+struct state_span {
+    int first, n, skip;
+};
+
+static status turns_open(struct turns *t, struct dense_exec *x, int node, struct state_span span,
+                         struct err *err)
 {
+    const int n_states = span.n;
+
     *t = (struct turns){ .x = x, .body = x->nodes[node].then_x, .n = &x->g->nodes[node] };
     t->n_states = n_states;
-    t->n_pieces = (int)t->body->g->n_outputs - skip - n_states;
+    t->n_pieces = (int)t->body->g->n_outputs - span.skip - n_states;
     t->states = mem_calloc((size_t)n_states + 1, sizeof *t->states);
     t->pieces = mem_calloc((size_t)t->n_pieces + 1, sizeof *t->pieces);
     if (!t->states || !t->pieces) return FAIL(err, ST_NOMEM, "out of memory");
     for (int i = 0; i < n_states; i++)
-        t->states[i] = (struct slot){ .tensor = x->nodes[node].in[first + i] };
+        t->states[i] = (struct slot){ .tensor = x->nodes[node].in[span.first + i] };
     return ST_OK;
 }
 
@@ -232,7 +239,7 @@ status dense_run_loop(struct dense_exec *x, int node, struct err *err)
     bool go_on = !in[1].data || is_true(&in[1]);
     struct turns t;
 
-    status st = turns_open(&t, x, node, 2, n->n_in - 2, 1, err);
+    status st = turns_open(&t, x, node, (struct state_span){ 2, n->n_in - 2, 1 }, err);
     for (int64_t i = 0; st == ST_OK && go_on && i < most; i++)
         st = i < TURNS_MAX ? loop_turn(&t, i, &go_on, err)
                            : FAIL(err, ST_LIMIT, "more than %d turns", TURNS_MAX);
@@ -305,7 +312,7 @@ status dense_run_scan(struct dense_exec *x, int node, struct err *err)
     int64_t length = -1, axis;
     struct turns t;
 
-    status st = turns_open(&t, x, node, 0, states, 0, err);
+    status st = turns_open(&t, x, node, (struct state_span){ .n = states }, err);
     for (int i = 0; st == ST_OK && i < (int)a->num_scan_inputs; i++)
         st = scan_axis(a, i, &scans[i], &axis, &length, err);
     for (int64_t i = 0; st == ST_OK && i < length; i++) {

@@ -73,9 +73,14 @@ static status heads_check(const struct op_call *call, int64_t heads, float scale
     return ST_OK;
 }
 
+/* Scores of attention: [B, N, S, T]. */
+struct score_dims {
+    int64_t batch, heads, rows, total;
+};
+
 /* attention_bias [1|B, 1|N, S, T]. */
-static status score_bias_check(const struct op_call *call, int i, int64_t batch, int64_t heads,
-                               int64_t rows, int64_t total, struct err *err)
+static status score_bias_check(const struct op_call *call, int i, const struct score_dims *d,
+                               struct err *err)
 {
     const struct tensor_type *t = &call->in[i].type;
 
@@ -83,16 +88,17 @@ static status score_bias_check(const struct op_call *call, int i, int64_t batch,
     TRY(infer_dtype_in(call, i, SET_F32_F16, err));
     TRY(infer_rank(call, i, 4, 4, err));
     if (t->ndim != 4) return ST_OK;
-    if (t->dim[0] != 1) TRY(infer_dim_is(call, i, 0, batch, err));
-    if (t->dim[1] != 1) TRY(infer_dim_is(call, i, 1, heads, err));
-    TRY(infer_dim_is(call, i, 2, rows, err));
-    return infer_dim_is(call, i, 3, total, err);
+    if (t->dim[0] != 1) TRY(infer_dim_is(call, i, 0, d->batch, err));
+    if (t->dim[1] != 1) TRY(infer_dim_is(call, i, 1, d->heads, err));
+    TRY(infer_dim_is(call, i, 2, d->rows, err));
+    return infer_dim_is(call, i, 3, d->total, err);
 }
 
 /* Masks of integers: [B] or [2B] ends (and begins), [B, T] or [B, S, T] flags. */
-static status mask_check(const struct op_call *call, int i, int64_t batch, int64_t rows,
-                         int64_t total, struct err *err)
+static status mask_check(const struct op_call *call, int i, const struct score_dims *d,
+                         struct err *err)
 {
+    const int64_t batch = d->batch;
     const struct tensor_type *t = &call->in[i].type;
 
     if (!infer_has_in(call, i)) return ST_OK;
@@ -106,8 +112,8 @@ static status mask_check(const struct op_call *call, int i, int64_t batch, int64
                           (long long)batch, (long long)(2 * batch));
     if (t->ndim < 2) return ST_OK;
     TRY(infer_dim_is(call, i, 0, batch, err));
-    if (t->ndim == 3) TRY(infer_dim_is(call, i, 1, rows, err));
-    return infer_dim_is(call, i, t->ndim - 1, total, err);
+    if (t->ndim == 3) TRY(infer_dim_is(call, i, 1, d->rows, err));
+    return infer_dim_is(call, i, t->ndim - 1, d->total, err);
 }
 
 /* Widths of q and v of an Attention whose weights have n columns; false when they do not add up. */
@@ -177,8 +183,9 @@ status infer_packedattn(struct op_call *call, struct err *err)
         past = p->ndim == 5 ? p->dim[3] : DIM_UNKNOWN;
     }
     TRY(infer_dim_add(call, past, out.dim[1], &total, err));
-    TRY(mask_check(call, 3, out.dim[0], out.dim[1], total, err));
-    TRY(score_bias_check(call, 5, out.dim[0], a->num_heads, out.dim[1], total, err));
+    const struct score_dims scores = { out.dim[0], a->num_heads, out.dim[1], total };
+    TRY(mask_check(call, 3, &scores, err));
+    TRY(score_bias_check(call, 5, &scores, err));
     call->out[0].type = out;
     if (infer_has_out(call, 1)) {
         const int64_t dim[] = { 2, out.dim[0], a->num_heads, total,
@@ -288,8 +295,9 @@ status infer_mha(struct op_call *call, struct err *err)
         if (d.width >= 0 && d.v_width >= 0)
             TRY(infer_dim_is(call, 3, 0, (2 * d.width + d.v_width) * a->num_heads, err));
     }
-    TRY(mask_check(call, 4, d.batch, d.rows, total, err));
-    TRY(score_bias_check(call, 5, d.batch, a->num_heads, d.rows, total, err));
+    const struct score_dims scores = { d.batch, a->num_heads, d.rows, total };
+    TRY(mask_check(call, 4, &scores, err));
+    TRY(score_bias_check(call, 5, &scores, err));
     TRY(infer_dim_mul(call, d.v_width, a->num_heads, &width, err));
     call->out[0].type = type_make(dt, 3, (int64_t[]){ d.batch, d.rows, width });
     if (infer_has_out(call, 1))

@@ -105,17 +105,18 @@ status infer_gemm(struct op_call *call, struct err *err)
 
 /* ---- block-quantised weights ---- */
 
-/* Sizes of a weight matrix [N, K] in blocks of block_size along K: blob bytes a block, kb blocks a
- * row. */
+/* Sizes of a weight matrix [N, K] in blocks of block_size along K: from the attributes, and what
+ * follows: blob bytes a block, kb blocks a row. */
 struct blocks {
-    int64_t n, k, kb, blob, bits;
+    int64_t n, k, bits, size;
+    int64_t kb, blob;
 };
 
 static bool power_of_two(int64_t v) { return v > 0 && (v & (v - 1)) == 0; }
 
-static status blocks_make(const struct op_call *call, int64_t n, int64_t k, int64_t bits,
-                          int64_t block_size, struct blocks *b, struct err *err)
+static status blocks_make(const struct op_call *call, struct blocks *b, struct err *err)
 {
+    const int64_t n = b->n, k = b->k, bits = b->bits, block_size = b->size;
     int64_t total;
 
     if (n <= 0 || k <= 0 || n > INT32_MAX || k > INT32_MAX)
@@ -127,11 +128,8 @@ static status blocks_make(const struct op_call *call, int64_t n, int64_t k, int6
     if (block_size < 16 || block_size > 1 << 16 || !power_of_two(block_size))
         return infer_fail(call, err, ST_UNSUPPORTED,
                           "block_size is %" PRId64 ", expected a power of two from 16", block_size);
-    *b = (struct blocks){ .n = n,
-                          .k = k,
-                          .bits = bits,
-                          .kb = (k + block_size - 1) / block_size,
-                          .blob = block_size * bits / 8 };
+    b->kb = (k + block_size - 1) / block_size;
+    b->blob = block_size * bits / 8;
     if (!checked_mul_i64(b->kb, b->blob, &total) || !checked_mul_i64(total, n, &total))
         return infer_fail(call, err, ST_LIMIT, "N x K overflows");
     return ST_OK;
@@ -218,7 +216,7 @@ status infer_matmulnbits(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
     const struct attrs_matmulnbits *a = &call->attr.matmulnbits;
-    struct blocks b;
+    struct blocks b = { .n = a->n, .k = a->k, .bits = a->bits, .size = a->block_size };
 
     if (a->weight_prepacked != 0)
         return infer_fail(call, err, ST_UNSUPPORTED,
@@ -228,7 +226,7 @@ status infer_matmulnbits(struct op_call *call, struct err *err)
     if (a->accuracy_level < 0 || a->accuracy_level > 4)
         return infer_fail(call, err, ST_FORMAT, "accuracy_level is %" PRId64 ", expected 0 to 4",
                           a->accuracy_level);
-    TRY(blocks_make(call, a->n, a->k, a->bits, a->block_size, &b, err));
+    TRY(blocks_make(call, &b, err));
     TRY(blocks_weights(call, &b, 3, err));
     TRY(check_g_idx(call, &b, err));
     TRY(infer_same_dtype(call, 0, 2, err));
@@ -241,13 +239,13 @@ status infer_linear(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
     const struct attrs_linear *a = &call->attr.linear;
-    struct blocks b;
+    struct blocks b = { .n = a->n, .k = a->k, .bits = a->bits, .size = a->block_size };
 
     TRY(infer_rank(call, 0, 1, IR_DIMS_MAX, err));
     if (a->bits != 0) {
         if (!infer_has_in(call, 2))
             return infer_fail(call, err, ST_FORMAT, "input 2 (scales) is required");
-        TRY(blocks_make(call, a->n, a->k, a->bits, a->block_size, &b, err));
+        TRY(blocks_make(call, &b, err));
         TRY(blocks_weights(call, &b, 3, err));
         return linear_output(call, b.k, b.n, 4, err);
     }

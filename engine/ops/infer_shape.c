@@ -222,14 +222,18 @@ static status rest_add(const struct op_call *call, struct reshape_rest *r, int64
     return infer_fail(call, err, ST_LIMIT, "the number of elements overflows");
 }
 
+struct reshape_rests {
+    struct reshape_rest x, y; /* of the input, of the target */
+};
+
 /* Dimensions that stand in both shapes cancel out, symbols included. */
 static status reshape_rests(const struct op_call *call, const struct tensor_type *x,
-                            const struct tensor_type *y, int wild, struct reshape_rest *rx,
-                            struct reshape_rest *ry, struct err *err)
+                            const struct tensor_type *y, int wild, struct reshape_rests *r,
+                            struct err *err)
 {
     bool taken[IR_DIMS_MAX] = { false };
 
-    *rx = *ry = (struct reshape_rest){ .product = 1 };
+    r->x = r->y = (struct reshape_rest){ .product = 1 };
     for (int i = 0; i < y->ndim; i++) {
         int k = 0;
         if (i == wild) continue;
@@ -239,10 +243,10 @@ static status reshape_rests(const struct op_call *call, const struct tensor_type
         if (k < x->ndim)
             taken[k] = true;
         else
-            TRY(rest_add(call, ry, y->dim[i], err));
+            TRY(rest_add(call, &r->y, y->dim[i], err));
     }
     for (int k = 0; k < x->ndim; k++) {
-        if (!taken[k]) TRY(rest_add(call, rx, x->dim[k], err));
+        if (!taken[k]) TRY(rest_add(call, &r->x, x->dim[k], err));
     }
     return ST_OK;
 }
@@ -253,19 +257,19 @@ static status reshape_solve(const struct op_call *call, const struct tensor_type
                             struct tensor_type *y, int wild, struct err *err)
 {
     char x_text[128], y_text[128];
-    struct reshape_rest rx, ry;
+    struct reshape_rests r;
 
-    TRY(reshape_rests(call, x, y, wild, &rx, &ry, err));
+    TRY(reshape_rests(call, x, y, wild, &r, err));
     if (wild < 0) {
-        if (rx.symbols > 0 || ry.symbols > 0 || rx.product == ry.product) return ST_OK;
-    } else if (rx.symbols == 0 && ry.symbols == 0) {
-        if (ry.product != 0 && rx.product % ry.product == 0) {
-            y->dim[wild] = (int64_t)(rx.product / ry.product);
+        if (r.x.symbols > 0 || r.y.symbols > 0 || r.x.product == r.y.product) return ST_OK;
+    } else if (r.x.symbols == 0 && r.y.symbols == 0) {
+        if (r.y.product != 0 && r.x.product % r.y.product == 0) {
+            y->dim[wild] = (int64_t)(r.x.product / r.y.product);
             return ST_OK;
         }
     } else {
-        if (rx.symbols == 1 && ry.symbols == 0 && rx.product == ry.product)
-            y->dim[wild] = rx.symbol;
+        if (r.x.symbols == 1 && r.y.symbols == 0 && r.x.product == r.y.product)
+            y->dim[wild] = r.x.symbol;
         return ST_OK;
     }
     return infer_fail(call, err, ST_SHAPE, "%s cannot become %s",

@@ -237,15 +237,53 @@ static status make_table(struct enc *e, int v, int axis, int *table, struct err 
     return table_at(e, v, axis, least, table, err);
 }
 
-/* PositionRows of v with these dimensions. */
-static status position_rows(struct enc *e, const struct graph_node *n, int v, int axis,
-                            const struct tensor_type *dims, int *out, struct err *err)
+/* ---- operands ---- */
+
+/* An operand beside rows: its dimensions by their axes, dims.dim[0] for the tokens, and its own
+ * axis that counts positions, -1 if none. */
+struct aligned {
+    struct tensor_type dims;
+    int seq;
+};
+
+/* v, aligned to the right, by the lowered axes of `like`. False when they do not fit. */
+static bool align(const struct enc *e, int v, const struct enc_row *like, struct aligned *out)
 {
+    struct tensor_type *dims = &out->dims;
+    const struct length_probe *p = &e->small[0];
+    const struct tensor_type *t = &p->g->values[v].type;
+    const int shift = like->rank - t->ndim;
+    int last = -1;
+
+    *dims = (struct tensor_type){ .dtype = t->dtype, .ndim = like->n_feat + 1 };
+    for (int i = 0; i <= like->n_feat; i++) dims->dim[i] = 1;
+    out->seq = -1;
+    for (int i = 0; i < t->ndim; i++) {
+        const int64_t d = t->dim[i];
+        const int axis = i + shift >= 0 ? like->axis[i + shift] : AX_FLAT;
+
+        if (d == 1) continue;
+        if (axis == AX_SEQ && d == p->length) {
+            out->seq = i;
+        } else if (axis >= 0 && axis > last) { /* in the rows' own order */
+            dims->dim[1 + (last = axis)] = d;
+        } else if (axis != AX_BATCH || d != p->batch) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* PositionRows of v, which is aligned so. */
+static status position_rows(struct enc *e, const struct graph_node *n, int v,
+                            const struct aligned *al, int *out, struct err *err)
+{
+    const struct tensor_type *dims = &al->dims;
     struct enc_table *tab = &e->table[v];
     size_t row = 0;
 
     if (tab->table < 0) tab->table = gathered_table(e, v);
-    if (tab->table < 0) TRY(make_table(e, v, axis, &tab->table, err));
+    if (tab->table < 0) TRY(make_table(e, v, al->seq, &tab->table, err));
     if (tab->table < 0) return enc_refuse(n, "an operand mixes positions", err);
     const struct graph_value *t = &e->g->values[tab->table];
     if (tab->rows >= 0 && tab->n == dims->ndim &&
@@ -275,46 +313,15 @@ static status position_rows(struct enc *e, const struct graph_node *n, int v, in
     return ST_OK;
 }
 
-/* ---- operands ---- */
-
-/* Dimensions of v, aligned to the right, by the lowered axes of `like`: dims[0] stands for the
- * tokens. *seq: v's own axis that counts positions, -1 if none. False when they do not fit. */
-static bool align(const struct enc *e, int v, const struct enc_row *like, struct tensor_type *dims,
-                  int *seq)
-{
-    const struct length_probe *p = &e->small[0];
-    const struct tensor_type *t = &p->g->values[v].type;
-    const int shift = like->rank - t->ndim;
-    int last = -1;
-
-    *dims = (struct tensor_type){ .dtype = t->dtype, .ndim = like->n_feat + 1 };
-    for (int i = 0; i <= like->n_feat; i++) dims->dim[i] = 1;
-    *seq = -1;
-    for (int i = 0; i < t->ndim; i++) {
-        const int64_t d = t->dim[i];
-        const int axis = i + shift >= 0 ? like->axis[i + shift] : AX_FLAT;
-
-        if (d == 1) continue;
-        if (axis == AX_SEQ && d == p->length) {
-            *seq = i;
-        } else if (axis >= 0 && axis > last) { /* in the rows' own order */
-            dims->dim[1 + (last = axis)] = d;
-        } else if (axis != AX_BATCH || d != p->batch) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static status length_operand(struct enc *e, const struct graph_node *n, int v,
                              const struct enc_row *like, int *out, struct err *err)
 {
-    struct tensor_type dims;
-    int seq = -1;
+    struct aligned al;
 
-    if (!align(e, v, like, &dims, &seq))
+    if (!align(e, v, like, &al))
         return enc_refuse(n, "operands mix batch, sequence and other dimensions", err);
-    if (seq >= 0) return position_rows(e, n, v, seq, &dims, out, err);
+    if (al.seq >= 0) return position_rows(e, n, v, &al, out, err);
+    struct tensor_type dims = al.dims;
     const int c = enc_constant(e, v);
     if (c < 0) return enc_refuse(n, "an operand depends on how long texts are", err);
     for (int i = 0; i < like->n_feat; i++) dims.dim[i] = dims.dim[i + 1];

@@ -45,12 +45,16 @@ struct encoder_info {
     const char *why_dense; /* why it is not lowered, else NULL */
 };
 
-/* Reads the graph and its interface; encoder_prepare makes it ready to run. Names of graph inputs
- * that make it a decoder with a cache: then *decoder is true and no encoder is made. `hidden` gets
- * the name of its states' output (NULL: none). */
+/* What a graph turns out to be by the names of its inputs. */
+struct found_decoder {
+    bool is;            /* a decoder with a cache: no encoder is made */
+    const char *hidden; /* name of its states' output, NULL: none */
+};
+/* Reads the graph and its interface; encoder_prepare makes it ready to run. found->hidden is in the
+ * arena. */
 status encoder_open(struct encoder **out, const struct model_folder *folder,
-                    const struct engine_config *cfg, bool *decoder, const char **hidden,
-                    struct arena *a, struct err *err);
+                    const struct engine_config *cfg, struct found_decoder *found, struct arena *a,
+                    struct err *err);
 /* The lowered form where the graph allows it (embed_flat.c), else the dense one: weights packed.
  * length_max: tokens of the longest text, 0 = not known. */
 status encoder_prepare(struct encoder *e, const struct engine_config *cfg, int64_t length_max,

@@ -324,19 +324,20 @@ static status decoder_output(const struct encoder *e, const struct model_folder 
 }
 
 status encoder_open(struct encoder **out, const struct model_folder *folder,
-                    const struct engine_config *cfg, bool *decoder, const char **hidden,
-                    struct arena *a, struct err *err)
+                    const struct engine_config *cfg, struct found_decoder *found, struct arena *a,
+                    struct err *err)
 {
     struct encoder *e = mem_calloc(1, sizeof *e);
 
     *out = NULL;
-    *decoder = false;
+    *found = (struct found_decoder){ 0 };
     if (!e) return FAIL(err, ST_NOMEM, "out of memory");
     status st = dense_open(&e->dense, folder->onnx_path, cfg, true, err);
-    if (st == ST_OK) *decoder = takes_cache(e->dense);
+    if (st == ST_OK) found->is = takes_cache(e->dense);
     if (st == ST_OK)
-        st = *decoder ? decoder_output(e, folder, hidden, a, err) : read_interface(e, folder, err);
-    if (st != ST_OK || *decoder) {
+        st = found->is ? decoder_output(e, folder, &found->hidden, a, err)
+                       : read_interface(e, folder, err);
+    if (st != ST_OK || found->is) {
         encoder_close(e);
         return st;
     }

@@ -122,15 +122,16 @@ status embedder_open(struct embedder **out, const struct model_folder *folder,
                      const struct engine_config *cfg, struct err *err)
 {
     struct embedder *e;
-    const char *hidden = NULL;
-    bool decoder = false;
+    struct found_decoder decoder = { 0 };
 
     *out = NULL;
     TRY(create(&e, folder, err));
-    status st = encoder_open(&e->encoder, folder, cfg, &decoder, &hidden, &e->arena, err);
-    if (st == ST_OK && !decoder) st = encoder_prepare(e->encoder, cfg, e->settings.length_max, err);
+    status st = encoder_open(&e->encoder, folder, cfg, &decoder, &e->arena, err);
+    if (st == ST_OK && !decoder.is)
+        st = encoder_prepare(e->encoder, cfg, e->settings.length_max, err);
     if (st == ST_OK)
-        st = decoder ? open_decoder(e, folder, cfg, hidden, err) : finish_encoder(e, cfg, err);
+        st = decoder.is ? open_decoder(e, folder, cfg, decoder.hidden, err)
+                        : finish_encoder(e, cfg, err);
     if (st != ST_OK) {
         if (err && !str_starts(err->text, folder->onnx_path))
             err_prefix(err, "%s", folder->onnx_path);

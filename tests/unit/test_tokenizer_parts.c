@@ -218,19 +218,17 @@ static void compare_scanner(const struct regex *own, const struct regex *pcre, c
     struct regex_scratch s = { 0 };
 
     for (size_t at = 0; at < n;) {
-        bool found, own_found;
-        size_t start, end, own_start, own_end;
+        struct regex_match a = { .from = at }, b = { .from = at };
 
-        assert_int_equal(regex_next(pcre, &s, p, n, at, &found, &start, &end, NULL), ST_OK);
-        assert_int_equal(regex_next(own, &s, p, n, at, &own_found, &own_start, &own_end, NULL),
-                         ST_OK);
-        if (!found && !own_found) break;
-        if (!found || !own_found || start != own_start || end != own_end) {
+        assert_int_equal(regex_next(pcre, &s, p, n, &a, NULL), ST_OK);
+        assert_int_equal(regex_next(own, &s, p, n, &b, NULL), ST_OK);
+        if (!a.found && !b.found) break;
+        if (!a.found || !b.found || a.start != b.start || a.end != b.end) {
             fprintf(stderr, "at byte %zu of \"%.*s\": PCRE2 [%zu, %zu), scanner [%zu, %zu)\n", at,
-                    (int)n, p, start, end, own_start, own_end);
+                    (int)n, p, a.start, a.end, b.start, b.end);
             fail();
         }
-        at = end;
+        at = a.end;
     }
     regex_scratch_fini(&s);
 }
@@ -242,15 +240,14 @@ static bool pcre_knows(const char *p, size_t n)
     static const char unassigned[] = "\\p{Cn}";
     struct regex_scratch s = { 0 };
     struct regex *re;
-    bool found;
-    size_t start, end;
+    struct regex_match m = { 0 };
 
     assert_int_equal(regex_create(&re, unassigned, strlen(unassigned), REGEX_NO_SCANNER, NULL),
                      ST_OK);
-    assert_int_equal(regex_next(re, &s, p, n, 0, &found, &start, &end, NULL), ST_OK);
+    assert_int_equal(regex_next(re, &s, p, n, &m, NULL), ST_OK);
     regex_scratch_fini(&s);
     regex_destroy(re);
-    return !found;
+    return !m.found;
 }
 
 /* Strings of characters that the patterns tell apart. */

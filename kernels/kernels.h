@@ -21,6 +21,7 @@
 #include "kernels/dequant_row/dequant_row.h"
 #include "kernels/eltwise/eltwise.h"
 #include "kernels/layernorm/layernorm.h"
+#include "kernels/kv_quant/kv_quant.h"
 #include "kernels/linattn/linattn.h"
 #include "kernels/linear_fp/linear_fp.h"
 #include "kernels/linear_i8/linear_i8.h"

@@ -16,9 +16,11 @@
  * garbage, even NaN. A row's result depends on the span boundaries and its own limits only, not on
  * the rows beside it. A bias of -inf hides a key.
  *
- * Fast for head_dim a multiple of 8, right for any > 0. k and v are f32, or f16 / bf16 in the slots
- * of that name (widened when read; all arithmetic is fp32). Only n_keys keys and values are read.
- */
+ * Fast for head_dim a multiple of 8, right for any > 0. k and v are f32, or f16 / bf16 / i8 / i4 in
+ * the slots of that name (widened when read; all arithmetic is fp32). i4: two elements a byte, low
+ * nibble first, stored as q + 8; strides are even. Scales of quantised keys and values are the
+ * caller's: q comes times those of the keys, and the result goes times those of the values, so that
+ * here whole numbers are added up. Only n_keys keys and values are read. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +47,8 @@ struct kern_attn_args {
 typedef void kern_attn_f32_fn(const struct kern_attn_args *a);
 typedef void kern_attn_f16_fn(const struct kern_attn_args *a);
 typedef void kern_attn_bf16_fn(const struct kern_attn_args *a);
+typedef void kern_attn_i8_fn(const struct kern_attn_args *a);
+typedef void kern_attn_i4_fn(const struct kern_attn_args *a);
 
 /* Fresh state of n_rows rows. sink: [n_rows] logits that join the denominator only, or NULL. */
 void kern_attn_begin(float *m, float *l, float *acc, size_t n_rows, size_t v_dim, size_t acc_stride,

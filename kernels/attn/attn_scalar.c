@@ -15,6 +15,13 @@ static float load_f16(const void *p, size_t i) { return half_to_f32(((const uint
 
 static float load_bf16(const void *p, size_t i) { return bf16_to_f32(((const uint16_t *)p)[i]); }
 
+static float load_i8(const void *p, size_t i) { return ((const int8_t *)p)[i]; }
+
+static float load_i4(const void *p, size_t i)
+{
+    return (float)((((const uint8_t *)p)[i / 2] >> (i % 2 ? 4 : 0) & 15) - 8);
+}
+
 static float score(const struct kern_attn_args *a, size_t r, size_t j, load_fn *load)
 {
     const float *q = a->q + r * a->q_stride;
@@ -60,6 +67,10 @@ void kern_attn_f32_scalar(const struct kern_attn_args *a) { attn(a, load_f32); }
 void kern_attn_f16_scalar(const struct kern_attn_args *a) { attn(a, load_f16); }
 
 void kern_attn_bf16_scalar(const struct kern_attn_args *a) { attn(a, load_bf16); }
+
+void kern_attn_i8_scalar(const struct kern_attn_args *a) { attn(a, load_i8); }
+
+void kern_attn_i4_scalar(const struct kern_attn_args *a) { attn(a, load_i4); }
 
 void kern_attn_merge_f32_scalar(const struct kern_attn_state *to,
                                 const struct kern_attn_state *from, size_t n_rows, size_t v_dim)

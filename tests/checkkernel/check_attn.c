@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "tests/checkkernel/check.h"
 
-enum kind { F32, F16, BF16 };
+enum kind { F32, F16, BF16, I8, I4 };
 typedef void attn_fn(const struct kern_attn_args *a);
 
 struct shape {
@@ -30,16 +30,26 @@ struct problem {
     uint32_t *first, *limit;
 };
 
+/* Bytes of n elements; nibbles begin and end at bytes. */
+static size_t bytes_of(size_t n, enum kind kind)
+{
+    if (kind == I4) return (n + 1) / 2;
+    return kind == I8 ? n : kind == F32 ? 4 * n : 2 * n;
+}
+
 static double element(const void *p, size_t i, enum kind kind)
 {
     const uint16_t *half = p;
 
     if (kind == F32) return ((const float *)p)[i];
+    if (kind == I8) return ((const int8_t *)p)[i];
+    if (kind == I4) return (((const uint8_t *)p)[i / 2] >> 4 * (i % 2) & 15) - 8;
     return kind == F16 ? half_to_f32(half[i]) : bf16_to_f32(half[i]);
 }
 
 static uint8_t *random_cache(struct check *t, size_t n, enum kind kind)
 {
+    if (kind == I8 || kind == I4) return check_random_bytes(t, bytes_of(n, kind));
     float *x = check_floats(t, n, -2, 2);
 
     if (kind == F32) return (uint8_t *)x;
@@ -58,6 +68,12 @@ static struct problem make_problem(struct check *t, const struct shape *s, struc
     p.q_stride = s->head_dim + 1;
     p.k_stride = s->head_dim + 3;
     p.v_stride = s->v_dim + 2;
+    if (kind == I8) p.scale /= 64; /* whole numbers are larger */
+    if (kind == I4) {
+        p.scale /= 4;
+        p.k_stride += p.k_stride % 2;
+        p.v_stride += p.v_stride % 2;
+    }
     p.q = check_floats(t, (s->rows - 1) * p.q_stride + s->head_dim, -3, 3);
     p.k = random_cache(t, (s->keys - 1) * p.k_stride + s->head_dim, kind);
     p.v = random_cache(t, (s->keys - 1) * p.v_stride + s->v_dim, kind);
@@ -137,7 +153,7 @@ static void run(struct check *t, attn_fn *fn, const struct problem *p, size_t ro
                 float *out)
 {
     const struct shape *s = p->s;
-    const size_t size = p->kind == F32 ? 4 : 2, acc_stride = s->v_dim + 1;
+    const size_t acc_stride = s->v_dim + 1;
     float *m = check_output(t, n), *l = check_output(t, n);
     float *acc = check_output(t, (n - 1) * acc_stride + s->v_dim);
     uint32_t *first = check_bytes(t, n * sizeof *first), *limit = check_bytes(t, n * sizeof *limit);
@@ -147,8 +163,8 @@ static void run(struct check *t, attn_fn *fn, const struct problem *p, size_t ro
     for (size_t at = 0; at < s->keys; at += s->span) {
         struct kern_attn_args a = { .q = p->q + row0 * p->q_stride,
                                     .q_stride = p->q_stride,
-                                    .k = p->k + at * p->k_stride * size,
-                                    .v = p->v + at * p->v_stride * size,
+                                    .k = p->k + bytes_of(at * p->k_stride, p->kind),
+                                    .v = p->v + bytes_of(at * p->v_stride, p->kind),
                                     .k_stride = p->k_stride,
                                     .v_stride = p->v_stride,
                                     .n_rows = n,
@@ -195,14 +211,14 @@ static void check_case(struct check *t, attn_fn *fn, const struct shape *s, stru
     check_free(t);
 }
 
-/* Keys out of a row's sight may be NaN; a NaN in sight must show. */
+/* Keys out of a row's sight may be NaN; a NaN in sight must show, where there is such a thing. */
 static void check_garbage(struct check *t, attn_fn *fn, enum kind kind)
 {
     static const struct shape s = { 6, 50, 24, 24, 50 };
     const struct options o = { .ranges = true };
-    const size_t size = kind == F32 ? 4 : 2;
+    const int last = kind == I8 || kind == I4 ? 0 : 1;
 
-    for (int in_sight = 0; in_sight < 2; in_sight++) {
+    for (int in_sight = 0; in_sight <= last; in_sight++) {
         const struct problem p = make_problem(t, &s, o, kind);
         float *out = check_output(t, s.rows * s.v_dim);
 
@@ -212,8 +228,8 @@ static void check_garbage(struct check *t, attn_fn *fn, enum kind kind)
         }
         for (size_t j = 0; j < s.keys; j++) {
             if (in_sight ? j != 10 : j >= 10 && j < 16) continue;
-            memset(p.k + j * p.k_stride * size, 0xff, s.head_dim * size);
-            memset(p.v + j * p.v_stride * size, 0xff, s.v_dim * size);
+            memset(p.k + bytes_of(j * p.k_stride, kind), 0xff, bytes_of(s.head_dim, kind));
+            memset(p.v + bytes_of(j * p.v_stride, kind), 0xff, bytes_of(s.v_dim, kind));
         }
         run(t, fn, &p, 0, s.rows, out);
         for (size_t r = 0; r < s.rows; r++) {
@@ -235,7 +251,7 @@ static void bench(struct check *t, attn_fn *fn, enum kind kind)
 
     for (size_t i = 0; check_bench_on(t) && i < COUNT(cases); i++) {
         const struct shape *s = &cases[i];
-        const size_t d = s->head_dim, size = kind == F32 ? 4 : 2, page = s->keys * d * size;
+        const size_t d = s->head_dim, page = bytes_of(s->keys * d, kind);
         const size_t pages = s->rows > 16 ? 1 : (160u << 20) / page;
         uint8_t *cache = check_bytes(t, (pages + 1) * page);
         float *m = check_output(t, s->rows), *l = check_output(t, s->rows);
@@ -290,6 +306,10 @@ void check_attn_f32(struct check *t, kern_attn_f32_fn *fn) { check_attn(t, fn, F
 void check_attn_f16(struct check *t, kern_attn_f16_fn *fn) { check_attn(t, fn, F16); }
 
 void check_attn_bf16(struct check *t, kern_attn_bf16_fn *fn) { check_attn(t, fn, BF16); }
+
+void check_attn_i8(struct check *t, kern_attn_i8_fn *fn) { check_attn(t, fn, I8); }
+
+void check_attn_i4(struct check *t, kern_attn_i4_fn *fn) { check_attn(t, fn, I4); }
 
 /* ---- states ---- */
 

@@ -124,6 +124,7 @@ int32_t cupola_model_info(const struct cupola_model *model, struct cupola_model_
                                                 .context_length = e->context_length,
                                                 .weight_bytes = e->weight_bytes,
                                                 .kv_token_bytes = e->kv_bytes_per_token,
+                                                .kv_window_bytes = e->kv_window_bytes,
                                                 .slow_because = e->why_dense,
                                                 .backend = e->device,
                                                 .isa = e->isa,

@@ -105,7 +105,8 @@ struct cupola_options {
                               default: all that the CPU has. One for the whole process at a time:
                               another is CUPOLA_BUSY while something is open */
     const char *precision; /* "strict": block-quantised layers compute in fp32 */
-    const char *kv_dtype;  /* KV cache: "f32" (default), "f16", "bf16" */
+    const char *kv_dtype;  /* KV cache: "f32", "f16", "bf16"; default: as the file's. Caches that
+                              the file quantises stay so */
     const char *file;      /* which .onnx file of the folder, where it has several */
     int32_t threads;       /* of computation; default: one per CPU of the process */
     uint32_t flags;        /* CUPOLA_OPEN_... */
@@ -223,7 +224,7 @@ struct cupola_model_info {
     int64_t hidden_size;      /* floats of a hidden state or of an input embedding; 0 = neither */
     int64_t context_length;   /* tokens of a session, at most */
     uint64_t weight_bytes;    /* in memory */
-    uint64_t kv_token_bytes;  /* cache that a token of a session adds */
+    uint64_t kv_token_bytes;  /* cache that a token of a session adds, in layers without a window */
     const char *slow_because; /* NULL, or why the graph runs in its slow, generic form */
     const char *backend;      /* "cpu" */
     const char *isa;          /* CPU features that its kernels use, "-" for none */
@@ -231,6 +232,7 @@ struct cupola_model_info {
     int32_t gives_hidden;     /* 1: rows are hidden states (see embedders), not logits */
     int32_t takes_embeddings; /* 1: sessions are fed embeddings, not token ids */
     int32_t reserved;
+    uint64_t kv_window_bytes; /* cache that windowed layers hold for a session, at most */
 };
 
 /* Fills the first info->size bytes. */

@@ -65,19 +65,26 @@ struct kv_group {
     int n_pages;
 };
 
-/* Where one layer's keys and values lie inside each page of its group: K [n_heads, page_tokens,
- * head_dim] at k_offset, V likewise at v_offset, of kv_store.dtype. */
+/* Where one layer's keys and values lie inside each page of its group: K [n_heads, page_tokens]
+ * rows of kv_row_bytes at k_offset, V likewise at v_offset. */
 struct kv_layer {
     int n_heads, head_dim;
     size_t k_offset, v_offset; /* bytes from the start of a page */
     int group;
+    enum dtype dtype; /* DT_F32, DT_F16, DT_BF16; quantised, with scales that the graph has: DT_I8,
+                         or DT_U8: two numbers of 4 bits a byte, low first, stored as q + 8 */
 };
+
+/* Bytes of a row of head_dim elements in a cache of such a type. */
+static inline size_t kv_row_bytes(enum dtype dtype, size_t head_dim)
+{
+    return dtype == DT_U8 ? (head_dim + 1) / 2 : head_dim * (dtype_bits(dtype) / 8);
+}
 
 struct kv_store {
     struct buffer *buf;
     int page_tokens; /* tokens a page holds */
     int n_layers, n_groups;
-    enum dtype dtype;              /* DT_F32, DT_F16, DT_BF16 */
     const struct kv_layer *layers; /* [n_layers]; seqattn.layer indexes it */
     const struct kv_group *groups; /* [n_groups] */
 };

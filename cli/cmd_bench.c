@@ -213,6 +213,16 @@ static status bench_prompt(struct bench *b, struct session **s, int64_t batch, s
     return ST_OK;
 }
 
+/* Cache bytes that a token of the decode reads, mean. */
+static double mean_kv_bytes(const struct bench *b)
+{
+    double sum = 0;
+
+    for (int64_t t = 1; t <= b->gen; t++)
+        sum += (double)engine_kv_bytes_read(b->engine, b->context + t);
+    return sum / (double)b->gen;
+}
+
 static status bench_decode(struct bench *b, struct session **s, int64_t batch, struct err *err)
 {
     struct result r = { .n = b->gen * batch, .batch = batch };
@@ -220,8 +230,7 @@ static status bench_decode(struct bench *b, struct session **s, int64_t batch, s
     snprintf(r.test, sizeof r.test, "tg%lld@%lld", (long long)b->gen, (long long)b->context);
     TRY(measure(b, run_decode, s, &r, err));
     /* weights once a step for the whole batch, the cache once a sequence */
-    r.bytes = (double)b->info->bytes_per_token / (double)batch +
-              (double)b->info->kv_bytes_per_token * ((double)b->context + (double)b->gen / 2);
+    r.bytes = (double)b->info->bytes_per_token / (double)batch + mean_kv_bytes(b);
     r.ops = (double)(b->info->ops_per_token + b->info->ops_per_row);
     print_result(b, &r);
     return ST_OK;

@@ -26,7 +26,7 @@ static void build_table(struct table *t, const struct cli_syntax *syntax, struct
         { "--precision", CLI_STRING, &c->precision, "P",
           "strict: block-quantised layers in fp32 whatever the file says" },
         { "--kv-dtype", CLI_STRING, &c->kv_dtype, "T",
-          "KV cache type: f32, f16 or bf16 (default: the file's)" },
+          "KV cache type: f32, f16 or bf16 (default: the file's; what it quantises stays so)" },
         { "--dense", CLI_FLAG, &c->dense, NULL,
           "run the graph as it is, through the generic executor" },
         { "--progress", CLI_FLAG, &c->progress, NULL,

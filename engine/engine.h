@@ -24,7 +24,8 @@ struct engine_config {
     const char *precision; /* NULL or "strict" */
     int n_threads;         /* 0 = one per CPU */
     bool dense;            /* run the graph as it is, through the generic executor */
-    const char *kv_dtype;  /* "f32", "f16", "bf16"; NULL = as the file's caches */
+    const char *kv_dtype;  /* "f32", "f16", "bf16"; NULL = as the file's caches. Quantised caches
+                              stay  what they are: their rounding is part of the graph */
     int64_t kv_tokens_max; /* tokens the KV cache holds, all sequences together; 0 = chosen from
                               memory and context length */
     int64_t context_max;   /* cap of a sequence's length; 0 = the model's context_length */
@@ -43,16 +44,18 @@ struct engine_config engine_config_default(void);
 
 struct engine_info {
     int64_t vocab, context_length, n_layers;
-    int64_t hidden;              /* width of hidden_states where that is the output, else 0 */
-    bool lowered;                /* false: dense form */
-    const char *why_dense;       /* reason when not lowered, else NULL */
-    bool takes_embeds;           /* inputs_embeds instead of ids */
-    bool hidden_only;            /* rows are hidden states, not logits */
-    uint64_t weight_bytes;       /* packed */
-    uint64_t bytes_per_token;    /* weights read per decoded token at batch 1, without KV */
-    uint64_t kv_bytes_per_token; /* cache bytes a token of context adds */
-    uint64_t ops_per_token;      /* operations in matrix products that every token takes */
-    uint64_t ops_per_row;        /* and those that only a row asked for takes: head, last layer */
+    int64_t hidden;           /* width of hidden_states where that is the output, else 0 */
+    bool lowered;             /* false: dense form */
+    const char *why_dense;    /* reason when not lowered, else NULL */
+    bool takes_embeds;        /* inputs_embeds instead of ids */
+    bool hidden_only;         /* rows are hidden states, not logits */
+    uint64_t weight_bytes;    /* packed */
+    uint64_t bytes_per_token; /* weights read per decoded token at batch 1, without KV */
+    uint64_t
+        kv_bytes_per_token;   /* cache bytes a token of context adds, of layers without a window */
+    uint64_t kv_window_bytes; /* and what windowed layers hold of a sequence, at most */
+    uint64_t ops_per_token;   /* operations in matrix products that every token takes */
+    uint64_t ops_per_row;     /* and those that only a row asked for takes: head, last layer */
     const char *device, *isa;
     int n_threads;
 };
@@ -65,6 +68,9 @@ status engine_open(struct engine **out, const struct model_folder *folder,
 /* Cancels what runs, waits for the worker. Accepts NULL. */
 void engine_close(struct engine *e);
 const struct engine_info *engine_info(const struct engine *e);
+/* Cache bytes that a token reads when it sees `context` positions, itself included; 0 for the dense
+ * form. */
+uint64_t engine_kv_bytes_read(const struct engine *e, int64_t context);
 
 /* ---- generation: a request among others, run by the worker ---- */
 

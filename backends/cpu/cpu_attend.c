@@ -25,9 +25,9 @@ struct kern_attn_state cpu_state_at(float *floats, size_t rows, size_t head_dim)
                                      .acc_stride = round_up(head_dim) };
 }
 
-/* [total state][part state][k tile][v tile][bias tile][sinks][first][limit] */
+/* [total state][part state][bias tile][sinks][first][limit] */
 struct scratch {
-    float *total, *part, *k_tile, *v_tile, *bias_tile, *sink;
+    float *total, *part, *bias_tile, *sink;
     uint32_t *first, *limit;
     size_t rows;
 };
@@ -35,14 +35,11 @@ struct scratch {
 static struct scratch scratch_at(const struct cpu_attend *a, void *base)
 {
     const size_t rows = cpu_attend_rows(a->heads), state = cpu_state_floats(rows, a->head_dim);
-    const size_t tile = CPU_SPAN * round_up(a->head_dim);
     struct scratch s = { .rows = rows };
 
     s.total = base;
     s.part = s.total + state;
-    s.k_tile = s.part + state;
-    s.v_tile = s.k_tile + tile;
-    s.bias_tile = s.v_tile + tile;
+    s.bias_tile = s.part + state;
     s.sink = s.bias_tile + rows * CPU_SPAN;
     s.first = (uint32_t *)(void *)(s.sink + round_up(rows));
     s.limit = s.first + round_up(rows);
@@ -54,8 +51,7 @@ size_t cpu_attend_scratch(size_t heads, size_t head_dim)
     const size_t rows = cpu_attend_rows(heads);
 
     return sizeof(float) *
-           (2 * cpu_state_floats(rows, head_dim) + 2 * CPU_SPAN * round_up(head_dim) +
-            rows * CPU_SPAN + 3 * round_up(rows));
+           (2 * cpu_state_floats(rows, head_dim) + rows * CPU_SPAN + 3 * round_up(rows));
 }
 
 /* ---- which keys ---- */
@@ -98,38 +94,53 @@ static size_t span_end(const struct cpu_attend *a, size_t key, size_t segment_en
     return end < segment_end ? end : segment_end;
 }
 
+/* ---- quantised caches ---- */
+
+struct cpu_kv_scale cpu_kv_scale_of(const struct tensor *scales, size_t h, size_t head_dim)
+{
+    struct cpu_kv_scale s = { 0 };
+
+    if (!scales) return s;
+    s.per_channel = cpu_elements(scales) > 1;
+    s.scale = (const float *)scales->data + (s.per_channel ? h * head_dim : 0);
+    return s;
+}
+
+void cpu_kv_put(void *row, enum dtype dtype, const struct cpu_kv_scale *s, const float *x,
+                size_t head_dim)
+{
+    if (dtype == DT_I8)
+        kern.kv_quant_i8(row, x, s->scale, s->per_channel, head_dim);
+    else if (dtype == DT_U8)
+        kern.kv_quant_i4(row, x, s->scale, s->per_channel, head_dim);
+    else
+        cpu_from_f32(row, dtype, 0, x, head_dim);
+}
+
+void cpu_kv_scale_rows(const struct cpu_kv_scale *s, float *x, size_t rows, size_t head_dim)
+{
+    if (s->scale && s->per_channel)
+        kern.mul_row_f32(x, x, s->scale, rows, head_dim);
+    else if (s->scale)
+        kern.affine_f32(x, x, rows * head_dim, s->scale[0], 0);
+}
+
 /* ---- one span ---- */
 
-/* Elements between rows of keys or values. */
+/* Elements between rows of keys or values; nibbles begin at a byte. */
 static size_t kv_stride(const struct cpu_attend *a)
 {
-    return a->kv_stride ? a->kv_stride : a->head_dim;
+    if (a->kv_stride) return a->kv_stride;
+    return a->dtype == DT_U8 ? a->head_dim + a->head_dim % 2 : a->head_dim;
 }
 
 static const char *row_at(const struct cpu_attend *a, const char *base, size_t key)
 {
-    const size_t row_bytes = a->head_dim * cpu_size(a->dtype);
+    const size_t row_bytes = kv_row_bytes(a->dtype, kv_stride(a));
 
-    if (!a->pages) return base + key * kv_stride(a) * cpu_size(a->dtype);
+    if (!a->pages) return base + key * row_bytes;
     return base + (size_t)a->pages[key / a->page_tokens] * a->page_bytes +
            key % a->page_tokens * row_bytes;
-}
-
-/* Quantised rows to fp32. u8 rows hold two numbers a byte, low first, stored as q + 8. */
-static void widen(const struct cpu_attend *a, const char *base, const struct cpu_kv_scale *s,
-                  size_t key, size_t n, float *out)
-{
-    const bool nibbles = a->dtype == DT_U8;
-    const size_t row_bytes = nibbles ? (a->head_dim + 1) / 2 : a->head_dim;
-
-    for (size_t j = 0; j < n; j++, out += round_up(a->head_dim)) {
-        const uint8_t *q = (const uint8_t *)base + (key + j) * row_bytes;
-
-        for (size_t d = 0; d < a->head_dim; d++) {
-            const int v = nibbles ? (q[d / 2] >> (d % 2 ? 4 : 0) & 15) - 8 : (int8_t)q[d];
-            out[d] = (float)v * s->scale[s->per_channel ? d : 0];
-        }
-    }
 }
 
 /* Sets the limits of tokens [t0, t1) relative to the span; false when no row sees any of it. */
@@ -197,23 +208,15 @@ static void run_span(const struct cpu_attend *a, size_t t0, size_t t1, size_t ke
         .acc_stride = st->acc_stride,
     };
     set_bias(a, t0, t1, key, args.n_keys, s, &args);
-    if (a->k_scale.scale) {
-        widen(a, a->k, &a->k_scale, key, args.n_keys, s->k_tile);
-        widen(a, a->v, &a->v_scale, key, args.n_keys, s->v_tile);
-        args.k = s->k_tile;
-        args.v = s->v_tile;
-        args.k_stride = args.v_stride = round_up(a->head_dim);
-        kern.attn_f32(&args);
-        return;
-    }
     args.k = row_at(a, a->k, key);
     args.v = row_at(a, a->v, key);
-    if (a->dtype == DT_F32)
-        kern.attn_f32(&args);
-    else if (a->dtype == DT_F16)
-        kern.attn_f16(&args);
-    else
-        kern.attn_bf16(&args);
+    switch (a->dtype) {
+    case DT_F16: kern.attn_f16(&args); break;
+    case DT_BF16: kern.attn_bf16(&args); break;
+    case DT_I8: kern.attn_i8(&args); break;
+    case DT_U8: kern.attn_i4(&args); break;
+    default: kern.attn_f32(&args); break;
+    }
 }
 
 /* ---- segments ---- */
@@ -275,12 +278,18 @@ void cpu_attend_put(const struct cpu_attend *a, size_t t0, size_t t1,
                                              st->acc + row * st->acc_stride, st->acc_stride };
 
         if (out->type.dtype == DT_F32) {
-            kern.attn_finish_f32((float *)out->data + to, a->head_dim, &one, a->heads, a->head_dim);
+            float *rows = (float *)out->data + to;
+
+            kern.attn_finish_f32(rows, a->head_dim, &one, a->heads, a->head_dim);
+            cpu_kv_scale_rows(&a->v_scale, rows, a->heads, a->head_dim);
             continue;
         }
         kern.attn_finish_f32(one.acc, one.acc_stride, &one, a->heads, a->head_dim);
-        for (size_t h = 0; h < a->heads; h++)
-            cpu_from_f32(out->data, out->type.dtype, to + h * a->head_dim,
-                         one.acc + h * one.acc_stride, a->head_dim);
+        for (size_t h = 0; h < a->heads; h++) {
+            float *line = one.acc + h * one.acc_stride;
+
+            cpu_kv_scale_rows(&a->v_scale, line, 1, a->head_dim);
+            cpu_from_f32(out->data, out->type.dtype, to + h * a->head_dim, line, a->head_dim);
+        }
     }
 }

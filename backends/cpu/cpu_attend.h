@@ -15,26 +15,35 @@ enum {
     CPU_ROWS = 64,     /* query rows of one item, unless a single token has more heads */
 };
 
-/* Quantised keys or values: q * scale. */
+/* Scales of a head's quantised keys or values. */
 struct cpu_kv_scale {
     const float *scale; /* one, or [head_dim]; NULL: not quantised */
     bool per_channel;
 };
 
+/* Of head h, from a constant of one scale or [kv heads, head_dim]; NULL: not quantised. */
+struct cpu_kv_scale cpu_kv_scale_of(const struct tensor *scales, size_t h, size_t head_dim);
+/* x [head_dim] as a row of a cache of this type. */
+void cpu_kv_put(void *row, enum dtype dtype, const struct cpu_kv_scale *s, const float *x,
+                size_t head_dim);
+/* Rows of queries times the keys' scales, or of results times the values', in place: between them
+ * the kernels add up whole numbers. Nothing where s is not quantised. */
+void cpu_kv_scale_rows(const struct cpu_kv_scale *s, float *x, size_t rows, size_t head_dim);
+
 struct cpu_attend {
-    /* keys and values of one head: rows of head_dim from k and v, or in pages of page_tokens rows
-     */
+    /* keys and values of one head: rows of kv_row_bytes from k and v, or in pages of page_tokens */
     const char *k, *v;
-    enum dtype dtype;     /* f32, f16, bf16; quantised: i8, or u8 with two numbers a byte */
+    enum dtype dtype;     /* as kv_layer's */
     const int32_t *pages; /* NULL: contiguous */
     size_t page_bytes, page_tokens;
-    struct cpu_kv_scale k_scale, v_scale;
+    struct cpu_kv_scale v_scale;
     size_t n_rows_kv; /* contiguous: rows there are */
     size_t kv_stride; /* contiguous: elements between rows; 0: head_dim */
     size_t head_dim;
     float scale, softcap;
     int64_t window; /* <= 0: none */
-    /* queries: tokens x heads rows of head_dim, token-major and contiguous */
+    /* queries: tokens x heads rows of head_dim, token-major and contiguous; those of quantised keys
+     * come scaled (cpu_kv_scale_rows) */
     const float *q;
     size_t heads;
     size_t q_stride;   /* heads == 1: elements between tokens; 0: head_dim */

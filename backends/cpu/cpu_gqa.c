@@ -15,8 +15,7 @@
 struct gqa {
     const struct tensor *q, *k, *v, *bias, *out;
     const struct tensor *past[2], *present[2]; /* key, value */
-    const float *scale[2];                     /* of quantised caches */
-    bool per_channel;
+    const struct tensor *scale[2];             /* of quantised caches */
     size_t batch, seq, heads, kv_heads, group, head_dim, rot_dim;
     size_t past_rows, present_rows, row_bytes;
     size_t q_stride, kv_stride, k_at, v_at; /* elements between tokens; element of token 0 */
@@ -80,7 +79,7 @@ static bool caches_of(const struct cpu_task *t, struct gqa *g)
     g->past[0] = cpu_in(t, GQA_PAST_K);
     g->past[1] = cpu_in(t, GQA_PAST_V);
     g->cache = quantised ? (nibbles ? DT_U8 : DT_I8) : g->q->type.dtype;
-    g->row_bytes = quantised && nibbles ? (g->head_dim + 1) / 2 : g->head_dim * cpu_size(g->cache);
+    g->row_bytes = kv_row_bytes(g->cache, g->head_dim);
     if (!g->present[0] || !g->present[1] || !cache_ok(g, g->present[0], &g->present_rows) ||
         !cache_ok(g, g->present[1], &rows) || rows != g->present_rows)
         return false;
@@ -88,14 +87,14 @@ static bool caches_of(const struct cpu_task *t, struct gqa *g)
                        !cache_ok(g, g->past[1], &rows) || rows != g->past_rows))
         return false;
     if (!quantised) return true;
-    g->per_channel = strcmp(a->k_quant_type, "PER_CHANNEL") == 0;
+    const bool per_channel = strcmp(a->k_quant_type, "PER_CHANNEL") == 0;
     for (int i = 0; i < 2; i++) {
         const struct tensor *s = cpu_in(t, GQA_K_SCALE + i);
 
         if (!s || s->type.dtype != DT_F32 ||
-            cpu_elements(s) != (g->per_channel ? g->kv_heads * g->head_dim : 1))
+            cpu_elements(s) != (per_channel ? g->kv_heads * g->head_dim : 1))
             return false;
-        g->scale[i] = s->data;
+        g->scale[i] = s;
     }
     return true;
 }
@@ -252,27 +251,12 @@ static char *new_row(const struct gqa *g, int kv, const struct gqa_seq *s, size_
     return cache_row(g, g->present[kv], g->present_rows, b, h, s->past + i);
 }
 
-/* One row into the cache's type. Quantised: round half to even, clamped; scale 0 counts as 1. */
+/* One row into the cache's type. */
 static void put_row(const struct gqa *g, int kv, size_t h, const float *x, char *out)
 {
-    const bool nibbles = g->cache == DT_U8;
-    const float lo = nibbles ? -8.0f : -128.0f, hi = nibbles ? 7.0f : 127.0f;
+    const struct cpu_kv_scale scale = cpu_kv_scale_of(g->scale[kv], h, g->head_dim);
 
-    if (!g->scale[kv]) {
-        cpu_from_f32(out, g->cache, 0, x, g->head_dim);
-        return;
-    }
-    memset(out, 0, g->row_bytes);
-    for (size_t d = 0; d < g->head_dim; d++) {
-        const float s = g->scale[kv][g->per_channel ? h * g->head_dim + d : 0];
-        const float r = rintf(x[d] / (s == 0 ? 1.0f : s));
-        const int q = (int)(r > hi ? hi : r > lo ? r : lo); /* NaN becomes lo */
-
-        if (!nibbles)
-            out[d] = (char)q;
-        else
-            out[d / 2] = (char)((uint8_t)out[d / 2] | (unsigned)(q + 8) << (d % 2 ? 4 : 0));
-    }
+    cpu_kv_put(out, g->cache, &scale, x, g->head_dim);
 }
 
 /* Past rows of one head to where attention reads them; what lies behind the new rows is zeroed
@@ -348,6 +332,8 @@ static void prepare_token(const struct cpu_task *t, const struct gqa *g, const s
     cpu_to_f32(q, g->q->data, g->q->type.dtype, token * g->q_stride + h * g->group * dim,
                g->group * dim);
     norm_rope(t, g, pos, GQA_Q_NORM, q, g->group, line);
+    const struct cpu_kv_scale scale = cpu_kv_scale_of(g->scale[0], h, dim);
+    cpu_kv_scale_rows(&scale, q, g->group, dim);
     if (!g->stores) return;
     cpu_to_f32(x, g->k->data, g->k->type.dtype, g->k_at + token * g->kv_stride + h * dim, dim);
     norm_rope(t, g, pos, GQA_K_NORM, x, 1, line);
@@ -395,13 +381,8 @@ static void fill_attend(const struct cpu_task *t, const struct gqa *g, const str
                          : cache_row(g, g->present[0], g->present_rows, b, h, 0),
         .v = g->windowed ? joined_row(g, 1, b, h, 0)
                          : cache_row(g, g->present[1], g->present_rows, b, h, 0),
+        .v_scale = cpu_kv_scale_of(g->scale[1], h, g->head_dim),
     };
-    for (int kv = 0; kv < 2; kv++) {
-        struct cpu_kv_scale *scale = kv == 0 ? &a->k_scale : &a->v_scale;
-
-        scale->per_channel = g->per_channel;
-        if (g->scale[kv]) scale->scale = g->scale[kv] + (g->per_channel ? h * g->head_dim : 0);
-    }
 }
 
 /* One head of the group alone: its queries are gathered, its bias rows attached. */

@@ -3,7 +3,8 @@
  *
  * 1. Prepare: each (token, KV head) is one unit of work. Its key is normed, rotated and stored in
  *    the page, its value stored, the queries of its group normed and rotated into scratch,
- *    laid out [KV head][token][head of group] so that the rows of an item are one block.
+ *    laid out [KV head][token][head of group] so that the rows of an item are one block. Where the
+ *    cache is quantised the queries take the keys' scales with them.
  * 2. Attend: an item is (sequence, block of tokens, KV head); workers take items by a counter.
  *    When there are too few items for the workers, (item, segment of keys) pairs are shared out
  *    instead, their states kept, and merged in the order of the segments: the same bits. */
@@ -13,7 +14,7 @@
 #include "backends/cpu/cpu_attend.h"
 #include "backends/cpu/cpu_ops.h"
 
-enum seqattn_in { Q, K, V, COS, SIN, COS_LONG, SIN_LONG, SINK, Q_NORM, K_NORM };
+enum seqattn_in { Q, K, V, COS, SIN, COS_LONG, SIN_LONG, SINK, Q_NORM, K_NORM, K_SCALE, V_SCALE };
 
 enum {
     ITEMS_PER_WORKER = 4, /* below this, segments are shared out */
@@ -24,9 +25,11 @@ enum {
 struct seqattn {
     const struct tensor *q, *k, *v, *out;
     const struct tensor *cos, *sin, *cos_long, *sin_long, *q_norm, *k_norm, *sink;
+    const struct tensor *k_scale, *v_scale; /* NULL: the cache is not quantised */
     size_t n_tokens, heads, kv_heads, group, head_dim, rot_dim;
     size_t q_stride, k_stride, v_stride; /* elements between tokens */
     size_t k_at, v_at;                   /* element of token 0's first head */
+    size_t row_bytes;                    /* of a key or value in a page */
     bool stores;                         /* false: keys and values are there already */
     const struct kv_store *kv;
     const struct kv_layer *layer;
@@ -81,17 +84,34 @@ static bool vector_ok(const struct tensor *x, size_t n)
     return !x || (cpu_is_float(x->type.dtype) && cpu_elements(x) == n);
 }
 
+static bool scales_ok(const struct tensor *x, size_t n)
+{
+    return x && x->type.dtype == DT_F32 && (cpu_elements(x) == 1 || cpu_elements(x) == n);
+}
+
+/* The layer's cache is of the type that the node says, with its scales. */
+static bool cache_ok(const struct attrs_seqattn *a, const struct seqattn *s)
+{
+    const size_t n = s->kv_heads * s->head_dim;
+
+    if (a->kv_bits == 0) return cpu_is_float(s->layer->dtype) && !s->k_scale && !s->v_scale;
+    return s->layer->dtype == (a->kv_bits == 4 ? DT_U8 : DT_I8) && scales_ok(s->k_scale, n) &&
+           scales_ok(s->v_scale, n);
+}
+
 static bool layer_ok(const struct attrs_seqattn *a, struct seqattn *s)
 {
     const struct kv_store *kv = s->kv;
     size_t bytes;
 
-    if (!kv || a->layer < 0 || a->layer >= kv->n_layers || !cpu_is_float(kv->dtype)) return false;
+    if (!kv || a->layer < 0 || a->layer >= kv->n_layers) return false;
     s->layer = &kv->layers[a->layer];
     if (s->layer->group < 0 || s->layer->group >= kv->n_groups) return false;
     s->pool = &kv->groups[s->layer->group];
-    bytes = s->kv_heads * (size_t)kv->page_tokens * s->head_dim * cpu_size(kv->dtype);
-    return (size_t)s->layer->n_heads == s->kv_heads && (size_t)s->layer->head_dim == s->head_dim &&
+    s->row_bytes = kv_row_bytes(s->layer->dtype, s->head_dim);
+    bytes = s->kv_heads * (size_t)kv->page_tokens * s->row_bytes;
+    return cache_ok(a, s) && (size_t)s->layer->n_heads == s->kv_heads &&
+           (size_t)s->layer->head_dim == s->head_dim &&
            checked_range(s->layer->k_offset, bytes, s->pool->page_bytes) &&
            checked_range(s->layer->v_offset, bytes, s->pool->page_bytes) &&
            checked_range(s->pool->offset, s->pool->page_bytes * (size_t)s->pool->n_pages,
@@ -114,6 +134,8 @@ static bool read_call(const struct cpu_task *t, struct seqattn *s)
         .sink = cpu_in(t, SINK),
         .q_norm = cpu_in(t, Q_NORM),
         .k_norm = cpu_in(t, K_NORM),
+        .k_scale = cpu_in(t, K_SCALE),
+        .v_scale = cpu_in(t, V_SCALE),
         .kv = t->step->kv,
         .queries = t->shared,
     };
@@ -207,7 +229,7 @@ static char *page_row(const struct seqattn *s, const struct step_seq *seq, size_
     const size_t page = (size_t)pages_of(s, seq)[pos / page_tokens];
 
     return (char *)s->kv->buf->host + s->pool->offset + page * s->pool->page_bytes + offset +
-           row * s->head_dim * cpu_size(s->kv->dtype);
+           row * s->row_bytes;
 }
 
 static void prepare_unit(const struct cpu_task *t, const struct seqattn *s,
@@ -220,14 +242,19 @@ static void prepare_unit(const struct cpu_task *t, const struct seqattn *s,
     cpu_to_f32(q, s->q->data, s->q->type.dtype, token * s->q_stride + h * s->group * s->head_dim,
                s->group * s->head_dim);
     norm_rope(t, s, seq, pos, s->q_norm, q, s->group, line);
+    const struct cpu_kv_scale k_scale = cpu_kv_scale_of(s->k_scale, h, s->head_dim);
+    const struct cpu_kv_scale v_scale = cpu_kv_scale_of(s->v_scale, h, s->head_dim);
+    cpu_kv_scale_rows(&k_scale, q, s->group, s->head_dim);
     if (!s->stores) return;
     cpu_to_f32(key, s->k->data, s->k->type.dtype, s->k_at + token * s->k_stride + h * s->head_dim,
                s->head_dim);
     norm_rope(t, s, seq, pos, s->k_norm, key, 1, line);
-    cpu_from_f32(page_row(s, seq, pos, s->layer->k_offset, h), s->kv->dtype, 0, key, s->head_dim);
+    cpu_kv_put(page_row(s, seq, pos, s->layer->k_offset, h), s->layer->dtype, &k_scale, key,
+               s->head_dim);
     const float *value =
         cpu_row_f32(s->v, s->v_at + token * s->v_stride + h * s->head_dim, s->head_dim, key);
-    cpu_from_f32(page_row(s, seq, pos, s->layer->v_offset, h), s->kv->dtype, 0, value, s->head_dim);
+    cpu_kv_put(page_row(s, seq, pos, s->layer->v_offset, h), s->layer->dtype, &v_scale, value,
+               s->head_dim);
 }
 
 static void prepare_all(const struct cpu_task *t, const struct seqattn *s)
@@ -264,7 +291,7 @@ static void fill_item(const struct cpu_task *t, const struct seqattn *s, const s
 {
     const struct attrs_seqattn *at = &t->call->attr.seqattn;
     const size_t each = cpu_attend_tokens(s->group), n = (size_t)seq->n_tokens;
-    const size_t head_bytes = (size_t)s->kv->page_tokens * s->head_dim * cpu_size(s->kv->dtype);
+    const size_t head_bytes = (size_t)s->kv->page_tokens * s->row_bytes;
     const char *pages = (const char *)s->kv->buf->host + s->pool->offset;
 
     it->h = h;
@@ -274,7 +301,8 @@ static void fill_item(const struct cpu_task *t, const struct seqattn *s, const s
     it->a = (struct cpu_attend){
         .k = pages + s->layer->k_offset + h * head_bytes,
         .v = pages + s->layer->v_offset + h * head_bytes,
-        .dtype = s->kv->dtype,
+        .dtype = s->layer->dtype,
+        .v_scale = cpu_kv_scale_of(s->v_scale, h, s->head_dim),
         .pages = pages_of(s, seq),
         .page_bytes = s->pool->page_bytes,
         .page_tokens = (size_t)s->kv->page_tokens,

@@ -56,7 +56,7 @@ static struct attend_cost attend_of(const struct op_call *call)
                                      .cached = true,
                                      .left = a->window > 0 ? a->window - 1 : INT32_MAX,
                                      .pair_ops = 4 * (double)(a->num_heads * a->head_dim),
-                                     .key_values = 2 * (double)(a->kv_num_heads * a->head_dim) };
+                                     .layer = a->layer };
     }
     if (call->op == OP_SELFATTN) {
         const struct attrs_selfattn *a = &call->attr.selfattn;
@@ -192,6 +192,12 @@ static void count_experts(const struct node_cost *c, const struct step *step, vo
     *experts = (double)n;
 }
 
+/* In the cache, for one token. */
+static double key_value_bytes(const struct kv_layer *l)
+{
+    return 2 * (double)l->n_heads * (double)kv_row_bytes(l->dtype, (size_t)l->head_dim);
+}
+
 void node_cost_run(const struct node_cost *c, const struct step *step, void *const *data,
                    double *bytes, double *ops)
 {
@@ -205,9 +211,9 @@ void node_cost_run(const struct node_cost *c, const struct step *step, void *con
         *bytes += parts * c->experts.bytes;
         *ops += 2 * pairs * c->experts.weights;
     }
-    if (!c->attend.attends || (c->attend.cached && !step->kv)) return;
+    if (!c->attend.attends) return;
+    if (c->attend.cached && (!step->kv || c->attend.layer >= step->kv->n_layers)) return;
     count_keys(&c->attend, step, &parts, &pairs);
-    if (c->attend.cached)
-        *bytes += parts * c->attend.key_values * (double)(dtype_bits(step->kv->dtype) / 8);
+    if (c->attend.cached) *bytes += parts * key_value_bytes(&step->kv->layers[c->attend.layer]);
     *ops += pairs * c->attend.pair_ops;
 }

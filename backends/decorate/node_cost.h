@@ -9,8 +9,8 @@ struct attend_cost {
     bool attends;
     bool cached; /* keys and values of the whole past are read from the KV cache */
     int64_t left, right;
-    double pair_ops;   /* operations of a token and one that it sees, all heads */
-    double key_values; /* numbers in the cache for one token */
+    double pair_ops; /* operations of a token and one that it sees, all heads */
+    int64_t layer;   /* of the cache */
 };
 
 /* The part that is known when the node is compiled. */

@@ -498,7 +498,9 @@ enum seq_in {
     SEQ_SIN_LONG,
     SEQ_SINK,
     SEQ_Q_NORM,
-    SEQ_K_NORM
+    SEQ_K_NORM,
+    SEQ_K_SCALE,
+    SEQ_V_SCALE
 };
 
 static status seq_attrs(const struct op_call *call, struct err *err)
@@ -576,6 +578,30 @@ status infer_seqrotary(struct op_call *call, struct err *err)
     return ST_OK;
 }
 
+/* kv_bits of 8 or 4 come with scales: one, or one a channel. */
+static status seq_scales(const struct op_call *call, struct err *err)
+{
+    const struct attrs_seqattn *a = &call->attr.seqattn;
+
+    if (a->kv_bits != 0 && a->kv_bits != 4 && a->kv_bits != 8)
+        return infer_fail(call, err, ST_FORMAT, "kv_bits is %" PRId64 ", expected 4 or 8",
+                          a->kv_bits);
+    for (int i = SEQ_K_SCALE; i <= SEQ_V_SCALE; i++) {
+        size_t n;
+
+        if (infer_has_in(call, i) != (a->kv_bits != 0))
+            return infer_fail(call, err, ST_FORMAT, "scales of the cache go with kv_bits");
+        if (a->kv_bits == 0) continue;
+        TRY(infer_dtype_is(call, i, DT_F32, err));
+        if (type_elements(&call->in[i].type, &n) && n != 1 &&
+            (int64_t)n != a->kv_num_heads * a->head_dim)
+            return infer_fail(call, err, ST_SHAPE,
+                              "input %d has %zu elements, expected 1 or %" PRId64, i, n,
+                              a->kv_num_heads * a->head_dim);
+    }
+    return ST_OK;
+}
+
 status infer_seqattn(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
@@ -601,6 +627,7 @@ status infer_seqattn(struct op_call *call, struct err *err)
         TRY(infer_rank(call, i, 1, 1, err));
         TRY(infer_dim_is(call, i, 0, a->head_dim, err));
     }
+    TRY(seq_scales(call, err));
     struct tensor_type out = { .dtype = call->in[SEQ_Q].type.dtype,
                                .ndim = 2,
                                .dim = { DIM_UNKNOWN, a->num_heads * a->head_dim } };

@@ -113,7 +113,7 @@ status lower_state_node(struct lower *lo, int node, bool *done, struct err *err)
 bool lower_is_state(const struct lower *lo, int value);
 /* Element by element, with broadcasting (lower_rules.c). */
 bool lower_is_elementwise(enum op_kind op);
-/* One more KV layer. ST_NOMEM. */
+/* One more KV layer; dtype: of its cache in the file. ST_NOMEM. */
 status lower_add_layer(struct lower *lo, const struct lower_kv *kv, enum dtype dtype,
                        struct err *err);
 /* Rotary embeddings and positions (lower_rotary.c): what arithmetic on positions gives (LOW_NONE:

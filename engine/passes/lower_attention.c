@@ -3,6 +3,8 @@
  * length disappear; the node names its KV layer. */
 #include "engine/passes/lower.h"
 
+#include <string.h>
+
 enum {
     SA_Q,
     SA_K,
@@ -14,6 +16,8 @@ enum {
     SA_SINK,
     SA_Q_NORM,
     SA_K_NORM,
+    SA_K_SCALE,
+    SA_V_SCALE,
     SA_INPUTS
 };
 
@@ -22,8 +26,7 @@ static bool optional_const(const struct lower *lo, int value)
     return value < 0 || lower_kind_of(lo, value) == LOW_CONST;
 }
 
-static status check_inputs(const struct lower *lo, const struct graph_node *n,
-                           const struct attrs_gqa *at, struct err *err)
+static status check_inputs(const struct lower *lo, const struct graph_node *n, struct err *err)
 {
     const int k = match_in(n, GQA_K), v = match_in(n, GQA_V);
 
@@ -51,13 +54,14 @@ static status check_inputs(const struct lower *lo, const struct graph_node *n,
         return FAIL(err, ST_UNSUPPORTED,
                     "node %s: attention_bias, or positions other than position_ids, are not paged",
                     n->name);
-    if (match_in(n, GQA_K_SCALE) >= 0 || match_in(n, GQA_V_SCALE) >= 0 || at->kv_cache_bit_width)
-        return FAIL(err, ST_UNSUPPORTED, "node %s: a quantised KV cache is not paged", n->name);
     if (!optional_const(lo, match_in(n, GQA_SINK)) ||
         !optional_const(lo, match_in(n, GQA_Q_NORM)) ||
         !optional_const(lo, match_in(n, GQA_K_NORM)))
         return FAIL(err, ST_UNSUPPORTED, "node %s: head_sink and norm weights must be constants",
                     n->name);
+    if (!optional_const(lo, match_in(n, GQA_K_SCALE)) ||
+        !optional_const(lo, match_in(n, GQA_V_SCALE)))
+        return FAIL(err, ST_UNSUPPORTED, "node %s: k_scale and v_scale must be constants", n->name);
     if (match_out(n, 3) >= 0 && graph_uses(lo->g, n->out[3]) > 0)
         return FAIL(err, ST_UNSUPPORTED, "node %s: output_qk is not paged", n->name);
     return ST_OK;
@@ -89,13 +93,15 @@ status lower_add_layer(struct lower *lo, const struct lower_kv *kv, enum dtype d
 {
     struct lower_info *info = lo->info;
     const bool half = dtype == DT_F16 || dtype == DT_BF16;
+    bool first = true; /* of those that are not quantised */
 
     info->kv = arena_grow(graph_arena(lo->g), info->kv, &lo->cap_kv, (size_t)info->n_layers + 1,
                           sizeof *info->kv);
     if (!info->kv) return FAIL(err, ST_NOMEM, "out of memory");
-    if (info->n_layers == 0)
-        info->kv_dtype = half ? dtype : DT_F32;
-    else if (info->kv_dtype != dtype)
+    for (int i = 0; i < info->n_layers; i++) first = first && info->kv[i].bits > 0;
+    if (kv->bits == 0)
+        info->kv_dtype = half && (first || info->kv_dtype == dtype) ? dtype : DT_F32;
+    else if (first)
         info->kv_dtype = DT_F32;
     info->kv[info->n_layers++] = *kv;
     return ST_OK;
@@ -124,16 +130,25 @@ static status rotary_inputs(const struct lower *lo, const struct graph_node *n, 
     return ST_OK;
 }
 
+/* Bits of a quantised cache, whose scales become inputs; 0: it is not. */
+static int cache_bits(const struct graph_node *n, const struct attrs_gqa *at, int in[SA_INPUTS])
+{
+    if (strcmp(at->k_quant_type, "NONE") == 0) return 0;
+    in[SA_K_SCALE] = match_in(n, GQA_K_SCALE);
+    in[SA_V_SCALE] = match_in(n, GQA_V_SCALE);
+    return (int)at->kv_cache_bit_width;
+}
+
 status lower_gqa(struct lower *lo, int node, struct err *err)
 {
     const struct graph_node n = lo->g->nodes[node];
-    int in[SA_INPUTS] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+    int in[SA_INPUTS] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
     union op_attrs at;
     int64_t dim = 0;
 
     TRY(op_attrs_read(n.op, n.attrs, n.n_attrs, &at, err));
     const struct attrs_gqa *a = &at.gqa;
-    TRY(check_inputs(lo, &n, a, err));
+    TRY(check_inputs(lo, &n, err));
     if (lo->low[n.in[GQA_Q]].fold != 1)
         return FAIL(err, ST_UNSUPPORTED, "node %s: query heads are folded into the sequence",
                     n.name);
@@ -145,6 +160,7 @@ status lower_gqa(struct lower *lo, int node, struct err *err)
     in[SA_Q_NORM] = match_in(&n, GQA_Q_NORM);
     in[SA_K_NORM] = match_in(&n, GQA_K_NORM);
     if (a->do_rotary) TRY(rotary_inputs(lo, &n, in, err));
+    const int bits = cache_bits(&n, a, in);
     const struct attr attrs[] = { attr_int("layer", lo->info->n_layers),
                                   attr_int("num_heads", a->num_heads),
                                   attr_int("kv_num_heads", a->kv_num_heads),
@@ -157,9 +173,10 @@ status lower_gqa(struct lower *lo, int node, struct err *err)
                                   attr_int("smooth_softmax", a->smooth_softmax),
                                   attr_float("qk_norm_epsilon", a->qk_norm_epsilon),
                                   attr_int("long_threshold",
-                                           in[SA_COS_LONG] >= 0 ? lo->long_threshold : 0) };
-    const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim,
-                                 lower_window(a->local_window_size) };
+                                           in[SA_COS_LONG] >= 0 ? lo->long_threshold : 0),
+                                  attr_int("kv_bits", bits) };
+    const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim, lower_window(a->local_window_size),
+                                 bits };
     TRY(lower_add_layer(lo, &kv, lo->g->values[n.in[GQA_PAST_K]].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, SA_INPUTS, n.out, 1, attrs,

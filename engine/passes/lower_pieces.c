@@ -411,7 +411,7 @@ static status add_attention(struct lower *lo, int node, const struct low_pieces 
         attr_float("softcap", (float)s->softcap)
     };
     if (in[0] < 0 || in[1] < 0 || in[2] < 0 || out < 0) return no_memory(err);
-    const struct lower_kv kv = { (int)k->heads, (int)k->dim, lower_window(window) };
+    const struct lower_kv kv = { (int)k->heads, (int)k->dim, lower_window(window), 0 };
     TRY(lower_add_layer(lo, &kv, lo->g->values[k->rows].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, 3, &out, 1, attrs, (int)COUNT(attrs)) < 0)

@@ -108,7 +108,7 @@ status lower_attention23(struct lower *lo, int node, struct err *err)
                                   attr_float("scale", a->scale),
                                   attr_int("window", window > 0 ? window : -1),
                                   attr_float("softcap", a->softcap) };
-    const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim, lower_window(window) };
+    const struct lower_kv kv = { (int)a->kv_num_heads, (int)dim, lower_window(window), 0 };
     TRY(lower_add_layer(lo, &kv, lo->g->values[cache].type.dtype, err));
     graph_remove_node(lo->g, node);
     if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, 3, n.out, 1, attrs, (int)COUNT(attrs)) < 0)

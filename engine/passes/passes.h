@@ -42,12 +42,13 @@ bool pass_fold_from_type(struct op_call *call, struct arena *a);
 struct lower_kv {
     int n_heads, head_dim;
     int window; /* positions a token looks back over, itself included; 0: all */
+    int bits;   /* of a quantised cache, 8 or 4; 0: floats */
 };
 
 struct lower_info {
     int n_layers;           /* KV layers, numbered densely in graph order */
     struct lower_kv *kv;    /* [n_layers], in the lowered graph's arena */
-    enum dtype kv_dtype;    /* of the file's caches: f32, f16 or bf16 */
+    enum dtype kv_dtype;    /* of the file's caches that are not quantised: f32, f16 or bf16 */
     int64_t long_threshold; /* 0: one rotary table */
     int64_t positions;      /* positions that tables and caches of the graph have; 0: no bound */
     int n_states;           /* layers that carry something else: convolutions, recurrences */

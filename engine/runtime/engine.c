@@ -67,7 +67,6 @@ struct kv_sizes {
     struct kv_group_plan *groups; /* [n_layers + 1] */
     int *n_pages;                 /* [n_layers + 1] */
     int n_groups;
-    size_t page_bytes; /* of all groups together */
 };
 
 /* Pages that one timeline can hold of a windowed group. */
@@ -137,7 +136,6 @@ static status size_groups(const struct engine *e, struct kv_sizes *s, int64_t *h
         const bool slides = s->groups[g].window > 0 && n >= window_pages(e, &s->groups[g]);
 
         s->n_pages[g] = (int)n;
-        s->page_bytes += s->groups[g].page_bytes;
         if (!slides) *held = min_i64(*held, n * KV_PAGE_TOKENS);
     }
     return ST_OK;
@@ -149,6 +147,32 @@ static status size_groups(const struct engine *e, struct kv_sizes *s, int64_t *h
 static bool pages_say_all(const struct lm_info *info)
 {
     return info->state_bytes == 0 && info->piece_tokens == 0;
+}
+
+/* What contexts cost: in windowed layers never more than their windows. */
+static void count_kv_bytes(struct engine *e, const struct kv_sizes *s)
+{
+    for (int g = 0; g < s->n_groups; g++) {
+        const struct kv_group_plan *group = &s->groups[g];
+
+        if (group->window == 0)
+            e->info.kv_bytes_per_token += group->page_bytes / KV_PAGE_TOKENS;
+        else
+            e->info.kv_window_bytes += group->page_bytes * (uint64_t)window_pages(e, group);
+    }
+}
+
+uint64_t engine_kv_bytes_read(const struct engine *e, int64_t context)
+{
+    uint64_t bytes = 0;
+
+    for (int g = 0; e->kv && g < kv_pages_groups(e->kv); g++) {
+        const int window = kv_pages_window(e->kv, g);
+        const int64_t seen = window > 0 ? min_i64(window, context) : context;
+
+        bytes += kv_pages_store(e->kv)->groups[g].page_bytes / KV_PAGE_TOKENS * (uint64_t)seen;
+    }
+    return bytes;
 }
 
 static status create_groups(struct engine *e, struct kv_sizes *s, struct err *err)
@@ -166,7 +190,7 @@ static status create_groups(struct engine *e, struct kv_sizes *s, struct err *er
     TRY(size_groups(e, s, &held, err));
     TRY(kv_pages_create(&e->kv, e->lm->backend, &cfg, err));
     e->lm->states_max = states_allowed(e);
-    e->info.kv_bytes_per_token = s->page_bytes / KV_PAGE_TOKENS;
+    count_kv_bytes(e, s);
     if (held < e->context_max) {
         LOG(LOG_WARN, "event=context_cut context=%lld kv_tokens=%lld", (long long)e->context_max,
             (long long)held);

@@ -10,14 +10,16 @@ enum { KV_ALIGN = 64 };
 /* ---- layout ---- */
 
 /* Offsets of one layer's keys and values in a page; *at moves past them. */
-static bool kv_place_layer(const struct lm_kv_shape *shape, size_t elem_bytes,
+static bool kv_place_layer(const struct lm_kv_shape *shape, enum dtype floats,
                            struct kv_layer *layer, size_t *at)
 {
+    const enum dtype dtype = shape->bits == 8 ? DT_I8 : shape->bits == 4 ? DT_U8 : floats;
     size_t bytes;
 
     if (shape->n_heads <= 0 || shape->head_dim <= 0) return false;
-    if (!checked_mul((size_t)shape->n_heads, (size_t)shape->head_dim, &bytes)) return false;
-    if (!checked_mul(bytes, KV_PAGE_TOKENS * elem_bytes, &bytes)) return false;
+    if (!checked_mul((size_t)shape->n_heads, kv_row_bytes(dtype, (size_t)shape->head_dim), &bytes))
+        return false;
+    if (!checked_mul(bytes, KV_PAGE_TOKENS, &bytes)) return false;
     if (!checked_add(bytes, KV_ALIGN - 1, &bytes)) return false;
     bytes &= ~(size_t)(KV_ALIGN - 1);
     const size_t v_offset = *at + bytes;
@@ -25,7 +27,8 @@ static bool kv_place_layer(const struct lm_kv_shape *shape, size_t elem_bytes,
     *layer = (struct kv_layer){ .n_heads = shape->n_heads,
                                 .head_dim = shape->head_dim,
                                 .k_offset = v_offset - bytes,
-                                .v_offset = v_offset };
+                                .v_offset = v_offset,
+                                .dtype = dtype };
     return true;
 }
 
@@ -43,7 +46,6 @@ static int kv_group_of(struct kv_group_plan *groups, int *n, int window)
 static int kv_place_all(const struct kv_pages_config *cfg, struct kv_group_plan *groups,
                         struct kv_layer *layers)
 {
-    const size_t elem = dtype_bits(cfg->dtype) / 8;
     int n = 0;
 
     if (cfg->dtype != DT_F32 && cfg->dtype != DT_F16 && cfg->dtype != DT_BF16) return -1;
@@ -52,7 +54,7 @@ static int kv_place_all(const struct kv_pages_config *cfg, struct kv_group_plan 
         const int g = kv_group_of(groups, &n, cfg->shapes[i].window);
         struct kv_layer layer;
 
-        if (!kv_place_layer(&cfg->shapes[i], elem, &layer, &groups[g].page_bytes)) return -1;
+        if (!kv_place_layer(&cfg->shapes[i], cfg->dtype, &layer, &groups[g].page_bytes)) return -1;
         layer.group = g;
         if (layers) layers[i] = layer;
     }
@@ -150,7 +152,6 @@ static status kv_fill(struct kv_pages *kv, const struct kv_pages_config *cfg,
                                    .page_tokens = KV_PAGE_TOKENS,
                                    .n_layers = cfg->n_layers,
                                    .n_groups = n,
-                                   .dtype = cfg->dtype,
                                    .layers = kv->layers,
                                    .groups = kv->groups };
     TRY(kv_make_pools(kv, cfg, plan, &total, err));

@@ -31,7 +31,7 @@ struct kv_group_plan {
 struct kv_pages_config {
     const struct lm_kv_shape *shapes; /* [n_layers] */
     int n_layers;
-    enum dtype dtype;   /* DT_F32, DT_F16, DT_BF16 */
+    enum dtype dtype;   /* of caches that are not quantised: DT_F32, DT_F16, DT_BF16 */
     const int *n_pages; /* [groups of the plan] */
     bool prefix_cache;
     unsigned hash_bits; /* of the prefix cache's hash, 0 = all 64; tests make collisions with it */

@@ -11,6 +11,7 @@ struct lm;
 struct lm_kv_shape {
     int n_heads, head_dim;
     int window; /* positions a token looks back over, itself included; 0: all */
+    int bits;   /* of a cache that the graph quantises, 8 or 4; 0: floats, of the cache's type */
 };
 
 struct lm_info {
@@ -28,7 +29,7 @@ struct lm_info {
                                tables */
     int n_kv_layers;
     const struct lm_kv_shape *kv_shapes; /* [n_kv_layers] */
-    enum dtype kv_dtype;                 /* of the file's caches */
+    enum dtype kv_dtype;                 /* of the file's caches that are not quantised */
     size_t state_bytes; /* paged: of what a sequence carries beside its pages (convolutions,
                            recurrences); 0: nothing */
     bool fixed_state;   /* some state is of fixed size: it cannot go back to an earlier length */

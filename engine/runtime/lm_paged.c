@@ -119,7 +119,8 @@ static status fill_info(struct lm_paged *p, const struct lower_info *in, const s
     p->seqs = mem_calloc((size_t)b->seqs_max, sizeof *p->seqs);
     if (!kv || !p->seqs) return FAIL(err, ST_NOMEM, "out of memory");
     for (int i = 0; i < in->n_layers; i++)
-        kv[i] = (struct lm_kv_shape){ in->kv[i].n_heads, in->kv[i].head_dim, in->kv[i].window };
+        kv[i] = (struct lm_kv_shape){ in->kv[i].n_heads, in->kv[i].head_dim, in->kv[i].window,
+                                      in->kv[i].bits };
     *info = (struct lm_info){ .vocab = in->vocab,
                               .hidden = in->hidden,
                               .width = in->hidden_only ? in->hidden : in->vocab,

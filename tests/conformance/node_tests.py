@@ -54,7 +54,8 @@ onnxruntime or the reference evaluator. Not done: strings in `Cast`, `NonZero`, 
 makes new text; complex numbers anywhere but where elements are only moved; `bool` in `GridSample`; elements of less than a
 byte in `TensorScatter`; `Attention` in f64, or with q, k and v of different types; integers in `Erf` of opset 9; f8e8m0 scales
 of `DequantizeLinear` without `output_dtype`; `FusedMatMul` with `transBatchA` or `transBatchB`;
-`GroupQueryAttention` with `qk_output`. Integers: `Resize` cuts off what linear interpolation gives, as onnxruntime does.
+`GroupQueryAttention` with `qk_output`, or with caches quantised in one way for keys and in another for values (8 and 4 bits, a scale a
+tensor or a channel, run in the dense and in the lowered form). Integers: `Resize` cuts off what linear interpolation gives, as onnxruntime does.
 
 """
 

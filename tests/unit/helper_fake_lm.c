@@ -22,7 +22,7 @@ struct fake_state {
     int64_t n, cap;
 };
 
-static const struct lm_kv_shape fake_shapes[] = { { 1, 3, 0 }, { 2, 1, 0 } };
+static const struct lm_kv_shape fake_shapes[] = { { 1, 3, 0, 0 }, { 2, 1, 0, 0 } };
 
 /* ---- the function itself ---- */
 

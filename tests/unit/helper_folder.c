@@ -11,22 +11,28 @@
 #include "helper_folder.h"
 #include "models/models.h"
 
-struct engine *folder_engine(const char *name, bool dense)
+struct engine *folder_engine_with(const char *name, const struct engine_config *cfg)
 {
-    struct engine_config cfg = engine_config_default();
     struct model_folder folder;
     struct engine *e = NULL;
     struct err err = { 0 };
     char path[512];
 
-    cfg.n_threads = 2;
-    cfg.dense = dense;
     (void)snprintf(path, sizeof path, "%s/tests/fixtures/models/%s", CUPOLA_SOURCE_DIR, name);
     assert_int_equal(model_folder_open(&folder, path, &err), ST_OK);
-    if (engine_open(&e, &folder, &cfg, &err) != ST_OK) fail_msg("%s", err.text);
+    if (engine_open(&e, &folder, cfg, &err) != ST_OK) fail_msg("%s", err.text);
     model_folder_fini(&folder);
-    if (engine_info(e)->lowered == dense) fail_msg("%s: %s", name, engine_info(e)->why_dense);
+    if (engine_info(e)->lowered == cfg->dense) fail_msg("%s: %s", name, engine_info(e)->why_dense);
     return e;
+}
+
+struct engine *folder_engine(const char *name, bool dense)
+{
+    struct engine_config cfg = engine_config_default();
+
+    cfg.n_threads = 2;
+    cfg.dense = dense;
+    return folder_engine_with(name, &cfg);
 }
 
 void folder_prompt(int32_t *ids, int n, int salt)

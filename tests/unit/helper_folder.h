@@ -5,6 +5,8 @@
 
 /* In either form, on two threads; the test fails when it does not open in it. */
 struct engine *folder_engine(const char *name, bool dense);
+/* The same with a configuration. */
+struct engine *folder_engine_with(const char *name, const struct engine_config *cfg);
 /* n ids below 320 that depend on `salt`. */
 void folder_prompt(int32_t *ids, int n, int salt);
 /* Feeds n tokens, `chunk` at a time; row [width of the model] is that of the last. */

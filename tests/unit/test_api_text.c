@@ -280,12 +280,19 @@ static void a_model_says_what_it_is(void **state)
     assert_int_equal(info.threads, 1);
     assert_string_equal(info.backend, "cpu");
     assert_null(info.slow_because);
+    assert_true(info.kv_token_bytes > 0);
+    assert_int_equal(info.kv_window_bytes, 0);
     const size_t n = cupola_model_stop_ids(m, ids, 4);
     assert_true(n >= 1 && n <= 4);
     assert_int_equal(cupola_model_stop_ids(m, NULL, 0), n);
     assert_int_equal(ids[0], cupola_tokenizer_special(cupola_model_tokenizer(m), CUPOLA_EOS));
     ok(cupola_model_sampling(m, &sampling, &error), &error);
     assert_int_equal(sampling.seed, 0);
+    /* a program built against an older header */
+    info.kv_window_bytes = 77;
+    info.size = offsetof(struct cupola_model_info, kv_window_bytes);
+    ok(cupola_model_info(m, &info, &error), &error);
+    assert_int_equal(info.kv_window_bytes, 77);
     info.size = 4;
     refused(cupola_model_info(m, &info, &error), &error, CUPOLA_INVALID, "size is 4");
     cupola_model_close(m);

@@ -27,9 +27,16 @@ struct setup {
     float softcap;
     bool sink, norms, interleaved, separate;
     enum dtype kv;
+    bool per_channel; /* scales of a quantised cache */
 };
 
-static const struct setup plain = { 4, 2, 16, 16, 64, -1, 0, false, false, false, false, DT_F32 };
+static const struct setup plain = { .heads = 4,
+                                    .kv_heads = 2,
+                                    .dim = 16,
+                                    .rot_dim = 16,
+                                    .page_tokens = 64,
+                                    .window = -1,
+                                    .kv = DT_F32 };
 
 /* One attention layer on its own store; sequences get pages in a scattered order. */
 struct attn {
@@ -48,7 +55,10 @@ struct attn {
 
 static float cos_t[POS_MAX * DIM_MAX / 2], sin_t[POS_MAX * DIM_MAX / 2];
 static float sinks[HEADS_MAX], q_norm[DIM_MAX], k_norm[DIM_MAX];
+static float k_scale[HEADS_MAX * DIM_MAX], v_scale[HEADS_MAX * DIM_MAX];
 static float rows[SEQS][POS_MAX * WIDTH_MAX]; /* packed q|k|v of each position */
+
+static int bits_of(const struct setup *s) { return s->kv == DT_I8 ? 8 : s->kv == DT_U8 ? 4 : 0; }
 
 static int width_of(const struct setup *s) { return (s->heads + 2 * s->kv_heads) * s->dim; }
 
@@ -65,8 +75,9 @@ static void build(struct attn *a)
                                        .softcap = s->softcap,
                                        .do_rotary = s->rot_dim > 0,
                                        .interleaved = s->interleaved,
-                                       .qk_norm_epsilon = 1e-6f } };
-    int in[11] = { 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -100 };
+                                       .qk_norm_epsilon = 1e-6f,
+                                       .kv_bits = bits_of(s) } };
+    int in[13] = { 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -100 };
 
     a->v_in[0] = in[0] =
         sb_value(b, SEG_INPUT, DT_F32, SB_DIMS(DIM_TOKENS, s->separate ? q : q + 2 * kv), NULL);
@@ -77,6 +88,9 @@ static void build(struct attn *a)
     if (s->sink) in[7] = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(s->heads), sinks);
     if (s->norms) in[8] = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(s->dim), q_norm);
     if (s->norms) in[9] = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(s->dim), k_norm);
+    const int64_t n_scales = s->per_channel ? kv : 1;
+    if (bits_of(s)) in[10] = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(n_scales), k_scale);
+    if (bits_of(s)) in[11] = sb_value(b, SEG_CONST, DT_F32, SB_DIMS(n_scales), v_scale);
     a->v_out = sb_value(b, SEG_OUTPUT, DT_F32, SB_DIMS(DIM_TOKENS, q), NULL);
     sb_node(b, OP_SEQATTN, &at, in, SB_LIST(a->v_out));
 }
@@ -84,18 +98,18 @@ static void build(struct attn *a)
 static void make_store(struct attn *a)
 {
     const struct setup *s = &a->s;
-    const size_t half = (size_t)(s->kv_heads * s->page_tokens * s->dim) * (s->kv == DT_F32 ? 4 : 2);
+    const size_t half =
+        (size_t)(s->kv_heads * s->page_tokens) * kv_row_bytes(s->kv, (size_t)s->dim);
     const int per_seq = (POS_MAX + s->page_tokens - 1) / s->page_tokens;
     struct err err = { 0 };
 
-    a->layer[0] = a->layer[1] = (struct kv_layer){ s->kv_heads, s->dim, 0, half, 0 };
+    a->layer[0] = a->layer[1] = (struct kv_layer){ s->kv_heads, s->dim, 0, half, 0, s->kv };
     a->layer[1].k_offset += 2 * half;
     a->layer[1].v_offset += 2 * half;
     a->kv = (struct kv_store){ .buf = &a->store,
                                .page_tokens = s->page_tokens,
                                .n_layers = 2,
                                .n_groups = 1,
-                               .dtype = s->kv,
                                .layers = a->layer,
                                .groups = &a->group };
     a->group = (struct kv_group){ 0, 4 * half, per_seq * SEQS };
@@ -210,8 +224,36 @@ static void load_head(const struct setup *s, const float *from, const float *nor
     rope(s, x, pos);
 }
 
-static void expected_row(const struct setup *s, int q, int pos, int head, double *out)
+struct place {
+    bool value;
+    int q, pos, head;
+};
+
+/* What the store has of a key (or value) that is exactly x: x itself where the cache is not
+ * quantised. Else a number that rounding may have given, when x came with the error of fp32. */
+static double stored(const struct attn *a, const struct place *p, int d, double x)
 {
+    const struct setup *s = &a->s;
+    const double lo = s->kv == DT_U8 ? -8 : -128, hi = s->kv == DT_U8 ? 7 : 127;
+    const size_t row_bytes = kv_row_bytes(s->kv, (size_t)s->dim);
+    const size_t row = (size_t)(p->head * s->page_tokens + p->pos % s->page_tokens);
+    const uint8_t *at = (const uint8_t *)a->store.host +
+                        a->group.page_bytes * (size_t)a->pages[p->q][p->pos / s->page_tokens] +
+                        (p->value ? a->layer[1].v_offset : a->layer[1].k_offset) + row * row_bytes;
+    const float given = (p->value ? v_scale : k_scale)[s->per_channel ? p->head * s->dim + d : 0];
+    const double exact = x / (given == 0 ? 1 : (double)given);
+    int got;
+
+    if (!bits_of(s)) return x;
+    got = s->kv == DT_I8 ? (int8_t)at[d] : (at[d / 2] >> (d % 2 ? 4 : 0) & 15) - 8;
+    if (!(fabs((exact < lo ? lo : exact > hi ? hi : exact) - got) <= 0.5 + 1e-4))
+        fail_msg("position %d head %d dim %d: %d stored for %g", p->pos, p->head, d, got, exact);
+    return got * (double)given;
+}
+
+static void expected_row(const struct attn *a, int q, int pos, int head, double *out)
+{
+    const struct setup *s = &a->s;
     static double p[POS_MAX];
     const int w = width_of(s), kvh = head / (s->heads / s->kv_heads);
     const int k_at = (s->heads + kvh) * s->dim, v_at = k_at + s->kv_heads * s->dim;
@@ -222,7 +264,8 @@ static void expected_row(const struct setup *s, int q, int pos, int head, double
     for (int j = first; j <= pos; j++) {
         load_head(s, rows[q] + j * w + k_at, k_norm, j, k);
         p[j] = 0;
-        for (int d = 0; d < s->dim; d++) p[j] += x[d] * k[d] / sqrt(s->dim);
+        for (int d = 0; d < s->dim; d++)
+            p[j] += x[d] * stored(a, &(struct place){ false, q, j, kvh }, d, k[d]) / sqrt(s->dim);
         if (s->softcap > 0) p[j] = (double)s->softcap * tanh(p[j] / (double)s->softcap);
         if (p[j] > max) max = p[j];
     }
@@ -231,7 +274,9 @@ static void expected_row(const struct setup *s, int q, int pos, int head, double
     for (int j = first; j <= pos; j++) {
         const double e = exp(p[j] - max);
         sum += e;
-        for (int d = 0; d < s->dim; d++) out[d] += e * (double)rows[q][j * w + v_at + d];
+        for (int d = 0; d < s->dim; d++)
+            out[d] += e * stored(a, &(struct place){ true, q, j, kvh }, d,
+                                 (double)rows[q][j * w + v_at + d]);
     }
     for (int d = 0; d < s->dim; d++) out[d] /= sum;
 }
@@ -248,6 +293,13 @@ static int fill(void **state)
     fill_floats(sinks, COUNT(sinks), 20);
     fill_floats(q_norm, COUNT(q_norm), 21);
     fill_floats(k_norm, COUNT(k_norm), 22);
+    fill_floats(k_scale, COUNT(k_scale), 23);
+    fill_floats(v_scale, COUNT(v_scale), 24);
+    for (size_t i = 0; i < COUNT(k_scale); i++) { /* values lie in (-1, 1): some are clamped */
+        k_scale[i] = 0.006f + 0.002f * k_scale[i];
+        v_scale[i] = 0.007f + 0.003f * v_scale[i];
+    }
+    k_scale[5] = 0; /* a channel that counts as rounded to whole numbers, and gives nothing */
     return 0;
 }
 
@@ -262,10 +314,9 @@ static void check_setup(const struct setup *s, int total, int chunk, double tol)
 
     attn_open(&one, s, 2);
     run_alone(&one, 1, total, chunk, out_a);
-    attn_close(&one);
     for (int pos = 0; pos < total; pos += pos < 70 ? 1 : 61)
         for (int h = 0; h < s->heads; h++) {
-            expected_row(s, 1, pos, h, want);
+            expected_row(&one, 1, pos, h, want);
             for (int d = 0; d < s->dim; d++) {
                 const double got = (double)out_a[(pos * s->heads + h) * s->dim + d];
                 if (!(fabs(got - want[d]) <= tol))
@@ -273,6 +324,7 @@ static void check_setup(const struct setup *s, int total, int chunk, double tol)
                              want[d]);
             }
         }
+    attn_close(&one);
 }
 
 static void matches_plain_attention(void **state)
@@ -299,15 +351,41 @@ static void matches_plain_attention(void **state)
     check_setup(&s, 150, 150, 1.6e-2);
 }
 
+/* The test's own quantisation rounds the exact key, the operator one that is a few ulp away: none
+ * of these keys lies so near to the middle between two steps. */
+static void matches_attention_over_rounded_keys_and_values(void **state)
+{
+    static const enum dtype types[] = { DT_I8, DT_U8 };
+    struct setup s;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(types); i++)
+        for (int per_channel = 0; per_channel < 2; per_channel++) {
+            s = plain, s.kv = types[i], s.per_channel = per_channel;
+            check_setup(&s, 200, 200, 3e-6);
+            s.separate = true, s.interleaved = true, s.norms = true;
+            check_setup(&s, 130, 50, 5e-6);
+            s = plain, s.kv = types[i], s.per_channel = per_channel, s.window = 20, s.sink = true;
+            check_setup(&s, 700, 90, 3e-6);
+            s = plain, s.kv = types[i], s.per_channel = per_channel;
+            s.heads = s.kv_heads = 3, s.dim = 23, s.rot_dim = 16, s.page_tokens = 7;
+            check_setup(&s, 100, 9, 3e-6);
+            s.heads = 12, s.kv_heads = 1, s.dim = 32, s.softcap = 2, s.page_tokens = 64;
+            check_setup(&s, 700, 300, 3e-6);
+        }
+}
+
 static void bits_do_not_depend_on_chunks_or_threads(void **state)
 {
     static const int chunks[] = { 1390, 512, 100, 64, 33 };
-    struct setup setups[3] = { plain, plain, plain };
+    struct setup setups[5] = { plain, plain, plain, plain, plain };
     const int total = 1390;
 
     (void)state;
     setups[1].window = 70, setups[1].sink = true;
     setups[2].kv = DT_F16, setups[2].kv_heads = 1;
+    setups[3].kv = DT_I8, setups[3].window = 70;
+    setups[4].kv = DT_U8, setups[4].per_channel = true, setups[4].dim = 15, setups[4].rot_dim = 8;
     for (size_t i = 0; i < COUNT(setups); i++) {
         const size_t bytes = (size_t)(total * setups[i].heads * setups[i].dim) * sizeof *out_a;
         attn_open(&one, &setups[i], 1);
@@ -342,21 +420,32 @@ static void decode_gives_the_bits_of_prefill(void **state)
     }
 }
 
-static void bits_do_not_depend_on_company(void **state)
+static void check_company(const struct setup *s)
 {
-    const int q_w = plain.heads * plain.dim;
+    const int q_w = s->heads * s->dim;
 
-    (void)state;
     for (int threads = 1; threads <= 3; threads += 2) {
-        attn_open(&one, &plain, threads);
+        attn_open(&one, s, threads);
         run_alone(&one, 1, 700, 700, out_a);
         run_alone(&one, 1, 1, 1, out_a + 700 * q_w);
         attn_close(&one);
-        attn_open(&two, &plain, threads);
+        attn_open(&two, s, threads);
         attn_step(&two, (const int[]){ 300, 700, 5 }, (float *[]){ NULL, out_b, NULL });
         attn_step(&two, (const int[]){ 1, 1, 400 }, (float *[]){ NULL, out_b + 700 * q_w, NULL });
         attn_close(&two);
         assert_memory_equal(out_a, out_b, (size_t)(701 * q_w) * sizeof *out_a);
+    }
+}
+
+static void bits_do_not_depend_on_company(void **state)
+{
+    static const enum dtype types[] = { DT_F32, DT_I8, DT_U8 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(types); i++) {
+        struct setup s = plain;
+        s.kv = types[i];
+        check_company(&s);
     }
 }
 
@@ -413,15 +502,38 @@ static void broken_tables_are_refused(void **state)
     attn_close(&one);
 }
 
+/* The node says how its cache is quantised; a store that holds something else is refused. */
+static void caches_of_another_type_are_refused(void **state)
+{
+    static const enum dtype types[] = { DT_F32, DT_F16, DT_I8, DT_U8, DT_I32 };
+    static int32_t pages[POS_MAX];
+    const struct step_seq seq = { .n_tokens = 3, .n_past = 10, .pages = pages };
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < COUNT(types); j++) {
+            struct setup s = plain;
+            const bool floats = i < 2 && types[j] == DT_F16; /* any type of floats will do */
+
+            s.kv = types[i];
+            attn_open(&one, &s, 2);
+            one.layer[1].dtype = types[j];
+            assert_int_equal(step_status(&one, &seq, NULL), i == j || floats ? ST_OK : ST_SHAPE);
+            attn_close(&one);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_plain_attention),
+        cmocka_unit_test(matches_attention_over_rounded_keys_and_values),
         cmocka_unit_test(bits_do_not_depend_on_chunks_or_threads),
         cmocka_unit_test(decode_gives_the_bits_of_prefill),
         cmocka_unit_test(bits_do_not_depend_on_company),
         cmocka_unit_test(execute_allocates_nothing),
         cmocka_unit_test(broken_tables_are_refused),
+        cmocka_unit_test(caches_of_another_type_are_refused),
     };
 
     return cmocka_run_group_tests(tests, fill, NULL);

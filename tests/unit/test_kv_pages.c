@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-static const struct lm_kv_shape shapes[] = { { 2, 5, 0 }, { 1, 16, 0 } };
+static const struct lm_kv_shape shapes[] = { { 2, 5, 0, 0 }, { 1, 16, 0, 0 } };
 
 static struct kv_pages *make(struct lm *lm, int n_pages, bool prefix_cache)
 {
@@ -55,13 +55,47 @@ static void layers_lie_apart_within_a_page(void **state)
 static void refuses_layers_that_overflow(void **state)
 {
     (void)state;
-    const struct lm_kv_shape huge[] = { { INT32_MAX, INT32_MAX, 0 }, { INT32_MAX, INT32_MAX, 0 } };
-    const struct lm_kv_shape none = { 0, 8, 0 };
+    const struct lm_kv_shape huge[] = { { INT32_MAX, INT32_MAX, 0, 0 },
+                                        { INT32_MAX, INT32_MAX, 0, 8 } };
+    const struct lm_kv_shape none = { 0, 8, 0, 8 };
     struct kv_group_plan plan[3];
 
     assert_int_equal(kv_plan_groups(huge, 2, DT_F32, plan), -1);
     assert_int_equal(kv_plan_groups(&none, 1, DT_F32, plan), -1);
     assert_int_equal(kv_plan_groups(shapes, 1, DT_I8, plan), -1);
+}
+
+/* A layer takes the room of its own type, whatever the store's floats are; in a group of mixed
+ * windows, too. */
+static void quantised_layers_take_less_room(void **state)
+{
+    static const struct lm_kv_shape mixed_types[] = {
+        { 2, 64, 0, 8 }, { 2, 64, 0, 4 }, { 2, 64, 0, 0 }, { 1, 7, 100, 4 }, { 3, 64, 100, 8 },
+    };
+    static const size_t rows[] = { 64, 32, 128, 4, 64 };
+    static const enum dtype types[] = { DT_I8, DT_U8, DT_F16, DT_U8, DT_I8 };
+    const struct kv_pages_config cfg = {
+        .shapes = mixed_types, .n_layers = 5, .dtype = DT_F16, .n_pages = (int[]){ 2, 3 }
+    };
+    struct kv_pages *kv = NULL;
+    struct lm *lm = *state;
+
+    assert_int_equal(kv_pages_create(&kv, lm->backend, &cfg, NULL), ST_OK);
+    const struct kv_store *s = kv_pages_store(kv);
+    size_t at[2] = { 0 };
+    for (int i = 0; i < 5; i++) {
+        const struct kv_layer *l = &s->layers[i];
+        const size_t bytes = (size_t)l->n_heads * KV_PAGE_TOKENS * rows[i];
+
+        assert_int_equal(l->dtype, types[i]);
+        assert_int_equal(l->k_offset, at[l->group]);
+        assert_int_equal(l->v_offset, at[l->group] + bytes);
+        at[l->group] += 2 * bytes;
+    }
+    assert_int_equal(s->groups[0].page_bytes, at[0]);
+    assert_int_equal(s->groups[1].page_bytes, at[1]);
+    assert_int_equal(s->buf->size, 2 * at[0] + 3 * at[1]);
+    kv_pages_destroy(kv);
 }
 
 static void hands_out_each_page_once(void **state)
@@ -298,7 +332,7 @@ static void without_prefix_cache_nothing_is_kept(void **state)
 /* ---- windows ---- */
 
 enum { WINDOW = 100 };
-static const struct lm_kv_shape mixed[] = { { 2, 5, 0 }, { 1, 16, WINDOW }, { 1, 7, 0 } };
+static const struct lm_kv_shape mixed[] = { { 2, 5, 0, 0 }, { 1, 16, WINDOW, 0 }, { 1, 7, 0, 0 } };
 
 static struct kv_pages *make_mixed(struct lm *lm, int n_full, int n_windowed)
 {
@@ -495,6 +529,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_lie_apart_within_a_page),
         cmocka_unit_test(refuses_layers_that_overflow),
+        cmocka_unit_test(quantised_layers_take_less_room),
         cmocka_unit_test(hands_out_each_page_once),
         cmocka_unit_test(a_shared_page_stays_until_its_last_reference),
         cmocka_unit_test(finds_a_prefix_by_its_tokens),

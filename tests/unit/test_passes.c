@@ -201,16 +201,19 @@ static void recognises_rms_norm(void **state)
 
 /* ---- lower_decoder ---- */
 
-#define HEAD                                                                                       \
+#define INPUTS(cache)                                                                              \
     "graph g { opset 21, com.microsoft 1, cupola 1\n"                                              \
     "in input_ids: i64[B,S] in attention_mask: i64[B,T]\n"                                         \
-    "in past_key_values.0.key: f32[B,1,P,4] in past_key_values.0.value: f32[B,1,P,4]\n"            \
+    "in past_key_values.0.key: " cache " in past_key_values.0.value: " cache "\n"
+#define HEAD_OF(cache)                                                                             \
+    INPUTS(cache)                                                                                  \
     "const emb: f32[10,8] = fill(0.5) const wq: f32[8,16] = fill(0.1) const head: f32[8,10] = "    \
     "fill(1)\n"                                                                                    \
     "const one: i64[1] = {1} const i1: i64[] = {1}\n"                                              \
     "n = ReduceSum(attention_mask, one) {keepdims: 0} n1 = Sub(n, one) seq = Cast(n1) {to: 6}\n"   \
     "sh = Shape(attention_mask) t = Gather(sh, i1) total = Cast(t) {to: 6}\n"                      \
     "x = Gather(emb, input_ids) qkv = MatMul(x, wq)\n"
+#define HEAD HEAD_OF("f32[B,1,P,4]")
 #define GQA                                                                                        \
     "a, present.0.key, present.0.value = com.microsoft.GroupQueryAttention(qkv, _, _, "            \
     "past_key_values.0.key, past_key_values.0.value, seq, total, cos, sin) "                       \
@@ -275,6 +278,54 @@ static void lowers_a_decoder(void **state)
     assert_non_null(strstr(got, "logits: f32[rows,10]"));
     assert_null(strstr(got, "attention_mask"));
     assert_null(strstr(got, "past_key_values"));
+    mem_free(got);
+}
+
+/* A decoder with caches of type `cache`, the given scales and attributes. */
+#define QUANTISED(cache, scales, kind, bits)                                                       \
+    HEAD_OF(cache)                                                                                 \
+    "const cos: f32[16,2] = fill(1) const sin: f32[16,2] = fill(0)\n"                              \
+    "const qs: f32[1] = {0.5} const qc: f32[4] = {1, 2, 3, 4} live = Cast(total) {to: 1}\n"        \
+    "a, present.0.key, present.0.value = com.microsoft.GroupQueryAttention(qkv, _, _, "            \
+    "past_key_values.0.key, past_key_values.0.value, seq, total, cos, sin, _, _, _, " scales       \
+    ") {num_heads: 2, kv_num_heads: 1, do_rotary: 1, k_quant_type: \"" kind                        \
+    "\", v_quant_type: \"" kind "\", kv_cache_bit_width: " bits "}\n" TAIL
+
+static void quantised_caches_are_lowered(void **state)
+{
+    static const struct {
+        const char *text, *scales, *bits;
+        int n_bits;
+    } cases[] = {
+        { QUANTISED("i8[B,1,P,4]", "qs, qs", "PER_TENSOR", "8"), "qs, qs)", "kv_bits: 8", 8 },
+        { QUANTISED("u8[B,1,P,2]", "qc, qc", "PER_CHANNEL", "4"), "qc, qc)", "kv_bits: 4", 4 },
+        { QUANTISED("f32[B,1,P,4]", "qs, qs", "NONE", "8"), "sin", "SeqAttention", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct lower_info info;
+        status st;
+        char *got = lowered(cases[i].text, &info, &st);
+
+        if (st != ST_OK) fail_msg("%s", got);
+        assert_int_equal(info.kv[0].bits, cases[i].n_bits);
+        assert_int_equal(info.kv_dtype, DT_F32);
+        if (!strstr(got, cases[i].scales) || !strstr(got, cases[i].bits)) fail_msg("%s", got);
+        if (cases[i].n_bits == 0) assert_null(strstr(got, "qs"));
+        mem_free(got);
+    }
+}
+
+static void refuses_scales_that_are_computed(void **state)
+{
+    struct lower_info info;
+    status st;
+    char *got = lowered(QUANTISED("i8[B,1,P,4]", "qs, live", "PER_TENSOR", "8"), &info, &st);
+
+    (void)state;
+    assert_int_equal(st, ST_UNSUPPORTED);
+    if (!strstr(got, "v_scale")) fail_msg("%s", got);
     mem_free(got);
 }
 
@@ -395,6 +446,8 @@ int main(void)
         cmocka_unit_test(gate_and_up_of_one_split_stay_packed),
         cmocka_unit_test(recognises_rms_norm),
         cmocka_unit_test(lowers_a_decoder),
+        cmocka_unit_test(quantised_caches_are_lowered),
+        cmocka_unit_test(refuses_scales_that_are_computed),
         cmocka_unit_test(longrope_becomes_two_tables),
         cmocka_unit_test(refuses_what_mixes_tokens),
         cmocka_unit_test(refuses_bias_of_attention),

@@ -292,6 +292,35 @@ static void sliding_does_not_allocate(void **state)
     bench_close(&b);
 }
 
+/* What contexts cost: windowed layers as much as their windows, the others ever more. */
+static void costs_of_contexts_stop_at_windows(void **state)
+{
+    enum { FIRST = 24, SECOND = 16 }; /* bytes a token: 2 rows of 3 floats, 2 times 2 rows of 1 */
+    struct bench b = bench_default();
+
+    (void)state;
+    bench_open(&b);
+    assert_int_equal(engine_info(b.engine)->kv_bytes_per_token, FIRST + SECOND);
+    assert_int_equal(engine_info(b.engine)->kv_window_bytes, 0);
+    assert_int_equal(engine_kv_bytes_read(b.engine, 500), 500 * (FIRST + SECOND));
+    bench_close(&b);
+    b.options.window = 100;
+    bench_open(&b);
+    assert_int_equal(engine_info(b.engine)->kv_bytes_per_token, FIRST);
+    assert_int_equal(engine_kv_bytes_read(b.engine, 99), 99 * (FIRST + SECOND));
+    assert_int_equal(engine_kv_bytes_read(b.engine, 500), 500 * FIRST + 100 * SECOND);
+    /* window, slack and a step of 40 tokens; not a page more than these can lie in */
+    const uint64_t held = engine_info(b.engine)->kv_window_bytes;
+    assert_in_range(held, (99 + SESSION_SLACK + 40) * SECOND,
+                    (99 + SESSION_SLACK + 40 + 2 * KV_PAGE_TOKENS) * SECOND);
+    bench_close(&b);
+    b.options.all_windowed = true;
+    bench_open(&b);
+    assert_int_equal(engine_info(b.engine)->kv_bytes_per_token, 0);
+    assert_int_equal(engine_kv_bytes_read(b.engine, 500), 100 * (FIRST + SECOND));
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_prompt_whose_window_is_gone_is_fed_again),
         cmocka_unit_test(a_session_goes_back_a_little),
         cmocka_unit_test(sliding_does_not_allocate),
+        cmocka_unit_test(costs_of_contexts_stop_at_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

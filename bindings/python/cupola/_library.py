@@ -41,7 +41,8 @@ class ModelInfo(Sized):
     _fields_ = [("size", c_size_t), ("vocab_size", c_int64), ("row_width", c_int64), ("hidden_size", c_int64),
                 ("context_length", c_int64), ("weight_bytes", c_uint64), ("kv_token_bytes", c_uint64),
                 ("slow_because", c_char_p), ("backend", c_char_p), ("isa", c_char_p), ("threads", c_int32),
-                ("gives_hidden", c_int32), ("takes_embeddings", c_int32), ("reserved", c_int32)]
+                ("gives_hidden", c_int32), ("takes_embeddings", c_int32), ("reserved", c_int32),
+                ("kv_window_bytes", c_uint64)]
 
 
 class LogitBias(ctypes.Structure):

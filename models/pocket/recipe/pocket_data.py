@@ -28,8 +28,8 @@ def greeting_or_fact(words):
 
 
 PLAIN = {  # task -> share among plain turns
-    "facts": (greeting_or_fact, 20), "arithmetic": (tasks.arithmetic, 13), "sorting": (tasks.sorting, 28), "reversing": (tasks.reversing, 14), "counting": (tasks.counting, 14), "spelling": (tasks.spelling, 9),
-    "units": (tasks.units, 7), "extraction": (tasks.extraction, 28), "unknown": (tasks.unknown, 9),
+    "facts": (greeting_or_fact, 16), "arithmetic": (tasks.arithmetic, 9), "sorting": (tasks.sorting, 60), "reversing": (tasks.reversing, 9), "counting": (tasks.counting, 13), "spelling": (tasks.spelling, 7),
+    "units": (tasks.units, 5), "extraction": (tasks.extraction, 40), "unknown": (tasks.unknown, 14),
 }
 WRITTEN = TRAIN + MORE
 OPPOSITE = {}  # first name -> the rows that only a verb tells apart from it
@@ -63,7 +63,7 @@ class Chat:
 
 def written_tools(words):
     """The written rows of one conversation: rows of both lists might answer each other's requests."""
-    return WIDE if not words.held_out and words.rng.random() < 0.6 else WRITTEN
+    return WIDE if not words.held_out and words.rng.random() < 0.5 else WRITTEN
 
 
 def offer(words, count, written):
@@ -124,7 +124,7 @@ def tool_chat(words, low=4, high=6, absent=False, final=False):
     tools = offer(words, rng.randint(low, high), written)
     chat.tools = [t.schema for t in tools]
     calculator = any(t.key.startswith("calculate") for t in tools)
-    for _ in range(0 if final and rng.random() < 0.7 else 1 if final else rng.choice([2, 3, 4, 5, 6, 7])):
+    for _ in range(0 if final and rng.random() < 0.7 else 1 if final else rng.choice([3, 4, 5, 6, 7, 8, 9])):
         kind = rng.random()
         if kind < 0.62:
             tool_call_turn(words, chat, rng.choice(tools))
@@ -218,9 +218,9 @@ def long_chat(words):
 
 def training_chat(words):
     kind = words.rng.random()
-    if kind < 0.34:
+    if kind < 0.30:
         return tool_chat(words, *words.rng.choice([(4, 6), (4, 5), (2, 5)]))
-    if kind < 0.43:
+    if kind < 0.38:
         return recall_chat(words)
     return plain_chat(words)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs held-out prompts through exported model folders with onnxruntime-genai, greedily, and counts exact answers.
 
-python pocket_evaluate.py MODEL [MODEL ...] [--count 200] [--seed 7] [--json FILE] [--cases FILE --cases-per-task 10]
+python pocket_evaluate.py MODEL [MODEL ...] [--count 600] [--seed 7] [--json FILE] [--cases FILE --cases-per-task 10]
 --cases writes held-out cases that the first MODEL answered exactly, for end-to-end tests of an engine.
 """
 import argparse
@@ -81,7 +81,7 @@ class Model:
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("models", nargs="+")
-    args.add_argument("--count", type=int, default=200)
+    args.add_argument("--count", type=int, default=600)
     args.add_argument("--seed", type=int, default=7)
     args.add_argument("--tasks", default=",".join(data.TASKS))
     args.add_argument("--json")

@@ -6,8 +6,10 @@ Phrasings come in two lists, [0] for training and [1] held out. A leading "?" ma
 """
 import json
 
+from pocket_asks_made import made_ask
 from pocket_facts import FACTS, GREETINGS, NAMES_OF_CUPOLA
 from pocket_frames import MORE_EXTRACT, MORE_FRAMES, MORE_UNKNOWN
+from pocket_frames_made import made_frame
 from pocket_frames_wide import WIDE_FRAMES
 from pocket_words import ANIMALS, CITIES, COUNTRIES, DAYS, JOBS, MONTHS, fill, spin
 
@@ -493,10 +495,26 @@ def name_fields(rng, fields):
 ADVERBS = ["Yesterday", "Last week", "In the end", "By the way,", "As you know,", "Today", "This morning", "Of course", "It is true that", "We heard that", "They say that", "News:", "Note:", "Indeed", "Sometimes", "After all,", "I think that", "Look:", "Fact:", "It seems"]
 
 
+def letters_of(text):
+    return "".join(c for c in text.lower() if c.isalpha() or c in " <>").strip()
+
+
+HELD_FRAMES = [letters_of(frame) for frame in FRAMES[1]]
+HELD_ASKS = [letters_of(wrap.split("<x>")[0]) for wrap in WRAP_DO_HELD + WRAP_ASK_HELD if not wrap.startswith("<x>")] + [letters_of(ask) for ask in EXTRACT[1]]
+
+
+def made(maker, rng, held):
+    """One made by the grammar that has nothing held out in it."""
+    while True:
+        text = maker(rng)
+        if not any(h in letters_of(text) for h in held):
+            return text
+
+
 def composed(words):
     """A training frame, at times with words around it that no field asks for, or two frames in one text."""
     rng = words.rng
-    frame, kind = rng.choice(FRAMES[0]), rng.random()
+    frame, kind = made(made_frame, rng, HELD_FRAMES) if rng.random() < 0.45 else rng.choice(FRAMES[0]), rng.random()
     if kind < 0.12:
         other = rng.choice(FRAMES[0])
         if not set(fields_of(frame)) & set(fields_of(other)):
@@ -527,7 +545,8 @@ def extraction(words):
     if rng.random() < 0.25:
         sentence = f'"{sentence}"'
     keys = {f: rng.choice(ALIASES[f]) if f in ALIASES and rng.random() < 0.12 else f for f in fields}
-    text = ask(words, EXTRACT, f=name_fields(rng, [keys[f] for f in fields]), s=sentence)
+    asks = [[made(made_ask, rng, HELD_ASKS)]] if not words.held_out and rng.random() < 0.4 else EXTRACT
+    text = ask(words, asks, f=name_fields(rng, [keys[f] for f in fields]), s=sentence)
     return text, json.dumps({keys[f]: values[f] for f in fields}, ensure_ascii=False)
 
 

@@ -185,7 +185,7 @@ class Tool:
             self.name = rng.choice(names.split("|"))
             self.description = spin(rng, "{" + descriptions + "}")
             self.params = {k: (rng.choice(n.split("|")), t, s) for k, (n, t, s) in params.items()}
-            if not words.held_out and rng.random() < 0.5:
+            if not words.held_out and rng.random() < 0.4:
                 self.scramble()
         else:
             self.invent()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trains the tokenizer and the model: Llama 192 x 6, one conversation a row, rows of like length together, Muon, a time budget.
+"""Trains the tokenizer and the model: Llama 192 x 8, one conversation a row, rows of like length together, Muon, a time budget.
 
 python pocket_train.py --out DIR --minutes 80
 The learning rate is constant, then falls linearly over the last part of the time (WSD); there weights also pass through int4 rounding.
@@ -27,7 +27,7 @@ COMMON = """a about all am an and are as ask assistant at be by called can could
 into is it its kernels letters like me my no not numbers occurs of on one or out please put reverse say should so sort take tell that the them there these they this
 times to told up use was we what when where which who will with words would write yet you your""".split()
 SPLIT = " (?:" + "|".join(COMMON) + r")(?!\p{L})|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+(?: [^\s\p{L}\p{N}]*)?[\r\n]*|\s*[\r\n]+|\s"
-VOCAB, DIM, LAYERS, FF, HEADS, THETA = 1024, 192, 6, 512, 6, 10000.0
+VOCAB, DIM, LAYERS, FF, HEADS, THETA = 1024, 192, 8, 512, 6, 10000.0
 CONFIG = dict(vocab_size=VOCAB, hidden_size=DIM, intermediate_size=FF, num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=HEADS,
               head_dim=DIM // HEADS, rms_norm_eps=1e-5, rope_theta=THETA, tie_word_embeddings=True, max_position_embeddings=2048, hidden_act="silu")
 
@@ -118,6 +118,20 @@ class Llama(nn.Module):
         with torch.autocast("cpu", enabled=False):
             logits = F.linear(hidden.view(-1, DIM)[chosen].float(), self.embed_tokens.weight)
         return F.cross_entropy(logits, labels.view(-1)[chosen], reduction="sum")
+
+
+def deepened(state):
+    """A checkpoint of fewer layers with more of them: copies of their neighbours below whose output matrices are zero, so that they add nothing yet."""
+    have = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("layers."))
+    copied = [(i + 1) * have // (LAYERS - have + 1) for i in range(LAYERS - have)]
+    sources = sorted([(layer, False) for layer in range(have)] + [(layer, True) for layer in copied])
+    out = {name: w for name, w in state.items() if not name.startswith("layers.")}
+    for layer, (source, new) in enumerate(sources):
+        for name, w in state.items():
+            part = name.removeprefix(f"layers.{source}.")
+            if part != name:
+                out[f"layers.{layer}.{part}"] = torch.zeros_like(w) if new and part in ("o_proj.weight", "down_proj.weight") else w
+    return out
 
 
 def hf_state(model):
@@ -230,7 +244,7 @@ def work(rank, world, args, tokenizer_file):
     torch.manual_seed(args.seed)
     model = Llama()
     if args.init:
-        model.load_state_dict(torch.load(args.init))
+        model.load_state_dict(deepened(torch.load(args.init)))
     optimizer = Sharded(model, args, rank, world)
     rounded = [p for p in model.parameters() if p.dim() == 2]  # the exporter rounds the embedding too, which is the head
     torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)  # one for each shape
@@ -282,7 +296,7 @@ def main():
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--ranks", type=int, default=2)
     args.add_argument("--save-minutes", type=float, default=6)
-    args.add_argument("--init", help="a checkpoint to go on from")
+    args.add_argument("--init", help="a checkpoint to go on from, of as many layers or fewer")
     args = args.parse_args()
     os.makedirs(args.out, exist_ok=True)
     tokenizer_file = os.path.join(args.out, "tokenizer.json")

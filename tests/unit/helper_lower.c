@@ -11,7 +11,6 @@
 #include "helper_lower.h"
 
 static struct backend *be;
-static int first_window;
 
 static const struct model_io_names names = {
     .input_ids = "input_ids",
@@ -43,8 +42,6 @@ int lower_teardown(void **state)
 
 struct backend *lower_backend(void) { return be; }
 
-int lowered_window(void) { return first_window; }
-
 char *lowered(const char *text, struct lower_info *info, status *st)
 {
     const struct pass_context ctx = { .backend = be, .positions_max = 64 };
@@ -55,8 +52,11 @@ char *lowered(const char *text, struct lower_info *info, status *st)
 
     assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
     *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
-    first_window = *st == ST_OK && info->n_layers > 0 ? info->kv[0].window : -1;
-    info->kv = NULL;
+    /* the layers lie in the graph's arena */
+    static struct lower_kv kv[4];
+    for (int i = 0; *st == ST_OK && i < info->n_layers && i < (int)COUNT(kv); i++)
+        kv[i] = info->kv[i];
+    info->kv = kv;
     if (*st == ST_OK)
         assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
     else

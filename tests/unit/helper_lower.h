@@ -8,10 +8,9 @@ int lower_setup(void **state);
 int lower_teardown(void **state);
 struct backend *lower_backend(void);
 
-/* The lowered form printed, or the reason of refusal; for a context of 64 positions. info->kv is
- * gone with the graph: lowered_window is the window of its first layer, -1 where there is none. */
+/* The lowered form printed, or the reason of refusal; for a context of 64 positions. info->kv
+ * is that of up to four layers, until the next call. */
 char *lowered(const char *text, struct lower_info *info, status *st);
-int lowered_window(void);
 /* The printed form has every text of `found` (up to NULL), and not `missing` (may be NULL). */
 void expect_lowered(const char *text, const char *const *found, const char *missing);
 void expect_refusal(const char *text, const char *reason);

@@ -8,29 +8,23 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "helper_graph.h"
+#include "helper_lower.h"
+
+/* The graph of a text with its types inferred. */
 static struct graph *parse(const char *text)
 {
-    struct graph *g = NULL;
+    struct graph *g = graph_of(text);
     struct err err = { 0 };
 
-    if (graph_parse(text, strlen(text), &g, &err) != ST_OK || graph_infer(g, &err) != ST_OK)
-        fail_msg("%s", err.text);
+    if (graph_infer(g, &err) != ST_OK) fail_msg("%s", err.text);
     return g;
-}
-
-static struct backend *cpu(void)
-{
-    static struct backend *be;
-    const struct backend_config cfg = { .n_threads = 1 };
-
-    if (!be) assert_int_equal(backend_find("cpu")->open(&be, &cfg, NULL), ST_OK);
-    return be;
 }
 
 /* The graph after one pass and dead code, printed. The caller frees. */
 static char *after(const char *text, pass_fn *pass)
 {
-    const struct pass_context ctx = { .backend = cpu() };
+    const struct pass_context ctx = { .backend = lower_backend() };
     const struct graph_print_options opt = { .constant_elements_max = 16 };
     struct graph *g = parse(text);
     struct err err = { 0 };
@@ -220,45 +214,6 @@ static void recognises_rms_norm(void **state)
     "{num_heads: 2, kv_num_heads: 1, do_rotary: 1}\n"
 #define TAIL "y = Add(a, x) logits = MatMul(y, head) out logits, present.0.key, present.0.value }"
 
-static const struct model_io_names names = {
-    .input_ids = "input_ids",
-    .inputs_embeds = "inputs_embeds",
-    .attention_mask = "attention_mask",
-    .position_ids = "position_ids",
-    .past_key = "past_key_values.%d.key",
-    .past_value = "past_key_values.%d.value",
-    .present_key = "present.%d.key",
-    .present_value = "present.%d.value",
-    .logits = "logits",
-    .hidden_states = "hidden_states",
-};
-
-/* The lowered form printed, or the reason of refusal. */
-static char *lowered(const char *text, struct lower_info *info, status *st)
-{
-    const struct pass_context ctx = { .backend = cpu() };
-    const struct graph_print_options opt = { .constant_elements_max = 4 };
-    struct graph *g = parse(text), *passed = NULL, *low = NULL;
-    struct err err = { 0 };
-    struct str out = { 0 };
-
-    assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
-    *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
-    if (*st == ST_OK)
-        assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
-    else
-        str_put(&out, err.text);
-    /* the shapes lie in the graph's arena */
-    static struct lower_kv kv[4];
-    for (int i = 0; *st == ST_OK && i < info->n_layers && i < (int)COUNT(kv); i++)
-        kv[i] = info->kv[i];
-    info->kv = kv;
-    graph_destroy(low);
-    graph_destroy(passed);
-    graph_destroy(g);
-    return str_take(&out);
-}
-
 static void lowers_a_decoder(void **state)
 {
     struct lower_info info;
@@ -411,7 +366,7 @@ static void finds_the_switch_on_positions(void **state)
 
 static void unknown_pass_is_named(void **state)
 {
-    const struct pass_context ctx = { .backend = cpu() };
+    const struct pass_context ctx = { .backend = lower_backend() };
     struct graph *g = parse("graph g { in x: f32[4] y = Relu(x) out y }"), *out = NULL;
     struct err err = { 0 };
 
@@ -419,15 +374,6 @@ static void unknown_pass_is_named(void **state)
     assert_int_equal(passes_run(g, "fuse_everything", &ctx, &out, &err), ST_NOT_FOUND);
     assert_non_null(strstr(err.text, "fuse_everything"));
     graph_destroy(g);
-}
-
-static int close_cpu(void **state)
-{
-    struct backend *be = cpu();
-
-    (void)state;
-    be->ops->close(be);
-    return 0;
 }
 
 int main(void)
@@ -456,5 +402,5 @@ int main(void)
         cmocka_unit_test(unknown_pass_is_named),
     };
 
-    return cmocka_run_group_tests(tests, NULL, close_cpu);
+    return cmocka_run_group_tests(tests, lower_setup, lower_teardown);
 }

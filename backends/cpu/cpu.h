@@ -7,6 +7,8 @@
 
 enum { CPU_ALIGN = 64 };
 
+struct cpu_shared;
+
 struct cpu_backend {
     struct backend head;
     pthread_mutex_t lock; /* held while the team works, or scratch may move */
@@ -16,6 +18,9 @@ struct cpu_backend {
     /* Scratch of the operators, grown by compile: [n_workers] private slices, then a shared one. */
     char *scratch;
     size_t worker_bytes, shared_bytes;
+    /* Panels that more than one node may hold (cpu_shared.h). */
+    pthread_mutex_t shared_lock;
+    struct cpu_shared *shared_panels;
 };
 
 /* ---- a task: one worker's view of one step ---- */

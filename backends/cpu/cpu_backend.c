@@ -50,6 +50,7 @@ static void cpu_close(struct backend *handle)
     cpu_team_close(be->team);
     mem_free_aligned(be->scratch);
     pthread_mutex_destroy(&be->lock);
+    pthread_mutex_destroy(&be->shared_lock);
     mem_free(be);
 }
 
@@ -72,6 +73,7 @@ static status cpu_open(struct backend **out, const struct backend_config *cfg, s
     if (!be) return FAIL(err, ST_NOMEM, "cpu: backend");
     be->kern_mask = mask;
     pthread_mutex_init(&be->lock, NULL);
+    pthread_mutex_init(&be->shared_lock, NULL);
     be->head.ops = &cpu_backend_ops;
     be->strict = cfg->precision != NULL;
     const status st = cpu_team_open(&be->team, n, err);

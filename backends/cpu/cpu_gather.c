@@ -2,6 +2,7 @@
 /* Gather, gathering from block-quantised tables, dequantisation. */
 #include <string.h>
 
+#include "backends/cpu/cpu_linear.h"
 #include "backends/cpu/cpu_numeric.h"
 #include "backends/cpu/cpu_ops.h"
 
@@ -45,6 +46,51 @@ void cpu_gather(const struct cpu_task *t)
         }
         memcpy((char *)out->data + i * width,
                (const char *)data->data + (i / n_idx * dim + at) * width, width);
+    }
+}
+
+/* ---- columns of a linear layer's weights ---- */
+
+status cpu_gathercols_prepare(struct cpu_backend *be, const struct op_call *call,
+                              struct prepared **out, struct err *err)
+{
+    const struct tensor *w = cpu_call_in(call, 0);
+
+    if (!w || !w->data || w->type.ndim != 2 || !cpu_is_float(w->type.dtype) || w->type.dim[0] < 1 ||
+        w->type.dim[1] < 1)
+        return FAIL(err, ST_UNSUPPORTED, "%s: weights are no constant float matrix", call->node);
+    const size_t k = (size_t)w->type.dim[0], n = (size_t)w->type.dim[1];
+    const struct cpu_plain_layer layer = { .w = { .w = w->data,
+                                                  .n = n,
+                                                  .k = k,
+                                                  .stride_n = 1,
+                                                  .stride_k = n,
+                                                  .elem_size = cpu_size(w->type.dtype) },
+                                           .dtype = w->type.dtype };
+    return cpu_linear_pack_plain(be, call, &layer, out, err);
+}
+
+void cpu_gathercols(const struct cpu_task *t)
+{
+    const struct cpu_linear *l = (const struct cpu_linear *)t->prepared;
+    const struct tensor *indices = cpu_in(t, 1), *out = cpu_out(t, 0);
+    const size_t size = cpu_size(out->type.dtype), n_idx = cpu_elements(indices);
+
+    if (cpu_elements(out) != n_idx * l->k) {
+        cpu_fail(t, ST_SHAPE, "indices do not lead to the output's shape");
+        return;
+    }
+    const struct cpu_share s = cpu_share(t, n_idx, 1);
+    for (size_t i = s.begin; i < s.end; i++) {
+        size_t at;
+
+        if (!index_at(indices, i, (int64_t)l->n, &at)) {
+            cpu_fail(t, ST_INVALID, "index %lld of %zu entries", (long long)cpu_int_at(indices, i),
+                     l->n);
+            return;
+        }
+        kern_plain_column((char *)out->data + i * l->k * size,
+                          l->panels + at / KERN_NR * l->panel_bytes, l->k, size, at % KERN_NR);
     }
 }
 

@@ -18,9 +18,10 @@ struct cpu_linear {
     struct prepared head;
     enum cpu_linear_kind kind;
     size_t n, k, n_panels, panel_bytes;
-    uint32_t block, zp; /* quantised kinds; zp: enum kern_zp */
-    char *panels;       /* [n_panels] */
-    float *bias;        /* [n] or NULL */
+    uint32_t block, zp;        /* quantised kinds; zp: enum kern_zp */
+    char *panels;              /* [n_panels] */
+    struct cpu_shared *shared; /* whose the panels are; NULL: this layer's own */
+    float *bias;               /* [n] or NULL */
 };
 
 /* Rows of activations as the kernels want them: f32, or quantised records (kernels/quantize). */

@@ -5,6 +5,7 @@
 #include "backends/cpu/cpu_linear.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/cpu_pack.h"
+#include "backends/cpu/cpu_shared.h"
 
 /* ---- common ---- */
 
@@ -12,7 +13,10 @@ static void linear_release(struct prepared *p)
 {
     struct cpu_linear *l = (struct cpu_linear *)p;
 
-    mem_free_aligned(l->panels);
+    if (l->shared)
+        cpu_shared_leave(l->shared);
+    else
+        mem_free_aligned(l->panels);
     mem_free(l->bias);
     mem_free(l);
 }
@@ -73,13 +77,32 @@ static status panels_create(struct cpu_linear *l, const char *node, struct cpu_p
 
 /* ---- plain weights ---- */
 
+/* The panels: those that another node has of the same weights, else packed now. */
+static status take_panels(struct cpu_backend *be, const struct op_call *call,
+                          const struct kern_plain_source *src, struct cpu_linear *l,
+                          struct err *err)
+{
+    struct cpu_panels panels;
+
+    l->shared = cpu_shared_find(be, src);
+    if (l->shared) {
+        l->panels = l->shared->panels;
+        l->head.bytes = l->bias ? l->n * sizeof *l->bias : 0;
+        return ST_OK;
+    }
+    TRY(panels_create(l, call->node, &panels, err));
+    l->shared = cpu_shared_add(be, src, l->panels);
+    if (!l->shared) return FAIL(err, ST_NOMEM, no_memory, call->node, l->n, l->k);
+    cpu_pack_plain(be, call, &panels, src);
+    return ST_OK;
+}
+
 status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
                              const struct cpu_plain_layer *layer, struct prepared **out,
                              struct err *err)
 {
     const struct kern_plain_source *src = &layer->w;
     const enum dtype dt = layer->dtype;
-    struct cpu_panels panels;
     struct cpu_linear *l;
     status st = linear_create(&l, call->node, src->n, src->k, err);
 
@@ -87,12 +110,11 @@ status cpu_linear_pack_plain(struct cpu_backend *be, const struct op_call *call,
     l->kind = dt == DT_F16 ? CPU_LIN_F16 : dt == DT_BF16 ? CPU_LIN_BF16 : CPU_LIN_F32;
     l->panel_bytes = kern_plain_panel_bytes(src->k, src->elem_size);
     st = take_bias(l, call, layer->bias, err);
-    if (st == ST_OK) st = panels_create(l, call->node, &panels, err);
+    if (st == ST_OK) st = take_panels(be, call, src, l, err);
     if (st != ST_OK) {
         linear_release(&l->head);
         return st;
     }
-    cpu_pack_plain(be, call, &panels, src);
     *out = &l->head;
     return ST_OK;
 }

@@ -15,7 +15,8 @@ cpu_op_fn cpu_transpose, cpu_concat, cpu_split, cpu_slice, cpu_expand, cpu_tile,
 /* cpu_reduce.c */
 cpu_op_fn cpu_reduce, cpu_argmax, cpu_softmax, cpu_cumsum;
 /* cpu_gather.c */
-cpu_op_fn cpu_gather, cpu_gatherq;
+cpu_op_fn cpu_gather, cpu_gathercols, cpu_gatherq;
+cpu_prepare_fn cpu_gathercols_prepare;
 /* cpu_matmul.c */
 cpu_op_fn cpu_matmul, cpu_gemm;
 cpu_prepare_fn cpu_matmul_prepare, cpu_gemm_prepare;

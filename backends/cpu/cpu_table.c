@@ -107,6 +107,8 @@ const struct cpu_op cpu_ops[OP_COUNT] = {
     [OP_TILE]       = { .run = cpu_tile, .n_in = 1, .rules = CPU_DTYPE },
     [OP_RANGE]      = { .run = cpu_range, .n_in = 3, .rules = CPU_DTYPE | CPU_ALIKE },
     [OP_GATHER]     = { .run = cpu_gather, .n_in = 2, .rules = CPU_DTYPE },
+    [OP_GATHERCOLS] = { .run = cpu_gathercols, .n_in = 2, .rules = CPU_DTYPE,
+                        .prepare = cpu_gathercols_prepare },
     [OP_GATHERQ]    = { .run = cpu_gatherq, .n_in = 3 },
     [OP_GATHERELEMENTS] = { .run = cpu_gatherelements, .n_in = 2, .rules = CPU_DTYPE },
     [OP_SCATTERELEMENTS] = { .run = cpu_scatterelements, .n_in = 3, .rules = CPU_SAME },

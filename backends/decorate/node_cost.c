@@ -92,7 +92,8 @@ status node_cost_init(struct node_cost *c, const struct segment *seg, const stru
     const struct op_call *call = &node->call;
     const int n = call->n_in + call->n_out;
 
-    *c = (struct node_cost){ .gathers = call->op == OP_GATHER || call->op == OP_GATHERQ,
+    *c = (struct node_cost){ .gathers = call->op == OP_GATHER || call->op == OP_GATHERCOLS ||
+                                        call->op == OP_GATHERQ,
                              .int8 = in_int8(call),
                              .attend = attend_of(call) };
     if (ir_experts_measure(call, &c->experts)) {

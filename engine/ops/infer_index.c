@@ -272,6 +272,26 @@ static status gather_known_ids(const struct op_call *call, int64_t dim, struct e
     return ST_OK;
 }
 
+/* W [K, N] floats; ids of any shape, which the K elements of a column follow. */
+status infer_gathercols(struct op_call *call, struct err *err)
+{
+    TRY(infer_begin(call, err));
+    const struct tensor_type *w = &call->in[0].type, *ids = &call->in[1].type;
+
+    TRY(infer_dtype_in(call, 0, SET_F32_F16, err));
+    TRY(infer_dtype_in(call, 1, SET_INDEX, err));
+    TRY(infer_rank(call, 0, 2, 2, err));
+    call->out[0].type = infer_unranked(w->dtype);
+    if (w->ndim < 0 || ids->ndim < 0) return ST_OK;
+    struct tensor_type out = infer_typed(w->dtype, ids);
+    if (!infer_push_dim(&out, w->dim[0]))
+        return infer_fail(call, err, ST_UNSUPPORTED, "the result has more than %d dimensions",
+                          IR_DIMS_MAX);
+    TRY(gather_known_ids(call, w->dim[1], err));
+    call->out[0].type = out;
+    return infer_size_check(call, 0, err);
+}
+
 status infer_gather(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));

@@ -128,6 +128,7 @@ static const struct op_arity op_arities[OP_COUNT] = {
     [OP_SEQROTARY] = { 3, 5, 1, 1 },  [OP_FILLLIKE] = { 2, 2, 1, 1 },
     [OP_SELFATTN] = { 1, 3, 1, 1 },   [OP_POSROWS] = { 2, 2, 1, 1 },    [OP_SEQQUANT] = { 1, 1, 3, 3 },
     [OP_SEQCUMSUM] = { 1, 1, 1, 1 },  [OP_PASTCHOICE] = { 2, 2, 1, 1 },
+    [OP_GATHERCOLS] = { 2, 2, 1, 1 },
     [OP_SEQATTN] = { 1, 12, 1, 1 },   [OP_SELECTROWS] = { 1, 1, 1, 1 },
 };
 // clang-format on

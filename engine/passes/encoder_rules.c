@@ -340,7 +340,9 @@ static status rule_gather(struct enc *e, const struct graph_node *n, struct err 
     union op_attrs at;
 
     TRY(op_attrs_read(n->op, n->attrs, n->n_attrs, &at, err));
-    const int64_t axis = n->op == OP_GATHER ? at.axis.axis : at.gatherq.gather_axis;
+    const int64_t axis = n->op == OP_GATHER    ? at.axis.axis
+                         : n->op == OP_GATHERQ ? at.gatherq.gather_axis
+                                               : 0;
     if (is_tokens(e, n->in[0]) && n->op == OP_GATHER) return gather_within(e, n, axis, err);
     int in[RULE_INPUTS] = { enc_constant(e, n->in[0]), -1 };
     if (in[0] < 0 || axis != 0 || !is_tokens(e, n->in[1]) || e->row[n->in[1]].n_feat != 0)
@@ -466,6 +468,7 @@ status enc_rule(struct enc *e, const struct graph_node *n, struct err *err)
     case OP_SLICE: return rule_slice(e, n, err);
     case OP_CONCAT: return rule_concat(e, n, err);
     case OP_GATHER:
+    case OP_GATHERCOLS:
     case OP_GATHERQ: return rule_gather(e, n, err);
     case OP_GATHERELEMENTS: return rule_gather_elements(e, n, err);
     case OP_CUMSUM: return rule_cumsum(e, n, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every product with constant weights becomes one operator, cupola.Linear:
- * MatMul, Gemm, MatMulNBits; then its bias. */
+/* Every product with constant weights becomes one operator, cupola.Linear: MatMul, Gemm,
+ * MatMulNBits; then its bias. An embedding whose table is the transpose of such weights becomes
+ * cupola.GatherColumns, so that both read what is packed once. */
 #include "engine/passes/match.h"
 #include "engine/passes/passes.h"
 
@@ -86,6 +87,14 @@ static bool linear_from_nbits(struct graph *g, int node, const struct attrs_matm
     return replace_linear(g, node, in, &l);
 }
 
+static bool columns_from_gather(struct graph *g, int node, int w)
+{
+    const struct graph_node *n = &g->nodes[node];
+    const int in[] = { w, n->in[1] };
+
+    return match_replace(g, node, n->out[0], OP_GATHERCOLS, in, (int)COUNT(in), NULL, 0);
+}
+
 static bool to_linear(struct graph *g, int node, bool *ok)
 {
     const struct graph_node *n = &g->nodes[node];
@@ -93,8 +102,10 @@ static bool to_linear(struct graph *g, int node, bool *ok)
 
     if (n->op == OP_MATMUL && float_weight(g, n->in[1]))
         return *ok = linear_from_matmul(g, node, n->in[1]), true;
-    const int table = n->op == OP_MATMUL ? match_transposed_weight(g, n->in[1]) : -1;
-    if (table >= 0) return *ok = linear_from_matmul(g, node, table), true;
+    const int head = n->op == OP_MATMUL ? match_transposed_weight(g, n->in[1]) : -1;
+    if (head >= 0) return *ok = linear_from_matmul(g, node, head), true;
+    const int table = n->op == OP_GATHER ? match_transposed_weight(g, n->in[0]) : -1;
+    if (table >= 0) return *ok = columns_from_gather(g, node, table), true;
     if (n->op == OP_GEMM && match_attrs(n, &at) && gemm_fits(g, n, &at.gemm))
         return *ok = linear_from_gemm(g, node, &at.gemm), true;
     if (n->op == OP_MATMULNBITS && match_attrs(n, &at) && nbits_fits(g, n, &at.matmulnbits))

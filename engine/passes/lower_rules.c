@@ -340,7 +340,9 @@ static status lower_gather(struct lower *lo, int node, struct err *err)
     int64_t index = 0;
 
     TRY(op_attrs_read(n->op, n->attrs, n->n_attrs, &at, err));
-    const int64_t axis = n->op == OP_GATHER ? at.axis.axis : at.gatherq.gather_axis;
+    const int64_t axis = n->op == OP_GATHER    ? at.axis.axis
+                         : n->op == OP_GATHERQ ? at.gatherq.gather_axis
+                                               : 0;
     if (lower_kind_of(lo, n->in[0]) == LOW_CONST && lower_kind_of(lo, n->in[1]) == LOW_IDS &&
         axis == 0) {
         lo->low[n->out[0]] = (struct low_value){ .kind = LOW_ROWS,
@@ -584,6 +586,7 @@ status lower_node(struct lower *lo, int node, struct err *err)
         if (first == LOW_IDS) return lower_ids_cast(lo, node);
         return lower_rowwise(lo, node, err);
     case OP_GATHER:
+    case OP_GATHERCOLS:
     case OP_GATHERQ: return lower_gather(lo, node, err);
     case OP_UNSQUEEZE: return lower_unsqueeze(lo, node, err);
     case OP_RESHAPE:

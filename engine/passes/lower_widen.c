@@ -16,7 +16,7 @@ static bool is_float(enum dtype dt) { return dt == DT_F32 || is_half(dt); }
 static bool reads_halves(enum op_kind op)
 {
     return op == OP_LINEAR || op == OP_MOE || op == OP_QMOE || op == OP_SEQATTN ||
-           op == OP_SEQROTARY || op == OP_GATHER;
+           op == OP_SEQROTARY || op == OP_GATHER || op == OP_GATHERCOLS;
 }
 
 /* An f32 copy of a constant of halves; -1 when memory runs out. */
@@ -109,7 +109,7 @@ status lower_widen(struct graph *g, struct err *err)
             graph_remove_node(g, (int)i);
         } else if (n->op == OP_CAST) {
             TRY(retarget_cast(g, (int)i, err));
-        } else if (n->op == OP_GATHER) {
+        } else if (n->op == OP_GATHER || n->op == OP_GATHERCOLS) {
             TRY(cast_embedding(g, (int)i, err));
         } else if (!reads_halves(n->op)) {
             TRY(widen_inputs(g, (int)i, err));

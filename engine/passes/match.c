@@ -10,13 +10,23 @@ int match_producer(const struct graph *g, int value, enum op_kind op)
     return n && n->op == op ? (int)(n - g->nodes) : -1;
 }
 
+/* Whether the node multiplies by the value or chooses rows of it. */
+static bool is_weight_of(const struct graph_node *n, int value)
+{
+    union op_attrs at;
+
+    if (n->op == OP_MATMUL) return match_in(n, 1) == value;
+    return n->op == OP_GATHER && match_in(n, 0) == value && match_attrs(n, &at) &&
+           (at.axis.axis == 0 || at.axis.axis == -2);
+}
+
 int match_transposed_weight(const struct graph *g, int value)
 {
     const int transpose = match_producer(g, value, OP_TRANSPOSE);
     const int user = transpose < 0 ? -1 : match_only_user(g, value);
     union op_attrs at;
 
-    if (user < 0 || g->nodes[user].op != OP_MATMUL || match_in(&g->nodes[user], 1) != value ||
+    if (user < 0 || !is_weight_of(&g->nodes[user], value) ||
         !match_attrs(&g->nodes[transpose], &at))
         return -1;
     const int w = g->nodes[transpose].in[0];

@@ -195,3 +195,18 @@ void kern_pack_plain(void *out, const struct kern_plain_source *src, size_t firs
     for (size_t p = first; p < first + count; p++, at += src->k * KERN_NR * src->elem_size)
         kern_pack_plain_rows(at, src, p, 0, src->k);
 }
+
+KERN_INLINE void plain_column(uint8_t *out, const uint8_t *in, size_t k, size_t e)
+{
+    for (size_t i = 0; i < k; i++) memcpy(out + i * e, in + i * KERN_NR * e, e);
+}
+
+void kern_plain_column(void *out, const void *panel, size_t k, size_t elem_size, size_t c)
+{
+    const uint8_t *in = (const uint8_t *)panel + c * elem_size;
+
+    if (elem_size == 4)
+        plain_column(out, in, k, 4);
+    else
+        plain_column(out, in, k, 2);
+}

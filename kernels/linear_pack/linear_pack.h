@@ -86,6 +86,8 @@ struct kern_plain_source {
 size_t kern_plain_panel_bytes(size_t k, size_t elem_size);            /* k * 16 * elem_size */
 size_t kern_plain_packed_bytes(size_t n, size_t k, size_t elem_size); /* 0 on overflow */
 void kern_pack_plain(void *out, const struct kern_plain_source *src, size_t first, size_t count);
+/* Column c (0 to 15) of the plain panel at `panel`: k elements to out. */
+void kern_plain_column(void *out, const void *panel, size_t k, size_t elem_size, size_t c);
 /* Of panel p at `panel` only k in [first, first + count): for W[k][n], whose rows of k are best
  * read one after the other. */
 void kern_pack_plain_rows(void *panel, const struct kern_plain_source *src, size_t p, size_t first,

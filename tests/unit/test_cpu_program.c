@@ -242,6 +242,104 @@ static void failing_operator_stops_all_workers(void **state)
     be->ops->close(be);
 }
 
+/* ---- weights that two nodes read ---- */
+
+enum { TIED_K = 5, TIED_N = 35 };
+
+/* What prepare makes of a head of `w` [K, N] and of the embedding that is its transpose. */
+static void tied_prepare(struct backend *be, enum dtype dt, void *w, struct prepared *p[2])
+{
+    struct tensor in[2] = { { .type = type_make(DT_I64, 1, (int64_t[]){ DIM_TOKENS }) } };
+    struct tensor out = { .type = type_make(dt, 2, (int64_t[]){ DIM_TOKENS, TIED_K }) };
+    const struct tensor weights = { .type = type_make(dt, 2, (int64_t[]){ TIED_K, TIED_N }),
+                                    .data = w };
+    struct op_call c = {
+        .op = OP_GATHERCOLS, .node = "embed", .n_in = 2, .n_out = 1, .in = in, .out = &out
+    };
+    struct err err = { 0 };
+
+    in[1] = in[0];
+    in[0] = weights;
+    assert_int_equal(be->ops->prepare(be, &c, &p[0], &err), ST_OK);
+    in[1] = weights;
+    in[0].type = type_make(DT_F32, 2, (int64_t[]){ DIM_ROWS, TIED_K });
+    in[0].data = NULL;
+    out.type = type_make(DT_F32, 2, (int64_t[]){ DIM_ROWS, TIED_N });
+    c.op = OP_LINEAR, c.node = "head";
+    c.attr.linear = (struct attrs_linear){ .k = TIED_K, .n = TIED_N };
+    assert_int_equal(be->ops->prepare(be, &c, &p[1], &err), ST_OK);
+}
+
+/* Both nodes in one program, ids 0 34 -1 16: the embedding is exact, the head multiplies. */
+static void tied_run(struct backend *be, enum dtype dt, void *w, struct prepared *const p[2])
+{
+    static float in[TIED_K], out[TIED_N];
+    static int64_t ids[4] = { 0, TIED_N - 1, -1, 16 };
+    char e[4 * TIED_K * sizeof(float)];
+    struct segment_builder *b = &mlp.b;
+    const size_t size = dtype_bits(dt) / 8;
+    struct program *prog;
+    struct err err = { 0 };
+
+    *b = (struct segment_builder){ 0 };
+    const union op_attrs a = { .linear = { .k = TIED_K, .n = TIED_N } };
+    const int i = sb_value(b, SEG_INPUT, DT_I64, SB_DIMS(4), NULL);
+    const int c = sb_value(b, SEG_CONST, dt, SB_DIMS(TIED_K, TIED_N), w);
+    const int o = sb_value(b, SEG_OUTPUT, dt, SB_DIMS(4, TIED_K), NULL);
+    const int h = sb_value(b, SEG_INPUT, DT_F32, SB_DIMS(1, TIED_K), NULL);
+    const int l = sb_value(b, SEG_OUTPUT, DT_F32, SB_DIMS(1, TIED_N), NULL);
+    sb_node(b, OP_GATHERCOLS, NULL, SB_LIST(c, i), SB_LIST(o));
+    sb_node(b, OP_LINEAR, &a, SB_LIST(h, c), SB_LIST(l));
+    for (int k = 0; k < 2; k++) b->nodes[k].prepared = p[k];
+    const struct segment seg = sb_segment(b, 4, 1, 1);
+    assert_int_equal(be->ops->compile(be, &seg, &prog, &err), ST_OK);
+    sb_bind(b, i, 0, ids);
+    sb_bind(b, o, 0, e);
+    sb_bind(b, h, 0, in);
+    sb_bind(b, l, 0, out);
+    in[2] = 1;
+    const struct step step = { .bindings = b->bindings, .n_bindings = 4 };
+    assert_int_equal(be->ops->execute(be, prog, &step, &err), ST_OK);
+    for (int t = 0; t < 4; t++)
+        for (int k = 0; k < TIED_K; k++)
+            assert_memory_equal(
+                e + (size_t)(t * TIED_K + k) * size,
+                (char *)w + (size_t)(k * TIED_N + (ids[t] + TIED_N) % TIED_N) * size, size);
+    if (dt == DT_F32) assert_memory_equal(out, (float *)w + 2 * TIED_N, sizeof out);
+    ids[3] = TIED_N;
+    assert_int_equal(be->ops->execute(be, prog, &step, &err), ST_INVALID);
+    assert_string_equal(err.text, "node: index 35 of 35 entries");
+    ids[3] = 16;
+    be->ops->discard(be, prog);
+}
+
+static void embedding_and_head_are_packed_once(void **state)
+{
+    static const enum dtype types[] = { DT_F32, DT_F16, DT_BF16 };
+    const struct backend_config cfg = { .n_threads = 2 };
+    float w[TIED_K * TIED_N];
+    struct backend *be;
+    struct err err = { 0 };
+
+    (void)state;
+    fill_floats(w, TIED_K * TIED_N, 5);
+    assert_int_equal(backend_find("cpu")->open(&be, &cfg, &err), ST_OK);
+    for (size_t i = 0; i < COUNT(types); i++) {
+        struct prepared *p[2];
+
+        tied_prepare(be, types[i], w, p);
+        assert_int_equal(p[0]->bytes, 48 * TIED_K * dtype_bits(types[i]) / 8);
+        assert_int_equal(p[1]->bytes, 0);
+        tied_run(be, types[i], w, p);
+        be->ops->release(be, p[0]); /* the other has the panels still */
+        p[0] = NULL;
+        tied_run(be, types[i], w, p);
+        be->ops->release(be, p[1]);
+        w[7] += 1; /* others' weights by now: nothing is kept of them */
+    }
+    be->ops->close(be);
+}
+
 static void constants_that_do_not_fit_are_refused(void **state)
 {
     const struct backend_config cfg = { .n_threads = 1 };
@@ -312,6 +410,7 @@ int main(void)
         cmocka_unit_test(strict_precision_uses_float_activations),
         cmocka_unit_test(wrong_steps_are_refused),
         cmocka_unit_test(failing_operator_stops_all_workers),
+        cmocka_unit_test(embedding_and_head_are_packed_once),
         cmocka_unit_test(constants_that_do_not_fit_are_refused),
         cmocka_unit_test(failing_allocations_are_reported),
     };

@@ -169,6 +169,26 @@ static void make_tied(struct maker *m, int type)
     onnx_put_value(&m->graph, 12, "y", type, (int64_t[]){ 1, vocab, -1 });
 }
 
+/* As the GenAI builder writes them: the head's weights are in the file, and rows of their transpose
+ * are gathered. */
+static void make_tied_by_head(struct maker *m)
+{
+    const int64_t vocab = 24 * WIDTH;
+    char name[16];
+
+    onnx_put_node(&m->graph,
+                  &(struct onnx_node){ .op = "Transpose", .in = { "head" }, .out = "table" });
+    onnx_put_node(&m->graph,
+                  &(struct onnx_node){ .op = "Gather", .in = { "table", "ids" }, .out = "h0" });
+    for (int i = 0; i < LAYERS; i++) put_float_layer(m, i, F16, WIDTH);
+    snprintf(name, sizeof name, "h%d", LAYERS);
+    onnx_put_node(&m->graph,
+                  &(struct onnx_node){ .op = "MatMul", .in = { name, "head" }, .out = "y" });
+    put_weight(m, "head", F16, (int64_t[]){ WIDTH, vocab, -1 });
+    onnx_put_value(&m->graph, 11, "ids", I64, (int64_t[]){ 1, -1 });
+    onnx_put_value(&m->graph, 12, "y", F16, (int64_t[]){ 1, vocab, -1 });
+}
+
 static void make_tied_f32(struct maker *m) { make_tied(m, F32); }
 
 static void make_tied_f16(struct maker *m) { make_tied(m, F16); }
@@ -378,6 +398,7 @@ static void takes_tied_embeddings_once(void **state)
     load("tied f32", make_tied_f32);
     load("tied f16", make_tied_f16);
     load("tied f16 within model.onnx", make_tied_inside);
+    load("tied f16, the head in the file", make_tied_by_head);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <cmocka.h>
 #include <string.h>
 
@@ -92,6 +93,25 @@ static void matmul_by_a_constant_is_linear(void **state)
           pass_fuse_linear, "cupola.Linear(x, w", "MatMul(");
     check("graph g { in x: f32[B,S,4] in w: f32[4,3] y = MatMul(x, w) out y }", pass_fuse_linear,
           "MatMul(x, w)", "Linear");
+}
+
+/* The transpose of a head's weights, read by an embedding alone: nothing is transposed. */
+static void embedding_of_a_transposed_head_gathers_its_columns(void **state)
+{
+    static const char tied[] = "graph g { in ids: i64[b,s] in h: f32[b,4] const w: f32[4,3] = "
+                               "fill(0) t = Transpose(w) {perm: [1, 0]} "
+                               "e = Gather(t, ids) %s l = MatMul(h, w) out e out l%s }";
+    char text[512];
+
+    (void)state;
+    snprintf(text, sizeof text, tied, "", "");
+    check(text, pass_fold_constants, "= Transpose(w)", NULL);
+    check(text, pass_fuse_linear, "e: f32[b,s,4] = cupola.GatherColumns(w, ids)", "Gather(");
+    snprintf(text, sizeof text, tied, "r = Relu(t)", " out r");
+    check(text, pass_fold_constants, "e: f32[b,s,4] = Gather(t, ids)", "Transpose(");
+    check("graph g { in ids: i64[s] const w: f32[4,3] = fill(0) t = Transpose(w) "
+          "e = Gather(t, ids) {axis: 1} out e }",
+          pass_fold_constants, "Gather(t, ids) {axis: 1}", "Transpose(");
 }
 
 static void gemm_with_alpha_is_left_alone(void **state)
@@ -384,6 +404,7 @@ int main(void)
         cmocka_unit_test(merges_equal_nodes_only),
         cmocka_unit_test(drops_casts_to_the_same_type),
         cmocka_unit_test(matmul_by_a_constant_is_linear),
+        cmocka_unit_test(embedding_of_a_transposed_head_gathers_its_columns),
         cmocka_unit_test(gemm_with_alpha_is_left_alone),
         cmocka_unit_test(linear_takes_its_bias),
         cmocka_unit_test(dequantised_weights_keep_their_values),

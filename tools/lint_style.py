@@ -58,13 +58,10 @@ PARAMETERS_ALLOWED = {
     "backends/cpu/cpu_program.c:resolve",
     "backends/cpu/cpu_seqattn.c:norm_rope",
     "backends/cpu/cpu_seqattn.c:fill_item",
-    "engine/graph/graph_edit.c:graph_add_node",
     "engine/onnx/onnx_function.c:bind_names",
     "engine/onnx/onnx_function.c:call_body",
     "engine/onnx/onnx_import.c:onnx_import_memory",
     "engine/plan/plan.c:plan_open",
-    "engine/passes/lower_rules.c:rebuild",
-    "engine/passes/match.c:match_replace",
     "kernels/attn/attn_state.c:kern_attn_begin",
     "tokenizer/bpe_load.c:put_long",
 }

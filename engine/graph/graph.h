@@ -89,10 +89,10 @@ int graph_add_value(struct graph *g, const char *name, const struct tensor_type 
 /* New constant; data is copied into the arena when `copy`. -1 when memory runs out. */
 int graph_add_constant(struct graph *g, const char *name, const struct tensor_type *type,
                        const void *data, bool copy);
-/* Appends a node (the caller keeps topological order, or calls graph_sort). in/out/attrs are
- * copied. -1 when memory runs out. */
-int graph_add_node(struct graph *g, enum op_kind op, int version, const char *name, const int *in,
-                   int n_in, const int *out, int n_out, const struct attr *attrs, int n_attrs);
+/* Appends a node (the caller keeps topological order, or calls graph_sort). Name, operands and
+ * attributes are copied, uses are the graph's own; name NULL: one is made up. -1 when memory runs
+ * out. */
+int graph_add_node(struct graph *g, const struct graph_node *like);
 /* Value of a subgraph that stands for value `outer_value` of the enclosing graph; the one that
  * exists already, if any. -1 when memory runs out. */
 int graph_add_capture(struct graph *g, const char *name, int outer_value);

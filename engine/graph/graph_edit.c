@@ -81,9 +81,10 @@ bool graph_relink_node(struct graph *g, int node)
 
 /* ---- nodes ---- */
 
-static bool node_fill(struct graph *g, struct graph_node *n, const char *name)
+static bool node_fill(struct graph *g, struct graph_node *n)
 {
     struct arena *a = &g->storage->arena;
+    const char *name = n->name;
 
     n->in = arena_memdup(a, n->in, (size_t)n->n_in * sizeof *n->in);
     n->out = arena_memdup(a, n->out, (size_t)n->n_out * sizeof *n->out);
@@ -93,19 +94,13 @@ static bool node_fill(struct graph *g, struct graph_node *n, const char *name)
     return n->in && n->out && n->attrs && n->name;
 }
 
-int graph_add_node(struct graph *g, enum op_kind op, int version, const char *name, const int *in,
-                   int n_in, const int *out, int n_out, const struct attr *attrs, int n_attrs)
+int graph_add_node(struct graph *g, const struct graph_node *like)
 {
-    struct graph_node n = { .op = op,
-                            .version = version,
-                            .in = in,
-                            .n_in = n_in,
-                            .out = out,
-                            .n_out = n_out,
-                            .attrs = attrs,
-                            .n_attrs = n_attrs };
+    struct graph_node n = *like;
 
-    if (g->n_nodes >= INT_MAX || !node_fill(g, &n, name)) return -1;
+    n.uses = NULL;
+    n.n_uses = 0;
+    if (g->n_nodes >= INT_MAX || !node_fill(g, &n)) return -1;
     struct graph_node *grown =
         arena_grow(&g->storage->arena, g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *grown);
     if (!grown) return -1;
@@ -114,8 +109,8 @@ int graph_add_node(struct graph *g, enum op_kind op, int version, const char *na
     g->nodes[node] = n;
     if (!graph_relink_node(g, node)) return -1;
     g->n_nodes++;
-    for (int i = 0; i < n_out; i++) {
-        if (out[i] >= 0) g->values[out[i]].producer = node;
+    for (int i = 0; i < n.n_out; i++) {
+        if (n.out[i] >= 0) g->values[n.out[i]].producer = node;
     }
     return node;
 }

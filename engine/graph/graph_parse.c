@@ -370,8 +370,15 @@ static status parse_node(struct parser *p, const char *first, bool first_quoted)
     if (reader_accept(p->r, '@')) TRY(reader_i64(p->r, &version));
     if (version < 0 || version > INT16_MAX) return reader_fail(p->r, "a version of that number");
     if (reader_word(p->r, "as")) TRY(reader_name(p->r, &name, NULL));
-    if (graph_add_node(p->g, op, (int)version, name, in.v, (int)in.n, out.v, (int)out.n, attrs,
-                       n_attrs) < 0)
+    if (graph_add_node(p->g, &(struct graph_node){ .op = op,
+                                                   .version = (int)version,
+                                                   .name = name,
+                                                   .in = in.v,
+                                                   .n_in = (int)in.n,
+                                                   .out = out.v,
+                                                   .n_out = (int)out.n,
+                                                   .attrs = attrs,
+                                                   .n_attrs = n_attrs }) < 0)
         return reader_no_memory(p->r);
     return ST_OK;
 }

@@ -92,7 +92,12 @@ static status return_values(struct importer *im, struct scope *body, const Onnx_
             return FAIL(im->err, ST_FORMAT,
                         "output '%s' of the function is an argument that is not given",
                         f->output[i]);
-        if (graph_add_node(body->g, OP_IDENTITY, 13, NULL, &v, 1, &out[i], 1, NULL, 0) < 0)
+        if (graph_add_node(body->g, &(struct graph_node){ .op = OP_IDENTITY,
+                                                          .version = 13,
+                                                          .in = &v,
+                                                          .n_in = 1,
+                                                          .out = &out[i],
+                                                          .n_out = 1 }) < 0)
             return import_no_memory(im);
     }
     return ST_OK;

@@ -382,8 +382,15 @@ static status import_node(struct importer *im, struct scope *sc, const Onnx__Nod
     TRY(import_attrs(im, sc, p->attribute, p->n_attribute, &attrs, &n_attrs));
     const char *name = proto_text(p->name);
     if (sc->prefix) name = arena_printf(im->arena, "%s%s", sc->prefix, name[0] ? name : op);
-    if (!name || graph_add_node(sc->g, kind, version, name, in, (int)p->n_input, out,
-                                (int)p->n_output, attrs, n_attrs) < 0)
+    if (!name || graph_add_node(sc->g, &(struct graph_node){ .op = kind,
+                                                             .version = version,
+                                                             .name = name,
+                                                             .in = in,
+                                                             .n_in = (int)p->n_input,
+                                                             .out = out,
+                                                             .n_out = (int)p->n_output,
+                                                             .attrs = attrs,
+                                                             .n_attrs = n_attrs }) < 0)
         return import_no_memory(im);
     return ST_OK;
 }

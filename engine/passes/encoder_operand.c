@@ -21,8 +21,15 @@ int enc_emit(struct enc *e, const struct enc_node *n, int *outs, int n_out)
     if (!outs) outs = own;
     for (int i = 0; i < n_out; i++)
         if ((outs[i] = graph_add_value(e->g, NULL, &type)) < 0) return -1;
-    if (graph_add_node(e->g, n->op, n->version, n->name, n->in, n->n_in, outs, n_out, n->attrs,
-                       n->n_attrs) < 0)
+    if (graph_add_node(e->g, &(struct graph_node){ .op = n->op,
+                                                   .version = n->version,
+                                                   .name = n->name,
+                                                   .in = n->in,
+                                                   .n_in = n->n_in,
+                                                   .out = outs,
+                                                   .n_out = n_out,
+                                                   .attrs = n->attrs,
+                                                   .n_attrs = n->n_attrs }) < 0)
         return -1;
     return outs[0];
 }

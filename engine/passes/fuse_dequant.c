@@ -126,8 +126,12 @@ static bool replace_matmul(struct graph *g, int matmul, const struct quant_weigh
     const int in[5] = { g->nodes[matmul].in[0], b, s, z, -1 };
     const struct attr attrs[] = { attr_int("K", w->k), attr_int("N", w->n),
                                   attr_int("bits", w->bits), attr_int("block_size", w->block) };
-    return s >= 0 && match_replace(g, matmul, g->nodes[matmul].out[0], OP_LINEAR, in, 5, attrs,
-                                   (int)COUNT(attrs));
+    return s >= 0 && match_replace(g, matmul, g->nodes[matmul].out[0],
+                                   &(struct graph_node){ .op = OP_LINEAR,
+                                                         .in = in,
+                                                         .n_in = 5,
+                                                         .attrs = attrs,
+                                                         .n_attrs = (int)COUNT(attrs) });
 }
 
 /* How the four storage types are read: bits, and what makes a code unsigned. */

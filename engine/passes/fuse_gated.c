@@ -74,8 +74,12 @@ static bool fuse_at(struct graph *g, int mul, int gate, int up, const char *act)
     const int in[2] = { packed >= 0 ? packed : gate, up };
     const struct attr attr = attr_str("act", act);
 
-    return match_replace(g, mul, g->nodes[mul].out[0], OP_GATEDACT, in, packed >= 0 ? 1 : 2, &attr,
-                         1);
+    return match_replace(g, mul, g->nodes[mul].out[0],
+                         &(struct graph_node){ .op = OP_GATEDACT,
+                                               .in = in,
+                                               .n_in = packed >= 0 ? 1 : 2,
+                                               .attrs = &attr,
+                                               .n_attrs = 1 });
 }
 
 status pass_fuse_gated(struct graph *g, const struct pass_context *ctx, struct err *err)

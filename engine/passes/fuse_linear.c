@@ -25,8 +25,12 @@ static bool replace_linear(struct graph *g, int node, const int in[LIN_INPUTS],
                                   attr_int("accuracy_level", l->accuracy_level),
                                   attr_int("trans_b", l->trans_b) };
 
-    return match_replace(g, node, g->nodes[node].out[0], OP_LINEAR, in, LIN_INPUTS, attrs,
-                         (int)COUNT(attrs));
+    return match_replace(g, node, g->nodes[node].out[0],
+                         &(struct graph_node){ .op = OP_LINEAR,
+                                               .in = in,
+                                               .n_in = LIN_INPUTS,
+                                               .attrs = attrs,
+                                               .n_attrs = (int)COUNT(attrs) });
 }
 
 /* w: the weights, [K, N], or [N, K] where the MatMul's own are their transpose. */
@@ -92,7 +96,9 @@ static bool columns_from_gather(struct graph *g, int node, int w)
     const struct graph_node *n = &g->nodes[node];
     const int in[] = { w, n->in[1] };
 
-    return match_replace(g, node, n->out[0], OP_GATHERCOLS, in, (int)COUNT(in), NULL, 0);
+    return match_replace(
+        g, node, n->out[0],
+        &(struct graph_node){ .op = OP_GATHERCOLS, .in = in, .n_in = (int)COUNT(in) });
 }
 
 static bool to_linear(struct graph *g, int node, bool *ok)
@@ -140,8 +146,12 @@ static status add_bias(struct graph *g, int add, int lin, int bias, struct err *
     const int in[LIN_INPUTS] = { l->in[LIN_X], l->in[LIN_W], match_in(l, LIN_SCALES),
                                  match_in(l, LIN_ZERO_POINTS), bias };
 
-    if (!match_replace(g, lin, g->nodes[add].out[0], OP_LINEAR, in, LIN_INPUTS, l->attrs,
-                       l->n_attrs))
+    if (!match_replace(g, lin, g->nodes[add].out[0],
+                       &(struct graph_node){ .op = OP_LINEAR,
+                                             .in = in,
+                                             .n_in = LIN_INPUTS,
+                                             .attrs = l->attrs,
+                                             .n_attrs = l->n_attrs }))
         return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }

@@ -59,7 +59,7 @@ static int match_packed(const struct graph *g, const int *in)
 static status rebuild(struct graph *g, int node, const int in[GQA_INPUTS], const float *epsilon,
                       struct err *err)
 {
-    const struct graph_node n = g->nodes[node];
+    struct graph_node n = g->nodes[node];
     struct attr *attrs = ARENA_ARRAY(graph_arena(g), (size_t)n.n_attrs + 1, struct attr);
     int n_attrs = 0;
 
@@ -69,9 +69,11 @@ static status rebuild(struct graph *g, int node, const int in[GQA_INPUTS], const
             attrs[n_attrs++] = n.attrs[i];
     if (epsilon) attrs[n_attrs++] = attr_float("qk_norm_epsilon", *epsilon);
     graph_remove_node(g, node);
-    if (graph_add_node(g, OP_GQA, n.version, n.name, in, GQA_INPUTS, n.out, n.n_out, attrs,
-                       n_attrs) < 0)
-        return FAIL(err, ST_NOMEM, "out of memory");
+    n.in = in;
+    n.n_in = GQA_INPUTS;
+    n.attrs = attrs;
+    n.n_attrs = n_attrs;
+    if (graph_add_node(g, &n) < 0) return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }
 

@@ -96,7 +96,12 @@ static status fuse_node(struct graph *g, int node, struct err *err)
             continue;
         const int in[2] = { x, weight };
         const struct attr attrs[] = { attr_int("axis", -1), attr_float("epsilon", (float)epsilon) };
-        if (!match_replace(g, node, n->out[0], OP_RMSNORM, in, 2, attrs, (int)COUNT(attrs)))
+        if (!match_replace(g, node, n->out[0],
+                           &(struct graph_node){ .op = OP_RMSNORM,
+                                                 .in = in,
+                                                 .n_in = 2,
+                                                 .attrs = attrs,
+                                                 .n_attrs = (int)COUNT(attrs) }))
             return FAIL(err, ST_NOMEM, "out of memory");
         return ST_OK;
     }

@@ -179,8 +179,15 @@ status lower_gqa(struct lower *lo, int node, struct err *err)
                                  bits };
     TRY(lower_add_layer(lo, &kv, lo->g->values[n.in[GQA_PAST_K]].type.dtype, err));
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, SA_INPUTS, n.out, 1, attrs,
-                       (int)COUNT(attrs)) < 0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = OP_SEQATTN,
+                                                    .version = 1,
+                                                    .name = n.name,
+                                                    .in = in,
+                                                    .n_in = SA_INPUTS,
+                                                    .out = n.out,
+                                                    .n_out = 1,
+                                                    .attrs = attrs,
+                                                    .n_attrs = (int)COUNT(attrs) }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     lo->low[n.out[0]] = (struct low_value){ .kind = LOW_ROWS, .rank = 3, .fold = 1 };
     for (int i = 1; i < n.n_out; i++)

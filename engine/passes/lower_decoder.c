@@ -204,8 +204,13 @@ static int select_rows(struct row_cut *cut, int value)
     if (cut->selected[value] >= 0) return cut->selected[value];
     const struct tensor_type unknown = { .ndim = -1 };
     const int out = graph_add_value(cut->g, NULL, &unknown);
-    if (out < 0 ||
-        graph_add_node(cut->g, OP_SELECTROWS, 1, "select_rows", &value, 1, &out, 1, NULL, 0) < 0)
+    if (out < 0 || graph_add_node(cut->g, &(struct graph_node){ .op = OP_SELECTROWS,
+                                                                .version = 1,
+                                                                .name = "select_rows",
+                                                                .in = &value,
+                                                                .n_in = 1,
+                                                                .out = &out,
+                                                                .n_out = 1 }) < 0)
         return -1;
     return cut->selected[value] = out;
 }

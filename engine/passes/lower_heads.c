@@ -28,7 +28,13 @@ static bool add_reshape(struct lower *lo, const char *name, int x, const int64_t
 
     memcpy(shape + 1, dims, (size_t)n * sizeof *dims);
     const int in[2] = { x, add_ints(lo, shape, n + 1) };
-    return in[1] >= 0 && graph_add_node(lo->g, OP_RESHAPE, 14, name, in, 2, &out, 1, NULL, 0) >= 0;
+    return in[1] >= 0 && graph_add_node(lo->g, &(struct graph_node){ .op = OP_RESHAPE,
+                                                                     .version = 14,
+                                                                     .name = name,
+                                                                     .in = in,
+                                                                     .n_in = 2,
+                                                                     .out = &out,
+                                                                     .n_out = 1 }) >= 0;
 }
 
 int lower_row_dims(struct lower *lo, int value, int64_t *dims)
@@ -94,7 +100,13 @@ static bool heads_transpose(struct lower *lo, int node)
     graph_remove_node(lo->g, node);
     lo->low[y] = low;
     lo->low[y].heads_first = !low.heads_first;
-    return graph_add_node(lo->g, OP_IDENTITY, 16, name, in, 1, &y, 1, NULL, 0) >= 0;
+    return graph_add_node(lo->g, &(struct graph_node){ .op = OP_IDENTITY,
+                                                       .version = 16,
+                                                       .name = name,
+                                                       .in = in,
+                                                       .n_in = 1,
+                                                       .out = &y,
+                                                       .n_out = 1 }) >= 0;
 }
 
 /* The imported dimensions of a Reshape's result: where its tokens are and what lies behind them.
@@ -173,7 +185,15 @@ static status heads_pick(struct lower *lo, int node, bool *done, struct err *err
     if (axis < 2 || axis >= rank || rank < 4) return ST_OK;
     const struct attr attr = attr_int("axis", axis - 1);
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, OP_GATHER, n.version, n.name, n.in, 2, &y, 1, &attr, 1) < 0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = OP_GATHER,
+                                                    .version = n.version,
+                                                    .name = n.name,
+                                                    .in = n.in,
+                                                    .n_in = 2,
+                                                    .out = &y,
+                                                    .n_out = 1,
+                                                    .attrs = &attr,
+                                                    .n_attrs = 1 }) < 0)
         return no_memory(err);
     lo->low[y] = low;
     lo->low[y].rank = rank - 1;

@@ -90,16 +90,14 @@ static status lay_open(struct merged *m, const struct graph *branch, int side, s
         if ((map[v] = copy_value(m->g, &branch->values[v])) < 0) return no_memory(err);
     m->begin[side] = m->g->n_nodes;
     for (size_t i = 0; i < branch->n_nodes; i++) {
-        const struct graph_node *n = &branch->nodes[i];
-        const int *in = mapped(&m->arena, map, n->in, n->n_in),
-                  *out = mapped(&m->arena, map, n->out, n->n_out);
-        if (has_inner(n))
-            return FAIL(err, ST_UNSUPPORTED, "node %s: control flow within a branch", n->name);
-        if (n->op == OP_NONE) continue;
-        if (!in || !out ||
-            graph_add_node(m->g, n->op, n->version, n->name, in, n->n_in, out, n->n_out, n->attrs,
-                           n->n_attrs) < 0)
-            return no_memory(err);
+        struct graph_node n = branch->nodes[i];
+
+        if (has_inner(&n))
+            return FAIL(err, ST_UNSUPPORTED, "node %s: control flow within a branch", n.name);
+        if (n.op == OP_NONE) continue;
+        n.in = mapped(&m->arena, map, n.in, n.n_in);
+        n.out = mapped(&m->arena, map, n.out, n.n_out);
+        if (!n.in || !n.out || graph_add_node(m->g, &n) < 0) return no_memory(err);
     }
     m->end[side] = m->g->n_nodes;
     m->result[side] = mapped(&m->arena, map, branch->outputs, (int)branch->n_outputs);
@@ -303,8 +301,13 @@ static status join(struct merged *m, const struct graph *g, const struct graph_n
         }
         const enum op_kind op = same ? OP_IDENTITY : OP_PASTCHOICE;
         outputs[n++] = sw->out[i];
-        if (graph_add_node(m->g, op, same ? 16 : 1, sw->name, in, same ? 1 : 2, &sw->out[i], 1,
-                           NULL, 0) < 0)
+        if (graph_add_node(m->g, &(struct graph_node){ .op = op,
+                                                       .version = same ? 16 : 1,
+                                                       .name = sw->name,
+                                                       .in = in,
+                                                       .n_in = same ? 1 : 2,
+                                                       .out = &sw->out[i],
+                                                       .n_out = 1 }) < 0)
             return no_memory(err);
     }
     if (n == 0) return FAIL(err, ST_UNSUPPORTED, "no output of %s is rows of tokens", sw->name);

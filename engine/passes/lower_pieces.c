@@ -414,7 +414,15 @@ static status add_attention(struct lower *lo, int node, const struct low_pieces 
     const struct lower_kv kv = { (int)k->heads, (int)k->dim, lower_window(window), 0 };
     TRY(lower_add_layer(lo, &kv, lo->g->values[k->rows].type.dtype, err));
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, OP_SEQATTN, 1, n.name, in, 3, &out, 1, attrs, (int)COUNT(attrs)) < 0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = OP_SEQATTN,
+                                                    .version = 1,
+                                                    .name = n.name,
+                                                    .in = in,
+                                                    .n_in = 3,
+                                                    .out = &out,
+                                                    .n_out = 1,
+                                                    .attrs = attrs,
+                                                    .n_attrs = (int)COUNT(attrs) }) < 0)
         return no_memory(err);
     lo->low[n.out[0]] =
         (struct low_value){ .kind = LOW_ROWS, .rank = 4, .fold = 1, .heads_first = true };

@@ -153,8 +153,15 @@ status lower_rotary(struct lower *lo, int node, struct err *err)
     const struct attr attrs[] = { attr_int("head_dim", dim), attr_int("interleaved", r.interleaved),
                                   attr_int("long_threshold", in[3] >= 0 ? lo->long_threshold : 0) };
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, OP_SEQROTARY, 1, n.name, in, 5, n.out, 1, attrs, (int)COUNT(attrs)) <
-        0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = OP_SEQROTARY,
+                                                    .version = 1,
+                                                    .name = n.name,
+                                                    .in = in,
+                                                    .n_in = 5,
+                                                    .out = n.out,
+                                                    .n_out = 1,
+                                                    .attrs = attrs,
+                                                    .n_attrs = (int)COUNT(attrs) }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     lo->low[n.out[0]] = lo->low[x];
     return ST_OK;

@@ -29,15 +29,10 @@ static void mark(struct lower *lo, int value, enum low_kind kind, int rank)
 }
 
 /* The node again with other attributes or inputs, same outputs. */
-static status rebuild(struct lower *lo, int node, const int *in, int n_in, const struct attr *attrs,
-                      int n_attrs, struct err *err)
+static status rebuild(struct lower *lo, int node, const struct graph_node *like, struct err *err)
 {
-    const struct graph_node n = lo->g->nodes[node];
-
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, n.op, n.version, n.name, in, n_in, n.out, n.n_out, attrs, n_attrs) <
-        0)
-        return FAIL(err, ST_NOMEM, "out of memory");
+    if (graph_add_node(lo->g, like) < 0) return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }
 
@@ -160,7 +155,13 @@ static status lower_fill(struct lower *lo, int node, bool *done, struct err *err
     }
     const int like = lo->low[shape].like, in[2] = { like, value };
     graph_remove_node(lo->g, node);
-    if (value < 0 || graph_add_node(lo->g, OP_FILLLIKE, 1, n.name, in, 2, n.out, 1, NULL, 0) < 0)
+    if (value < 0 || graph_add_node(lo->g, &(struct graph_node){ .op = OP_FILLLIKE,
+                                                                 .version = 1,
+                                                                 .name = n.name,
+                                                                 .in = in,
+                                                                 .n_in = 2,
+                                                                 .out = n.out,
+                                                                 .n_out = 1 }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     lo->low[n.out[0]] = lo->low[like];
     *done = true;
@@ -253,7 +254,7 @@ static bool same_layout(const struct low_value *a, const struct low_value *b)
 
 static status lower_broadcast(struct lower *lo, int node, struct err *err)
 {
-    const struct graph_node n = lo->g->nodes[node];
+    struct graph_node n = lo->g->nodes[node];
     int in[LOWER_OPERANDS], rank = 0, widest = -1;
     bool changed = false;
 
@@ -278,7 +279,8 @@ static status lower_broadcast(struct lower *lo, int node, struct err *err)
         changed = changed || in[i] != n.in[i];
     }
     lower_mark_rows(lo, &n, widest, rank);
-    return changed ? rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err) : ST_OK;
+    n.in = in;
+    return changed ? rebuild(lo, node, &n, err) : ST_OK;
 }
 
 /* Rows first, constants after: norms, Linear. All row operands have one rank.
@@ -300,7 +302,7 @@ static status lower_rowwise(struct lower *lo, int node, struct err *err)
 /* Operators with an axis attribute that must be the last: it becomes -1. */
 static status lower_last_axis(struct lower *lo, int node, int64_t axis, struct err *err)
 {
-    const struct graph_node n = lo->g->nodes[node];
+    struct graph_node n = lo->g->nodes[node];
     struct attr attrs[LOWER_OPERANDS];
     int n_attrs = 0;
 
@@ -311,12 +313,14 @@ static status lower_last_axis(struct lower *lo, int node, int64_t axis, struct e
     for (int i = 0; i < n.n_attrs; i++)
         if (!str_equal(n.attrs[i].name, "axis")) attrs[n_attrs++] = n.attrs[i];
     attrs[n_attrs++] = attr_int("axis", -1);
-    return rebuild(lo, node, n.in, n.n_in, attrs, n_attrs, err);
+    n.attrs = attrs;
+    n.n_attrs = n_attrs;
+    return rebuild(lo, node, &n, err);
 }
 
 static status lower_slice(struct lower *lo, int node, struct err *err)
 {
-    const struct graph_node n = lo->g->nodes[node];
+    struct graph_node n = lo->g->nodes[node];
     const int rank =
         lower_kind_of(lo, n.in[0]) == LOW_ROWS ? rank_of(lo, n.in[0]) - lo->low[n.in[0]].flat : 0;
     static const int64_t minus_one = -1, one = 1;
@@ -329,7 +333,8 @@ static status lower_slice(struct lower *lo, int node, struct err *err)
                   match_in(&n, 4) };
     if (in[3] < 0) return FAIL(err, ST_NOMEM, "out of memory");
     lower_mark_rows(lo, &n, n.in[0], rank_of(lo, n.in[0]));
-    return rebuild(lo, node, in, n.n_in, n.attrs, n.n_attrs, err);
+    n.in = in;
+    return rebuild(lo, node, &n, err);
 }
 
 /* Embedding, or the pruned head's choice of the last position. */
@@ -433,7 +438,7 @@ static int read_ints(const struct graph *g, int value, int64_t *out)
 
 static status lower_reshape(struct lower *lo, int node, struct err *err)
 {
-    const struct graph_node n = lo->g->nodes[node];
+    struct graph_node n = lo->g->nodes[node];
     const struct tensor_type *x = &lo->g->values[n.in[0]].type;
     int64_t spec[IR_DIMS_MAX] = { 0 }, shape[IR_DIMS_MAX + 1] = { 0 },
             *dims = shape + 1; /* dimension 0 is copied: tokens */
@@ -461,7 +466,10 @@ static status lower_reshape(struct lower *lo, int node, struct err *err)
     if (in[1] < 0) return FAIL(err, ST_NOMEM, "out of memory");
     lo->low[n.out[0]] =
         (struct low_value){ .kind = LOW_ROWS, .rank = count, .fold = fold, .flat = flat };
-    return rebuild(lo, node, in, 2, NULL, 0, err);
+    n.in = in;
+    n.n_in = 2;
+    n.n_attrs = 0;
+    return rebuild(lo, node, &n, err);
 }
 
 /* Bytes of rows: one scale for all, or one a column. */
@@ -522,7 +530,15 @@ static status lower_reduce(struct lower *lo, int node, struct err *err)
     if (in[1] < 0) return FAIL(err, ST_NOMEM, "out of memory");
     lower_mark_rows(lo, &n, n.in[0], rank_of(lo, n.in[0]));
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, n.op, 18, n.name, in, 2, n.out, 1, &keep, 1) < 0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = n.op,
+                                                    .version = 18,
+                                                    .name = n.name,
+                                                    .in = in,
+                                                    .n_in = 2,
+                                                    .out = n.out,
+                                                    .n_out = 1,
+                                                    .attrs = &keep,
+                                                    .n_attrs = 1 }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }

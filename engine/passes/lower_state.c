@@ -89,7 +89,15 @@ static status replace(struct lower *lo, int node, enum op_kind op, const int *in
         if (!str_equal(n.attrs[i].name, "state_offset")) attrs[n_attrs++] = n.attrs[i];
     attrs[n_attrs++] = attr_int("state_offset", offset);
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, op, 1, n.name, in, n_in, n.out, 1, attrs, n_attrs) < 0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = op,
+                                                    .version = 1,
+                                                    .name = n.name,
+                                                    .in = in,
+                                                    .n_in = n_in,
+                                                    .out = n.out,
+                                                    .n_out = 1,
+                                                    .attrs = attrs,
+                                                    .n_attrs = n_attrs }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     if (match_out(&n, 1) >= 0) lo->low[n.out[1]].kind = LOW_PRESENT;
     return ST_OK;
@@ -171,7 +179,13 @@ static status pass_on(struct lower *lo, int node, enum low_kind kind, struct err
     lo->low[n.out[0]] = lo->low[n.in[0]];
     lo->low[n.out[0]].kind = kind;
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, OP_IDENTITY, 13, n.name, n.in, 1, n.out, 1, NULL, 0) < 0)
+    if (graph_add_node(lo->g, &(struct graph_node){ .op = OP_IDENTITY,
+                                                    .version = 13,
+                                                    .name = n.name,
+                                                    .in = n.in,
+                                                    .n_in = 1,
+                                                    .out = n.out,
+                                                    .n_out = 1 }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }
@@ -232,7 +246,7 @@ static status turned_elementwise(struct lower *lo, int node, struct err *err)
 /* Split and Concat along the features: along the last axis of rows. */
 static status turned_last_axis(struct lower *lo, int node, int64_t axis, struct err *err)
 {
-    const struct graph_node n = lo->g->nodes[node];
+    struct graph_node n = lo->g->nodes[node];
     struct attr attrs[STATE_ATTRS];
     int n_attrs = 0;
 
@@ -248,9 +262,9 @@ static status turned_last_axis(struct lower *lo, int node, int64_t axis, struct 
     for (int i = 0; i < n.n_out; i++)
         if (n.out[i] >= 0) lo->low[n.out[i]] = lo->low[n.in[0]];
     graph_remove_node(lo->g, node);
-    if (graph_add_node(lo->g, n.op, n.version, n.name, n.in, n.n_in, n.out, n.n_out, attrs,
-                       n_attrs) < 0)
-        return FAIL(err, ST_NOMEM, "out of memory");
+    n.attrs = attrs;
+    n.n_attrs = n_attrs;
+    if (graph_add_node(lo->g, &n) < 0) return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }
 

@@ -136,7 +136,13 @@ static int add_rows(struct lower *lo, const struct position_table *t, int like)
     const int out = graph_add_value(lo->g, NULL, &unknown);
 
     if (in[1] < 0 || out < 0 ||
-        graph_add_node(lo->g, OP_POSROWS, 1, "by_position", in, 2, &out, 1, NULL, 0) < 0)
+        graph_add_node(lo->g, &(struct graph_node){ .op = OP_POSROWS,
+                                                    .version = 1,
+                                                    .name = "by_position",
+                                                    .in = in,
+                                                    .n_in = 2,
+                                                    .out = &out,
+                                                    .n_out = 1 }) < 0)
         return -1;
     return out;
 }
@@ -150,7 +156,13 @@ static status turned_as_rows(struct lower *lo, int value, int *out, struct err *
 
     TRY(lower_as_rows(lo, low->table, low->like, &in[1], err));
     *out = graph_add_value(lo->g, NULL, &unknown);
-    if (*out < 0 || graph_add_node(lo->g, OP_MUL, 14, "times", in, 2, out, 1, NULL, 0) < 0)
+    if (*out < 0 || graph_add_node(lo->g, &(struct graph_node){ .op = OP_MUL,
+                                                                .version = 14,
+                                                                .name = "times",
+                                                                .in = in,
+                                                                .n_in = 2,
+                                                                .out = out,
+                                                                .n_out = 1 }) < 0)
         return no_memory(err);
     return ST_OK;
 }
@@ -294,7 +306,15 @@ static status add_rotary(struct lower *lo, int node, int x, const int tables[2],
     const int out = graph_add_value(lo->g, NULL, &unknown);
 
     if (in[0] < 0 || out < 0 ||
-        graph_add_node(lo->g, OP_SEQROTARY, 1, n.name, in, 5, &out, 1, &attr, 1) < 0)
+        graph_add_node(lo->g, &(struct graph_node){ .op = OP_SEQROTARY,
+                                                    .version = 1,
+                                                    .name = n.name,
+                                                    .in = in,
+                                                    .n_in = 5,
+                                                    .out = &out,
+                                                    .n_out = 1,
+                                                    .attrs = &attr,
+                                                    .n_attrs = 1 }) < 0)
         return no_memory(err);
     graph_remove_node(lo->g, node);
     lo->low[n.out[0]] = lo->low[x];

@@ -65,7 +65,15 @@ static status cast_embedding(struct graph *g, int node, struct err *err)
     const int wide = graph_add_value(g, NULL, &unknown);
     if (wide < 0) return FAIL(err, ST_NOMEM, "out of memory");
     graph_replace_uses(g, n.out[0], wide);
-    if (graph_add_node(g, OP_CAST, 21, "widen", &n.out[0], 1, &wide, 1, &to, 1) < 0)
+    if (graph_add_node(g, &(struct graph_node){ .op = OP_CAST,
+                                                .version = 21,
+                                                .name = "widen",
+                                                .in = &n.out[0],
+                                                .n_in = 1,
+                                                .out = &wide,
+                                                .n_out = 1,
+                                                .attrs = &to,
+                                                .n_attrs = 1 }) < 0)
         return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }
@@ -83,16 +91,17 @@ static bool is_float_cast(const struct graph *g, const struct graph_node *n)
 /* A cast to halves from something else gives f32. */
 static status retarget_cast(struct graph *g, int node, struct err *err)
 {
-    const struct graph_node n = g->nodes[node];
     const struct attr to = attr_int("to", DT_F32);
+    struct graph_node n = g->nodes[node];
     union op_attrs at;
 
     if (!match_attrs(&n, &at) || at.cast.to < 0 || at.cast.to >= DT_COUNT ||
         !is_half((enum dtype)at.cast.to))
         return ST_OK;
     graph_remove_node(g, node);
-    if (graph_add_node(g, OP_CAST, n.version, n.name, n.in, n.n_in, n.out, n.n_out, &to, 1) < 0)
-        return FAIL(err, ST_NOMEM, "out of memory");
+    n.attrs = &to;
+    n.n_attrs = 1;
+    if (graph_add_node(g, &n) < 0) return FAIL(err, ST_NOMEM, "out of memory");
     return ST_OK;
 }
 

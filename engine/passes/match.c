@@ -86,15 +86,18 @@ struct attr attr_str(const char *name, const char *v)
     return a;
 }
 
-bool match_replace(struct graph *g, int old, int replaces, enum op_kind op, const int *in, int n_in,
-                   const struct attr *attrs, int n_attrs)
+bool match_replace(struct graph *g, int old, int replaces, const struct graph_node *like)
 {
-    const char *name = g->nodes[old].name;
     const int maker = g->values[replaces].producer;
+    struct graph_node n = *like;
 
+    n.version = 1;
+    n.name = g->nodes[old].name;
+    n.out = &replaces;
+    n.n_out = 1;
     graph_remove_node(g, old);
     if (maker >= 0 && maker != old) graph_remove_node(g, maker);
-    return graph_add_node(g, op, 1, name, in, n_in, &replaces, 1, attrs, n_attrs) >= 0;
+    return graph_add_node(g, &n) >= 0;
 }
 
 static bool ints_equal(const struct ir_ints *a, const struct ir_ints *b)

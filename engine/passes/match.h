@@ -31,7 +31,7 @@ struct attr attr_int(const char *name, int64_t v);
 struct attr attr_float(const char *name, float v);
 struct attr attr_str(const char *name, const char *v);
 
-/* A new node, named as `old`, makes value `replaces` from now on; `old` and the
- * node that made `replaces` are removed. False when memory runs out. */
-bool match_replace(struct graph *g, int old, int replaces, enum op_kind op, const int *in, int n_in,
-                   const struct attr *attrs, int n_attrs);
+/* A new node with the operator, inputs and attributes of `like`, version 1, named as `old`, makes
+ * value `replaces` from now on; `old` and the node that made `replaces` are removed. False when
+ * memory runs out. */
+bool match_replace(struct graph *g, int old, int replaces, const struct graph_node *like);

@@ -17,7 +17,15 @@ static int add(struct graph *g, const char *name, enum op_kind op, const int *in
     const int version = sums ? 10 : op == OP_CAST ? 13 : 14;
 
     if (out < 0) out = new_value(g, sums ? DT_I32 : DT_F32);
-    if (out < 0 || graph_add_node(g, op, version, name, in, n_in, &out, 1, &to, op == OP_CAST) < 0)
+    if (out < 0 || graph_add_node(g, &(struct graph_node){ .op = op,
+                                                           .version = version,
+                                                           .name = name,
+                                                           .in = in,
+                                                           .n_in = n_in,
+                                                           .out = &out,
+                                                           .n_out = 1,
+                                                           .attrs = &to,
+                                                           .n_attrs = op == OP_CAST }) < 0)
         return -1;
     return out;
 }
@@ -28,7 +36,13 @@ bool quant_rows_add(struct graph *g, const char *name, int x, int outs[3])
 
     for (int i = 0; i < 3; i++)
         if (outs[i] < 0 && (outs[i] = new_value(g, types[i])) < 0) return false;
-    return graph_add_node(g, OP_SEQQUANT, 1, name, &x, 1, outs, 3, NULL, 0) >= 0;
+    return graph_add_node(g, &(struct graph_node){ .op = OP_SEQQUANT,
+                                                   .version = 1,
+                                                   .name = name,
+                                                   .in = &x,
+                                                   .n_in = 1,
+                                                   .out = outs,
+                                                   .n_out = 3 }) >= 0;
 }
 
 int quant_product_add(struct graph *g, const struct quant_product *p, int out)

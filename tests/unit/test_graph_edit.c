@@ -91,7 +91,14 @@ static void sorts_appended_nodes_before_their_users(void **state)
 
     (void)state;
     assert_string_not_equal(g->values[fresh].name, "a"); /* the name was taken */
-    assert_int_equal(graph_add_node(g, OP_ABS, 13, "abs", &x, 1, &fresh, 1, NULL, 0), 3);
+    assert_int_equal(graph_add_node(g, &(struct graph_node){ .op = OP_ABS,
+                                                             .version = 13,
+                                                             .name = "abs",
+                                                             .in = &x,
+                                                             .n_in = 1,
+                                                             .out = &fresh,
+                                                             .n_out = 1 }),
+                     3);
     graph_replace_uses(g, value(g, "a"), fresh);
     assert_int_equal(graph_check(g, NULL), ST_FORMAT); /* used before it is made */
     graph_remove_node(g, 0);
@@ -127,7 +134,12 @@ static void sorts_a_long_chain_without_recursion(void **state)
     int *v = mem_alloc((N + 1) * sizeof *v);
     for (int i = 0; i <= N; i++) v[i] = graph_add_value(g, NULL, &t);
     for (int i = N; i > 0; i--) /* last node first */
-        assert_int_equal(graph_add_node(g, OP_NEG, 13, NULL, &v[i - 1], 1, &v[i], 1, NULL, 0),
+        assert_int_equal(graph_add_node(g, &(struct graph_node){ .op = OP_NEG,
+                                                                 .version = 13,
+                                                                 .in = &v[i - 1],
+                                                                 .n_in = 1,
+                                                                 .out = &v[i],
+                                                                 .n_out = 1 }),
                          N - i);
     assert_int_equal(graph_set_inputs(g, &v[0], 1, NULL), ST_OK);
     assert_int_equal(graph_set_outputs(g, &v[N], 1, NULL), ST_OK);

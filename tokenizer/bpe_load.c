@@ -137,20 +137,27 @@ static status flush(struct merge_list *m, struct err *err)
     return ST_OK;
 }
 
+/* The two pieces of a merge; of b, `skip` bytes are left out of the whole. */
+struct pieces {
+    const char *a, *b;
+    size_t a_n, b_n, skip;
+};
+
 /* Those that are too long to wait are put at once. */
-static status put_long(struct merge_list *m, const char *a, size_t a_n, const char *b, size_t b_n,
-                       size_t skip, struct err *err)
+static status put_long(struct merge_list *m, const struct pieces *of, struct err *err)
 {
     struct bpe_merge found;
 
     TRY(flush(m, err));
     str_clear(&m->both);
-    str_put_n(&m->both, a, a_n);
-    str_put_n(&m->both, b, b_n);
+    str_put_n(&m->both, of->a, of->a_n);
+    str_put_n(&m->both, of->b, of->b_n);
     if (m->both.failed) return FAIL(err, ST_NOMEM, "BPE: no memory");
-    struct pair p = { &m->tok->vocab, str_cstr(&m->both), a_n, b_n, skip, m->rank, 0, 0 };
-    p.a_key = vocab_key(p.vocab, p.text, a_n);
-    p.b_key = vocab_key(p.vocab, p.text + a_n, b_n);
+    struct pair p = {
+        &m->tok->vocab, str_cstr(&m->both), of->a_n, of->b_n, of->skip, m->rank, 0, 0
+    };
+    p.a_key = vocab_key(p.vocab, p.text, of->a_n);
+    p.b_key = vocab_key(p.vocab, p.text + of->a_n, of->b_n);
     TRY(find_pair(m, &p, &found, err));
     return put_merge(m->tok, found, err);
 }
@@ -181,7 +188,7 @@ static status put_pieces(struct merge_list *m, const char *a, size_t a_n, const 
     size_t a_raw, b_raw;
     const size_t skip = bpe->prefix && b_n >= bpe->prefix_n ? bpe->prefix_n : 0;
 
-    if (a_n + b_n > PAIR_BYTES) return put_long(m, a, a_n, b, b_n, skip, err);
+    if (a_n + b_n > PAIR_BYTES) return put_long(m, &(struct pieces){ a, b, a_n, b_n, skip }, err);
     if (bpe->raw && byte_level_unmap_to(bytes, a, a_n, &a_raw) &&
         byte_level_unmap_to(bytes + a_raw, b, b_n, &b_raw))
         return wait_for(m, &bpe->raw_vocab, a_raw, b_raw, 0, err);

@@ -55,15 +55,9 @@ PARAMETERS_ALLOWED = {
     "backends/cpu/cpu_gqa.c:norm_rope",
     "backends/cpu/cpu_gqa.c:single_head",
     "backends/cpu/cpu_mha.c:cpu_mha_gather",
-    "backends/cpu/cpu_program.c:resolve",
     "backends/cpu/cpu_seqattn.c:norm_rope",
     "backends/cpu/cpu_seqattn.c:fill_item",
-    "engine/onnx/onnx_function.c:bind_names",
-    "engine/onnx/onnx_function.c:call_body",
-    "engine/onnx/onnx_import.c:onnx_import_memory",
-    "engine/plan/plan.c:plan_open",
     "kernels/attn/attn_state.c:kern_attn_begin",
-    "tokenizer/bpe_load.c:put_long",
 }
 
 MALLOC = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf|getline"

@@ -65,10 +65,14 @@ static status place_temps(struct program *p, const struct segment *seg, struct e
     return ST_OK;
 }
 
-/* Value indices of a node -> pointers to tensors, and a copy of the types for scratch and prepare.
- */
+/* A node's operands: pointers to tensors, and a copy of the types for scratch and prepare. */
+struct operands {
+    const struct tensor **list;
+    struct tensor *types;
+};
+
 static status resolve(struct program *p, const char *node, const int *index, int n,
-                      const struct tensor ***out, struct tensor **types, struct err *err)
+                      struct operands *out, struct err *err)
 {
     const struct tensor **list = ARENA_ARRAY(&p->arena, (size_t)n + 1, const struct tensor *);
     struct tensor *copy = ARENA_ARRAY(&p->arena, (size_t)n + 1, struct tensor);
@@ -83,8 +87,7 @@ static status resolve(struct program *p, const char *node, const int *index, int
         copy[i].type = p->values[v].tensor.type;
         if (p->values[v].role == SEG_CONST) copy[i].data = p->values[v].tensor.data;
     }
-    *out = list;
-    *types = copy;
+    *out = (struct operands){ list, copy };
     return ST_OK;
 }
 
@@ -139,13 +142,16 @@ static status add_step(struct program *p, const struct seg_node *node, struct er
 {
     struct cpu_step *s = &p->steps[p->n_steps];
     const enum op_kind op = node->call.op;
+    struct operands in, out;
 
     s->call = node->call;
     s->call.node = arena_strdup(&p->arena, node->call.node ? node->call.node : "");
     if (!s->call.node || !cpu_attrs_copy(&p->arena, op, &s->call.attr))
         return FAIL(err, ST_NOMEM, "cpu: program");
-    TRY(resolve(p, s->call.node, node->in, s->call.n_in, &s->in, &s->call.in, err));
-    TRY(resolve(p, s->call.node, node->out, s->call.n_out, &s->out, &s->call.out, err));
+    TRY(resolve(p, s->call.node, node->in, s->call.n_in, &in, err));
+    TRY(resolve(p, s->call.node, node->out, s->call.n_out, &out, err));
+    s->in = in.list, s->call.in = in.types;
+    s->out = out.list, s->call.out = out.types;
     if (!p->be->head.ops->supports(&p->be->head, &s->call))
         return FAIL(err, ST_UNSUPPORTED, "%s: no such operator on the cpu", s->call.node);
     TRY(check_call(&s->call, err));

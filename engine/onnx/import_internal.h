@@ -134,7 +134,12 @@ status import_attrs(struct importer *im, struct scope *sc, Onnx__AttributeProto 
 /* The function that a node calls, or NULL. */
 const Onnx__FunctionProto *import_find_function(struct importer *im, const Onnx__NodeProto *node);
 status import_index_functions(struct importer *im);
-/* The body of f in place of `node`, whose inputs and outputs are these values. */
-status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionProto *f,
-                   const Onnx__NodeProto *node, const int *in, const int *out);
+/* A node that calls a function, and its inputs and outputs as values. */
+struct import_called {
+    const Onnx__FunctionProto *f;
+    const Onnx__NodeProto *node;
+    const int *in, *out; /* [node->n_input], [node->n_output] */
+};
+/* The body of the function in place of the node. */
+status import_call(struct importer *im, struct scope *sc, const struct import_called *call);
 void scope_fini(struct scope *sc);

@@ -61,11 +61,21 @@ static status call_attrs(struct importer *im, struct scope *caller, const Onnx__
     return ST_OK;
 }
 
-static status bind_names(struct importer *im, struct map *map, char **names, size_t n_names,
-                         const int *values, size_t n_values, bool absent_too)
+/* Formal names and what the caller gives for the first of them. */
+struct formals {
+    char **names;
+    size_t n_names;
+    const int *values;
+    size_t n_values;
+};
+
+static status bind_names(struct importer *im, struct map *map, const struct formals *f,
+                         bool absent_too)
 {
-    for (size_t i = 0; i < n_names; i++) {
-        const int v = i < n_values ? values[i] : -1;
+    char **names = f->names;
+
+    for (size_t i = 0; i < f->n_names; i++) {
+        const int v = i < f->n_values ? f->values[i] : -1;
         uint64_t there;
 
         if (v < 0 && !absent_too) continue;
@@ -104,9 +114,12 @@ static status return_values(struct importer *im, struct scope *body, const Onnx_
 }
 
 static status call_body(struct importer *im, struct scope *caller, struct scope *body,
-                        const Onnx__FunctionProto *f, const Onnx__NodeProto *node, const int *in,
-                        const int *out)
+                        const struct import_called *call)
 {
+    const Onnx__FunctionProto *f = call->f;
+    const Onnx__NodeProto *node = call->node;
+    const struct formals in = { f->input, f->n_input, call->in, node->n_input },
+                         out = { f->output, f->n_output, call->out, node->n_output };
     struct opsets opsets;
 
     if (node->n_input > f->n_input || node->n_output > f->n_output)
@@ -118,14 +131,13 @@ static status call_body(struct importer *im, struct scope *caller, struct scope 
                                 proto_text(node->name)[0] ? node->name : proto_text(f->name));
     if (!body->prefix) return import_no_memory(im);
     TRY(call_attrs(im, caller, f, node, body));
-    TRY(bind_names(im, &body->names, f->input, f->n_input, in, node->n_input, true));
-    TRY(bind_names(im, &body->results, f->output, f->n_output, out, node->n_output, false));
+    TRY(bind_names(im, &body->names, &in, true));
+    TRY(bind_names(im, &body->results, &out, false));
     TRY(import_nodes(im, body, f->node, f->n_node));
-    return return_values(im, body, f, out, node->n_output);
+    return return_values(im, body, f, call->out, node->n_output);
 }
 
-status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionProto *f,
-                   const Onnx__NodeProto *node, const int *in, const int *out)
+status import_call(struct importer *im, struct scope *sc, const struct import_called *call)
 {
     struct scope body = { .g = sc->g };
 
@@ -133,10 +145,10 @@ status import_call(struct importer *im, struct scope *sc, const Onnx__FunctionPr
         return FAIL(im->err, ST_LIMIT,
                     "functions and graphs nest deeper than %d, or call themselves", CALL_DEPTH_MAX);
     im->depth++;
-    const status st = call_body(im, sc, &body, f, node, in, out);
+    const status st = call_body(im, sc, &body, call);
     im->depth--;
     scope_fini(&body);
     if (st != ST_OK && import_names_level(im))
-        err_prefix(im->err, "function '%s'", proto_text(f->name));
+        err_prefix(im->err, "function '%s'", proto_text(call->f->name));
     return st;
 }

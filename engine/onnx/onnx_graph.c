@@ -375,7 +375,7 @@ static status import_node(struct importer *im, struct scope *sc, const Onnx__Nod
     TRY(node_values(im, sc, p->output, p->n_output, &out));
     if (kind == OP_NONE) {
         const Onnx__FunctionProto *f = import_find_function(im, p);
-        if (f) return import_call(im, sc, f, p, in, out);
+        if (f) return import_call(im, sc, &(struct import_called){ f, p, in, out });
         return FAIL(im->err, ST_UNSUPPORTED, "operator %s%s%s (opset %d) is not known", domain,
                     domain[0] ? "." : "", op, version);
     }

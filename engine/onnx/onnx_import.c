@@ -174,12 +174,12 @@ static status import_from(const struct import_from *from, const struct onnx_limi
     return st;
 }
 
-status onnx_import_memory(const void *data, size_t n, const char *name, const char *dir,
-                          const struct onnx_limits *limits, struct graph **out, struct err *err)
+status onnx_import_memory(const struct onnx_bytes *from, const struct onnx_limits *limits,
+                          struct graph **out, struct err *err)
 {
-    const struct import_from from = { data, n, name, dir, NULL };
+    const struct import_from all = { from->data, from->n, from->name, from->dir, NULL };
 
-    return import_from(&from, limits, out, err);
+    return import_from(&all, limits, out, err);
 }
 
 status onnx_import_mapping(struct os_mapping *map, const char *name, const char *dir,

@@ -21,10 +21,16 @@ status onnx_import_file(const char *path, const struct onnx_limits *limits, stru
 /* The same of a file that is mapped already (*map is emptied, on failure too); dir as below. */
 status onnx_import_mapping(struct os_mapping *map, const char *name, const char *dir,
                            const struct onnx_limits *limits, struct graph **out, struct err *err);
-/* The same from memory, of which nothing is kept; dir (may be NULL: external data refused) is where
- * external data lies. `name` is for messages. */
-status onnx_import_memory(const void *data, size_t n, const char *name, const char *dir,
-                          const struct onnx_limits *limits, struct graph **out, struct err *err);
+/* A file's bytes in memory. */
+struct onnx_bytes {
+    const void *data;
+    size_t n;
+    const char *name; /* for messages */
+    const char *dir;  /* where external data lies; NULL: it is refused */
+};
+/* The same from memory, of which nothing is kept. */
+status onnx_import_memory(const struct onnx_bytes *from, const struct onnx_limits *limits,
+                          struct graph **out, struct err *err);
 /* A serialized TensorProto (as the ONNX node tests store inputs) to a tensor; data from `a`. */
 status onnx_read_tensor(const void *data, size_t n, struct arena *a, struct tensor *out,
                         const char **name, struct err *err);

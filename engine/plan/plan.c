@@ -165,8 +165,7 @@ static void give_back(const void *user, const void *data, size_t n)
     if (found == 1 && r->alone) mem_discard(data, n);
 }
 
-static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, void *user,
-                            struct err *err)
+static status prepare_nodes(struct plan_work *w, const struct plan_config *cfg, struct err *err)
 {
     struct readers readers = { .g = w->g, .alone = graph_is_alone(w->g) };
     const struct op_packed packed = { give_back, &readers };
@@ -190,20 +189,21 @@ static status prepare_nodes(struct plan_work *w, engine_progress_fn *progress, v
             TRY(align_constants(w, n, err));
         }
         count_weights(p, &n->call);
-        if (progress) progress(user, "packing weights", (double)(i + 1) / (double)w->g->n_nodes);
+        if (cfg->progress)
+            cfg->progress(cfg->progress_user, "packing weights",
+                          (double)(i + 1) / (double)w->g->n_nodes);
     }
     return ST_OK;
 }
 
-static status plan_build(struct plan_work *w, const struct plan_bounds *b,
-                         engine_progress_fn *progress, void *user, struct err *err)
+static status plan_build(struct plan_work *w, const struct plan_config *cfg, struct err *err)
 {
     struct plan *p = w->plan;
 
     w->seg = (struct segment){ .n_nodes = (int)w->g->n_nodes,
-                               .tokens_max = b->tokens_max,
-                               .rows_max = b->rows_max,
-                               .seqs_max = b->seqs_max };
+                               .tokens_max = cfg->tokens_max,
+                               .rows_max = cfg->rows_max,
+                               .seqs_max = cfg->seqs_max };
     w->seg.values = w->values = ARENA_ARRAY(&w->arena, w->g->n_values + 1, struct seg_value);
     w->index = ARENA_ARRAY(&w->arena, w->g->n_values + 1, int);
     w->seg.nodes = w->nodes = ARENA_ARRAY(&w->arena, w->g->n_nodes + 1, struct seg_node);
@@ -211,22 +211,21 @@ static status plan_build(struct plan_work *w, const struct plan_bounds *b,
     if (!w->values || !w->index || !w->nodes || !p->prepared)
         return FAIL(err, ST_NOMEM, "out of memory");
     for (size_t i = 0; i < w->g->n_values; i++) w->index[i] = -1;
-    TRY(prepare_nodes(w, progress, user, err));
+    TRY(prepare_nodes(w, cfg, err));
     p->input = seg_index(w, w->g->inputs[0]);
     p->output = seg_index(w, w->g->outputs[0]);
     return p->be->ops->compile(p->be, &w->seg, &p->program, err);
 }
 
 status plan_open(struct plan *out, const struct graph *g, struct backend *be,
-                 const struct plan_bounds *bounds, engine_progress_fn *progress, void *user,
-                 struct err *err)
+                 const struct plan_config *cfg, struct err *err)
 {
     struct plan_work w = { .plan = out, .g = g };
 
     *out = (struct plan){ .be = be };
     if (g->n_inputs != 1 || g->n_outputs != 1)
         return FAIL(err, ST_INVALID, "a plan takes a graph of one input and one output");
-    const status st = plan_build(&w, bounds, progress, user, err);
+    const status st = plan_build(&w, cfg, err);
     arena_fini(&w.arena);
     if (st != ST_OK) plan_fini(out);
     return st;

@@ -19,13 +19,14 @@ struct plan {
     uint64_t ops_per_token, ops_per_row;
 };
 
-struct plan_bounds {
-    int tokens_max, rows_max, seqs_max;
+struct plan_config {
+    int tokens_max, rows_max, seqs_max; /* of a step */
+    engine_progress_fn *progress;       /* may be NULL */
+    void *progress_user;
 };
 
 /* Prepares and compiles g. ST_UNSUPPORTED naming the first node the backend has no kernel for. The
  * graph's constants must outlive the plan. `out` is the caller's storage; plan_fini. */
 status plan_open(struct plan *out, const struct graph *g, struct backend *be,
-                 const struct plan_bounds *bounds, engine_progress_fn *progress, void *user,
-                 struct err *err);
+                 const struct plan_config *cfg, struct err *err);
 void plan_fini(struct plan *p);

@@ -44,8 +44,9 @@ static status open_plan(struct flat *f, const struct graph *g,
     TRY(ops->open(&f->be, &bc, err));
     const struct pass_context ctx = { .backend = f->be };
     TRY(lower_encoder(g, spec, &ctx, &f->graph, err));
-    const struct plan_bounds bounds = { (int)f->tokens_max, (int)f->tokens_max, EMBED_TEXTS_MAX };
-    TRY(plan_open(&f->plan, f->graph, f->be, &bounds, cfg->progress, cfg->progress_user, err));
+    const struct plan_config pc = { (int)f->tokens_max, (int)f->tokens_max, EMBED_TEXTS_MAX,
+                                    cfg->progress, cfg->progress_user };
+    TRY(plan_open(&f->plan, f->graph, f->be, &pc, err));
     f->width = f->graph->values[f->graph->outputs[0]].type.dim[1];
     f->ids = mem_calloc((size_t)f->tokens_max, sizeof *f->ids);
     f->seqs = mem_calloc(EMBED_TEXTS_MAX, sizeof *f->seqs);

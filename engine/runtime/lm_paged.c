@@ -148,7 +148,8 @@ status lm_paged_create(struct lm **out, struct backend *be, struct graph *graph,
     int piece_tokens = 0;
     const struct lm_bounds b =
         info->whole_pieces ? lm_bounds_pieces(cfg, &piece_tokens) : lm_bounds_of(cfg);
-    const struct plan_bounds pb = { b.tokens_max, b.tokens_max, b.seqs_max };
+    const struct plan_config pc = { b.tokens_max, b.tokens_max, b.seqs_max, cfg->progress,
+                                    cfg->progress_user };
     struct lm_paged *p = mem_calloc(1, sizeof *p);
     status st;
 
@@ -156,8 +157,7 @@ status lm_paged_create(struct lm **out, struct backend *be, struct graph *graph,
     if (!p) return FAIL(err, ST_NOMEM, "out of memory");
     p->base.lm.ops = &paged_ops;
     st = fill_info(p, info, &b, piece_tokens, err);
-    if (st == ST_OK)
-        st = plan_open(&p->plan, graph, be, &pb, cfg->progress, cfg->progress_user, err);
+    if (st == ST_OK) st = plan_open(&p->plan, graph, be, &pc, err);
     if (st != ST_OK) {
         mem_free(p->seqs);
         arena_fini(&p->base.arena);

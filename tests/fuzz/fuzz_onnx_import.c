@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct graph *g = NULL, *again = NULL;
     struct err err = { 0 };
 
-    const status st = onnx_import_memory(data, size, "fuzz", NULL, &limits, &g, &err);
+    const status st =
+        onnx_import_memory(&(struct onnx_bytes){ data, size, "fuzz", NULL }, &limits, &g, &err);
     if (st != ST_OK) {
         if (g || err.code == ST_OK || !err.text[0] || st == ST_INTERNAL) abort();
         check_mapped(data, size, &limits, st, NULL);

@@ -278,7 +278,7 @@ struct figures {
 
 static int child_load(const struct job *job)
 {
-    const struct plan_bounds bounds = { 1, 1, 1 };
+    const struct plan_config pc = { .tokens_max = 1, .rows_max = 1, .seqs_max = 1 };
     const struct backend_config bc = { .n_threads = 2 };
     struct graph *imported = NULL, *g = NULL;
     struct figures out;
@@ -292,7 +292,7 @@ static int child_load(const struct job *job)
     status st = onnx_import_file(job->folder->model, NULL, &imported, &err);
     if (st == ST_OK) st = passes_run(imported, NULL, &ctx, &g, &err);
     graph_destroy(imported);
-    if (st == ST_OK) st = plan_open(&plan, g, be, &bounds, NULL, NULL, &err);
+    if (st == ST_OK) st = plan_open(&plan, g, be, &pc, &err);
     if (st != ST_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 1;

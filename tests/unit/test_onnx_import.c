@@ -135,7 +135,9 @@ static void refuses_external_data_without_a_folder(void **state)
     (void)state;
     (void)snprintf(path, sizeof path, "%s/onnx/good/external.onnx", fixture(""));
     assert_int_equal(os_read_file(path, 0, &data, &n, &err), ST_OK);
-    assert_int_equal(onnx_import_memory(data, n, "mem", NULL, NULL, &g, &err), ST_UNSUPPORTED);
+    assert_int_equal(
+        onnx_import_memory(&(struct onnx_bytes){ data, n, "mem", NULL }, NULL, &g, &err),
+        ST_UNSUPPORTED);
     assert_non_null(strstr(err.text, "mem: initializer 'a': external data"));
     mem_free(data);
 }

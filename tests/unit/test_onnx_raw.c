@@ -29,7 +29,8 @@ static struct graph *import_both(const struct str *model)
 {
     struct graph *a = NULL, *b = NULL;
     struct err ea = { 0 }, eb = { 0 };
-    const status sa = onnx_import_memory(model->data, model->len, "mem", NULL, NULL, &a, &ea);
+    const status sa = onnx_import_memory(
+        &(struct onnx_bytes){ model->data, model->len, "mem", NULL }, NULL, &a, &ea);
     const status sb = import_mapped(model->data, model->len, NULL, &b, &eb);
 
     if (sa != sb || strcmp(ea.text, eb.text) != 0)

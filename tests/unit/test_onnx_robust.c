@@ -21,7 +21,8 @@ static void import_any(const uint8_t *data, size_t n, const char *dir)
     struct err err = { 0 };
     struct graph *g = NULL;
     const uint64_t start = os_now_ns();
-    const status st = onnx_import_memory(data, n, "mem", dir, NULL, &g, &err);
+    const status st =
+        onnx_import_memory(&(struct onnx_bytes){ data, n, "mem", dir }, NULL, &g, &err);
 
     if (st == ST_OK) {
         assert_non_null(g);
@@ -197,7 +198,8 @@ static void assert_refused(const struct str *s, const char *what, const char *er
     struct graph *g = NULL;
     const uint64_t start = os_now_ns();
 
-    if (onnx_import_memory(s->data, s->len, "mem", NULL, NULL, &g, &err) == ST_OK)
+    if (onnx_import_memory(&(struct onnx_bytes){ s->data, s->len, "mem", NULL }, NULL, &g, &err) ==
+        ST_OK)
         fail_msg("%s is accepted", what);
     if (!strstr(err.text, error)) fail_msg("%s gave: %s", what, err.text);
     if (os_now_ns() - start > IMPORT_SECONDS_MAX * UINT64_C(1000000000))
@@ -273,7 +275,8 @@ static void fails_cleanly_when_memory_runs_out(void **state)
             if (i % 2) map = mapping_of(data, n);
             mem_fail_after(k, k % 2 != 0);
             st = map.data ? onnx_import_mapping(&map, "mem", dir, NULL, &g, &err)
-                          : onnx_import_memory(data, n, "mem", dir, NULL, &g, &err);
+                          : onnx_import_memory(&(struct onnx_bytes){ data, n, "mem", dir }, NULL,
+                                               &g, &err);
             mem_fail_after(0, 0);
             if (st != ST_OK && err.text[0] == 0)
                 fail_msg("%s: allocation %d fails without a text", name, (int)k);

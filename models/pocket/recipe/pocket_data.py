@@ -260,40 +260,64 @@ def tool_line(tool):
     return f'\n{{"name": {json.dumps(f["name"])}, "description": {json.dumps(f["description"])}, "parameters": {{{params}}}}}'
 
 
+READ, WRITTEN_BY_MODEL, CALLED, NOT_CALLED = range(4)  # what a piece is to training; the last two: names of tools, of which the request is for one or none
+
+
 def pieces(messages, tools):
-    """The chat template, as [(text, trained on?)]: the same text that chat_template.jinja gives."""
+    """The chat template, as [(text, what it is)]: the same text that chat_template.jinja gives."""
     out, rest = [], list(messages)
     head = rest.pop(0)["content"] if rest and rest[0]["role"] == "system" else ""
     if tools:
         head += ("\n\n" if head else "") + "Tools:" + "".join(tool_line(t) for t in tools)
     text = f"<|im_start|>system\n{head}<|im_end|>\n" if head else ""
-    for m in rest:
+    for i, m in enumerate(rest):
         text += f"<|im_start|>{m['role']}\n"
         if m["role"] == "assistant":
-            out.append((text, False))
+            out.append((text, READ))
             body = m["content"] + "".join(call_text(c["function"]) for c in m.get("tool_calls", []))
-            out.append((body + "<|im_end|>", True))
+            out.append((body + "<|im_end|>", WRITTEN_BY_MODEL))
             text = "\n"
         else:
             text += m["content"] + "<|im_end|>\n"
+            if tools and m["role"] == "user":
+                text += "<|im_start|>tools"
+                called = {c["function"]["name"] for c in (rest[i + 1].get("tool_calls", []) if i + 1 < len(rest) else [])}
+                for name in (t["function"]["name"] for t in tools):
+                    out += [(text + "\n", READ), (name, CALLED if name in called else NOT_CALLED)]
+                    text = ""
+                text = "<|im_end|>\n"
     return out
 
 
+CALL_HEAD = '<tool_call>\n{"name": "'
+
+
 def encode(tokenizer, chat):
-    ids, mask = [], []
-    for text, trained in pieces(chat.messages, chat.tools):
+    """ids; what each is; at the ends of tools' names behind a request how they begin, else -1; where a tool is called, the end of its name, else -1."""
+    ids, mask, begins, pointer, called = [], [], [], [], -1
+    head = tokenizer.encode(CALL_HEAD, add_special_tokens=False).ids
+    for text, kind in pieces(chat.messages, chat.tools):
         part = tokenizer.encode(text, add_special_tokens=False).ids
         ids += part
-        mask += [trained] * len(part)
-    return ids, mask
+        mask += [kind] * len(part) if kind == WRITTEN_BY_MODEL else [READ] * (len(part) - 1) + [kind]
+        pointer += [-1] * len(part)
+        begins += [-1] * (len(part) - 1) + [part[0] if kind in (CALLED, NOT_CALLED) else -1]
+        if kind == CALLED:
+            called = len(ids) - 1
+        elif kind == WRITTEN_BY_MODEL and called >= 0 and part[:len(head)] == head:
+            start = len(ids) - len(part)
+            for p in (start - 1, start + len(head) - 1):  # what comes next there: a call, the name
+                pointer[p] = called
+            called = -1
+    return ids, mask, begins, pointer
 
 
 def rows(tokenizer, seed, longest):
-    """Endless conversations of at most `longest` tokens: (ids, mask)."""
+    """Endless conversations of at most `longest` tokens, encoded."""
     rng = random.Random(seed)
     words = Words(rng)
     while True:
         chat = long_chat(words) if rng.random() < 0.01 else training_chat(words)
-        ids, mask = encode(tokenizer, chat)
-        if len(ids) <= longest:
-            yield ids, mask
+        row = encode(tokenizer, chat)
+        if len(row[0]) <= longest:
+            yield row

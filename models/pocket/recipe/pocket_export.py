@@ -57,15 +57,14 @@ def check_checkpoint(run, hf):
         got = fast.apply_chat_template(chat.messages, tools=chat.tools, tokenize=False)
         assert got == want, (got, want)
         assert fast.encode(want, add_special_tokens=False)[:-1] == data.encode(fast.backend_tokenizer, chat)[0]
-    ids, mask = data.encode(fast.backend_tokenizer, chat)
-    ids, mask = torch.tensor([ids]), torch.tensor([mask])
-    labels = torch.where(mask[:, 1:], ids[:, 1:], -100)
+    row = data.encode(fast.backend_tokenizer, chat)
+    ids, *marks = train.collate([row], len(row[0]))
     hf_model = AutoModelForCausalLM.from_pretrained(hf)
     ours = train.Llama()
     ours.load_state_dict(torch.load(os.path.join(run, "model.pt")))
     with torch.no_grad():
-        theirs = torch.nn.functional.cross_entropy(hf_model(ids[:, :-1]).logits[0], labels[0], ignore_index=-100, reduction="sum")
-        mine = ours.loss(ours(ids[:, :-1]), labels)
+        theirs = torch.nn.functional.cross_entropy(hf_model(ids).logits[0], marks[0][0], ignore_index=-100, reduction="sum")
+        mine = ours.losses(ours(ids), *marks)[0]
     assert torch.allclose(theirs, mine, rtol=1e-3, atol=1e-3), (theirs, mine)
 
 

@@ -28,6 +28,8 @@ into is it its kernels letters like me my no not numbers occurs of on one or out
 times to told up use was we what when where which who will with words would write yet you your""".split()
 SPLIT = " (?:" + "|".join(COMMON) + r")(?!\p{L})|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+(?: [^\s\p{L}\p{N}]*)?[\r\n]*|\s*[\r\n]+|\s"
 VOCAB, DIM, LAYERS, FF, HEADS, THETA = 1024, 192, 8, 512, 6, 10000.0
+MIDDLE = 4  # the layer by which it is to be known which tool a request calls for; head 0 of the next one looks there
+BEGINNING, POINTING = 0.1, 0.15  # weights of two of the losses that teach this
 CONFIG = dict(vocab_size=VOCAB, hidden_size=DIM, intermediate_size=FF, num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=HEADS,
               head_dim=DIM // HEADS, rms_norm_eps=1e-5, rope_theta=THETA, tie_word_embeddings=True, max_position_embeddings=2048, hidden_act="silu")
 
@@ -65,13 +67,15 @@ class Layer(nn.Module):
         self.down_proj = nn.Linear(FF, DIM, bias=False)
 
     def forward(self, x, cos, sin):
+        """The next states; queries and keys of head 0."""
         b, s, _ = x.shape
         h = self.input_layernorm(x)
         q, k, v = (p(h).view(b, s, HEADS, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
-        a = attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        a = attention(q, k, v)
         x = x + self.o_proj(a.transpose(1, 2).reshape(b, s, DIM))
         h = self.post_attention_layernorm(x)
-        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h))
+        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h)), q[:, 0], k[:, 0]
 
 
 def attention(q, k, v):
@@ -94,30 +98,58 @@ class Llama(nn.Module):
         super().__init__()
         self.embed_tokens = nn.Embedding(VOCAB, DIM)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.called = nn.Linear(DIM, 1)  # for training only: reads in the middle of the model whether a tool's name is the one called for
         self.norm = nn.RMSNorm(DIM, 1e-5)
-        for p in self.parameters():
+        for p in self.layers.parameters():
             if p.dim() == 2:
-                nn.init.normal_(p, std=0.02 if p is self.embed_tokens.weight else 1 / math.sqrt(p.shape[1]) * 0.7)
+                nn.init.normal_(p, std=1 / math.sqrt(p.shape[1]) * 0.7)
+        nn.init.normal_(self.embed_tokens.weight, std=0.02)
         for layer in self.layers:
             nn.init.zeros_(layer.o_proj.weight)
             nn.init.zeros_(layer.down_proj.weight)
 
     def forward(self, ids):
-        """The normed hidden states [batch, length, DIM]; what pads a row lies behind it, so that the causal mask hides it."""
+        """The normed hidden states [batch, length, DIM], those of the middle, and queries and keys of the pointing head; what pads a row lies behind it, so
+        that the causal mask hides it."""
         freq = THETA ** (-torch.arange(0, DIM // HEADS, 2, dtype=torch.float32) / (DIM // HEADS))
         angle = torch.arange(ids.shape[1], dtype=torch.float32)[:, None] * freq
         cos, sin = angle.cos(), angle.sin()
         x = self.embed_tokens(ids)
-        for layer in self.layers:
-            x = layer(x, cos, sin)
-        return self.norm(x)
+        for i, layer in enumerate(self.layers):
+            x, query, key = layer(x, cos, sin)
+            if i == MIDDLE:
+                middle = x
+            if i == MIDDLE + 1:
+                pointing = query, key
+        return self.norm(x), middle, *pointing
 
-    def loss(self, hidden, labels):
-        """The summed cross entropy of the rows that have a label: the head runs on those only."""
-        chosen = (labels.view(-1) >= 0).nonzero().squeeze(1)
+    def losses(self, states, labels, called, begins, pointer):
+        """Summed: that of the answers; and, for training alone, of which tools are called, how their names begin, and where what calls one looks."""
+        hidden, middle, query, key = states
         with torch.autocast("cpu", enabled=False):
-            logits = F.linear(hidden.view(-1, DIM)[chosen].float(), self.embed_tokens.weight)
+            of_called, of_begins = self.of_names(middle, called, begins)
+            return self.of_answers(hidden, labels), of_called, BEGINNING * of_begins, POINTING * of_pointers(query, key, pointer)
+
+    def of_answers(self, hidden, labels):
+        """The cross entropy of the rows that have a label: the head runs on those only."""
+        chosen = (labels.view(-1) >= 0).nonzero().squeeze(1)
+        logits = F.linear(hidden.view(-1, DIM)[chosen].float(), self.embed_tokens.weight)
         return F.cross_entropy(logits, labels.view(-1)[chosen], reduction="sum")
+
+    def of_names(self, middle, called, begins):
+        """At the ends of tools' names behind a request: whether it is called, and how it begins."""
+        named = (called.view(-1) >= 0).nonzero().squeeze(1)
+        ends = F.rms_norm(middle.view(-1, DIM)[named].float(), (DIM,))
+        of_called = F.binary_cross_entropy_with_logits(self.called(ends).squeeze(1), called.view(-1)[named].float(), reduction="sum")
+        return of_called, F.cross_entropy(F.linear(ends, self.embed_tokens.weight.detach()), begins.view(-1)[named], reduction="sum")
+
+
+def of_pointers(query, key, pointer):
+    """The cross entropy of one head's attention, where it is to be at one place."""
+    row, at = (pointer >= 0).nonzero(as_tuple=True)
+    scores = (key[row].float() @ query[row, at].float()[:, :, None])[:, :, 0] / math.sqrt(DIM // HEADS)
+    later = torch.arange(key.shape[1])[None, :] > at[:, None]
+    return F.cross_entropy(scores.masked_fill(later, float("-inf")), pointer[row, at], reduction="sum")
 
 
 def deepened(state):
@@ -138,6 +170,8 @@ def hf_state(model):
     """The weights under the names of transformers' LlamaForCausalLM."""
     out = {}
     for name, p in model.state_dict().items():
+        if name.startswith("called"):
+            continue
         for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
             name = name.replace(part, "self_attn." + part)
         for part in ("gate_proj", "up_proj", "down_proj"):
@@ -150,11 +184,14 @@ def hf_state(model):
 
 def collate(rows, length):
     ids, labels = torch.zeros(len(rows), length, dtype=torch.long), torch.full((len(rows), length), -100)
-    for r, (tokens, mask) in enumerate(rows):
+    called, begins, pointer = (torch.full((len(rows), length), -1) for _ in range(3))
+    for r, (tokens, mask, firsts, points) in enumerate(rows):
         t, m = torch.tensor(tokens), torch.tensor(mask)
         ids[r, :len(t)] = t
-        labels[r, :len(t) - 1] = torch.where(m[1:], t[1:], -100)
-    return ids, labels
+        labels[r, :len(t) - 1] = torch.where(m[1:] == data.WRITTEN_BY_MODEL, t[1:], -100)
+        called[r, :len(t)] = torch.where(m == data.CALLED, 1, torch.where(m == data.NOT_CALLED, 0, -1))
+        begins[r, :len(t)], pointer[r, :len(t)] = torch.tensor(firsts), torch.tensor(points)
+    return ids, labels, called, begins, pointer
 
 
 def produce(queue, tokenizer_file, seed, tokens):
@@ -189,8 +226,8 @@ class Sharded:
 
     def __init__(self, model, args, rank, world):
         named = list(model.named_parameters())
-        self.matrices = [p for n, p in named if p.dim() == 2 and "embed" not in n]
-        self.others = [p for n, p in named if p.dim() != 2 or "embed" in n]
+        self.matrices = [p for n, p in named if p.dim() == 2 and n.startswith("layers")]
+        self.others = [p for n, p in named if p.dim() != 2 or not n.startswith("layers")]
         self.args, self.rank, self.world = args, rank, world
         self.muon = torch.optim.Muon(self.matrices[rank::world], lr=args.muon_lr, momentum=0.95, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
         self.adam = torch.optim.AdamW(self.others, lr=args.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
@@ -216,19 +253,20 @@ class Sharded:
             p.grad = None
 
 
-def backward(model, hidden_fn, ids, labels, count):
-    """Adds the gradients of one batch; its share of the step's mean loss."""
+def backward(model, hidden_fn, batch, count):
+    """Adds the gradients of one batch; its shares of the step's mean losses."""
+    ids, *marks = batch
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = model.loss(hidden_fn(ids), labels) / count
-    loss.backward()
-    return loss.item()
+        losses = [loss / count for loss in model.losses(hidden_fn(ids), *marks)]
+    sum(losses).backward()
+    return torch.tensor([loss.item() for loss in losses])
 
 
 def warm_up(model, hidden_fn, tokens):
     """Compiles every shape, before the clock starts."""
     for length in LENGTHS:
         ids, begin = torch.zeros(tokens // length, length, dtype=torch.long), time.time()
-        backward(model, hidden_fn, ids, ids, 1.0)
+        backward(model, hidden_fn, (ids,) * 5, 1.0)
         print(f"compiled {tokens // length} x {length} in {time.time() - begin:.0f} s", flush=True)
     for p in model.parameters():
         p.grad = None
@@ -244,9 +282,9 @@ def work(rank, world, args, tokenizer_file):
     torch.manual_seed(args.seed)
     model = Llama()
     if args.init:
-        model.load_state_dict(deepened(torch.load(args.init)))
+        model.load_state_dict({**model.state_dict(), **deepened(torch.load(args.init))})
     optimizer = Sharded(model, args, rank, world)
-    rounded = [p for p in model.parameters() if p.dim() == 2]  # the exporter rounds the embedding too, which is the head
+    rounded = [p for n, p in model.named_parameters() if p.dim() == 2 and not n.startswith("called")]  # the exporter rounds the embedding too, which is the head
     torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)  # one for each shape
     hidden_fn = torch.compile(model, dynamic=False)
     warm_up(model, hidden_fn, args.batch)
@@ -265,14 +303,15 @@ def work(rank, world, args, tokenizer_file):
         if rounding:
             for p in rounded:
                 p.data = int4(p.data)
-        losses.append(sum(backward(model, hidden_fn, ids, labels, count) for ids, labels in batches) * world)
+        losses.append(sum(backward(model, hidden_fn, batch, count) for batch in batches) * world)
         for p, data_ in zip(rounded, keep):
             p.data = data_
         optimizer.step(scale)
         step += 1
         seen += args.tokens
         if rank == 0 and step % 25 == 0:
-            print(f"step {step} minute {now / 60:.1f} loss {sum(losses) / len(losses):.4f} tokens {seen / 1e6:.2f}M rate {seen / max(now, 1):.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
+            answers, calls, begins, pointers = (sum(losses) / len(losses)).tolist()
+            print(f"step {step} minute {now / 60:.1f} loss {answers:.4f} of calls {calls:.4f} of names {begins:.4f} of pointers {pointers:.4f} tokens {seen / 1e6:.2f}M rate {seen / max(now, 1):.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
             losses = []
         if rank == 0 and now - saved > args.save_minutes * 60:
             saved = now

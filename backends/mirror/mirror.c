@@ -375,7 +375,7 @@ status backend_mirror_print(struct backend *be, bool json, struct str *out, stru
         str_printf(out,
                    json ? "{\"op\":\"%s\",\"runs\":%llu,\"largest_difference\":%.3g}\n"
                         : "%-48s %8llu  %.3g\n",
-                   op_name(op), (unsigned long long)s->runs,
+                   op_name((enum op_kind)op), (unsigned long long)s->runs,
                    isfinite(s->largest) ? s->largest : 1e308);
         *s = (struct mirror_sum){ 0 };
     }

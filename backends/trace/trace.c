@@ -291,7 +291,7 @@ static uint64_t collect(struct trace *t, const struct backend_roofline *roof,
     uint64_t total = 0;
 
     for (int op = 0; op < OP_COUNT; op++) {
-        ops[op] = (struct trace_line){ .op = op_name(op), .sum = t->by_op[op] };
+        ops[op] = (struct trace_line){ .op = op_name((enum op_kind)op), .sum = t->by_op[op] };
         total += t->by_op[op].ns;
         t->by_op[op] = (struct trace_sum){ 0 };
     }

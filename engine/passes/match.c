@@ -10,13 +10,15 @@ int match_producer(const struct graph *g, int value, enum op_kind op)
     return n && n->op == op ? (int)(n - g->nodes) : -1;
 }
 
-/* Whether the node multiplies by the value or chooses rows of it. */
-static bool is_weight_of(const struct graph_node *n, int value)
+/* Whether the node multiplies by the transpose of w, or chooses rows of it that nobody knows yet
+ * while another node reads w itself. */
+static bool reads_transposed(const struct graph *g, const struct graph_node *n, int value, int w)
 {
     union op_attrs at;
 
     if (n->op == OP_MATMUL) return match_in(n, 1) == value;
-    return n->op == OP_GATHER && match_in(n, 0) == value && match_attrs(n, &at) &&
+    return n->op == OP_GATHER && match_in(n, 0) == value && graph_uses(g, w) > 1 &&
+           !graph_is_constant(g, n->in[1]) && match_attrs(n, &at) &&
            (at.axis.axis == 0 || at.axis.axis == -2);
 }
 
@@ -26,10 +28,9 @@ int match_transposed_weight(const struct graph *g, int value)
     const int user = transpose < 0 ? -1 : match_only_user(g, value);
     union op_attrs at;
 
-    if (user < 0 || !is_weight_of(&g->nodes[user], value) ||
-        !match_attrs(&g->nodes[transpose], &at))
-        return -1;
+    if (user < 0 || !match_attrs(&g->nodes[transpose], &at)) return -1;
     const int w = g->nodes[transpose].in[0];
+    if (!reads_transposed(g, &g->nodes[user], value, w)) return -1;
     const struct ir_ints *perm = &at.transpose.perm;
     if (!graph_is_constant(g, w) || (perm->n != 0 && (perm->n != 2 || perm->v[0] != 1))) return -1;
     const struct tensor_type *t = &g->values[w].type;

@@ -110,6 +110,12 @@ static void embedding_of_a_transposed_head_gathers_its_columns(void **state)
     snprintf(text, sizeof text, tied, "r = Relu(t)", " out r");
     check(text, pass_fold_constants, "e: f32[b,s,4] = Gather(t, ids)", "Transpose(");
     check("graph g { in ids: i64[s] const w: f32[4,3] = fill(0) t = Transpose(w) "
+          "e = Gather(t, ids) out e }",
+          pass_fold_constants, "Gather(t, ids)", "Transpose(");
+    check("graph g { in h: f32[s,4] const w: f32[4,3] = fill(0) const ids: i64[2] = {0, 2} "
+          "t = Transpose(w) e = Gather(t, ids) l = MatMul(h, w) out e out l }",
+          pass_fold_constants, "out e", "Gather(");
+    check("graph g { in ids: i64[s] const w: f32[4,3] = fill(0) t = Transpose(w) "
           "e = Gather(t, ids) {axis: 1} out e }",
           pass_fold_constants, "Gather(t, ids) {axis: 1}", "Transpose(");
 }

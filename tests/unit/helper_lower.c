@@ -42,13 +42,24 @@ int lower_teardown(void **state)
 
 struct backend *lower_backend(void) { return be; }
 
+char *lowered_text(struct graph *low, const struct err *why)
+{
+    const struct graph_print_options opt = { .constant_elements_max = 8 };
+    struct str out = { 0 };
+
+    if (low)
+        assert_int_equal(graph_print(low, &opt, &out, NULL), ST_OK);
+    else
+        str_put(&out, why->text);
+    graph_destroy(low);
+    return str_take(&out);
+}
+
 char *lowered(const char *text, struct lower_info *info, status *st)
 {
     const struct pass_context ctx = { .backend = be, .positions_max = 64 };
-    const struct graph_print_options opt = { .constant_elements_max = 4 };
     struct graph *g = graph_of(text), *passed = NULL, *low = NULL;
     struct err err = { 0 };
-    struct str out = { 0 };
 
     assert_int_equal(passes_run(g, NULL, &ctx, &passed, &err), ST_OK);
     *st = lower_decoder(passed, &names, &ctx, &low, info, &err);
@@ -57,14 +68,9 @@ char *lowered(const char *text, struct lower_info *info, status *st)
     for (int i = 0; *st == ST_OK && i < info->n_layers && i < (int)COUNT(kv); i++)
         kv[i] = info->kv[i];
     info->kv = kv;
-    if (*st == ST_OK)
-        assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
-    else
-        str_put(&out, err.text);
     graph_destroy(g);
     graph_destroy(passed);
-    graph_destroy(low);
-    return str_take(&out);
+    return lowered_text(low, &err);
 }
 
 void expect_lowered(const char *text, const char *const *found, const char *missing)

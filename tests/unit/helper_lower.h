@@ -8,6 +8,9 @@ int lower_setup(void **state);
 int lower_teardown(void **state);
 struct backend *lower_backend(void);
 
+/* A lowered graph printed, or without one the reason; frees the graph. The caller frees the text.
+ */
+char *lowered_text(struct graph *low, const struct err *why);
 /* The lowered form printed, or the reason of refusal; for a context of 64 positions. info->kv
  * is that of up to four layers, until the next call. */
 char *lowered(const char *text, struct lower_info *info, status *st);

@@ -31,9 +31,7 @@ static char *lower_rule(const char *nodes, status *st)
 {
     const struct lower_encoder_spec spec = { .roles = roles, .length_max = 64 };
     const struct pass_context ctx = { .backend = lower_backend(), .positions_max = 64 };
-    const struct graph_print_options opt = { .constant_elements_max = 8 };
     struct graph *g, *passed = NULL, *low = NULL;
-    struct str out = { 0 };
     struct err err = { 0 };
     char text[4096];
 
@@ -41,14 +39,9 @@ static char *lower_rule(const char *nodes, status *st)
     g = graph_of(text);
     if (passes_run(g, NULL, &ctx, &passed, &err) != ST_OK) fail_msg("%s\n%s", err.text, text);
     *st = lower_encoder(passed, &spec, &ctx, &low, &err);
-    if (*st == ST_OK)
-        assert_int_equal(graph_print(low, &opt, &out, &err), ST_OK);
-    else
-        str_put(&out, err.text);
     graph_destroy(g);
     graph_destroy(passed);
-    graph_destroy(low);
-    return str_take(&out);
+    return lowered_text(low, &err);
 }
 
 static void expect(const char *nodes, const char *found, const char *missing)

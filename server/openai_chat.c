@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A chat request from its handler to its last byte. Where it is at work:
  *
- *     event loop   openai_chat: takes the body, queues chat_prepare; sleeps
- *     worker       chat_prepare: parses, pins the model (which may have to load: chat_model_ready),
- * chat_start engine       job_sink: tokens into the ring event loop   chat_poll and chat_read:
- * tokens out of the ring, text to the client watcher      job_gone: the client left; job_cancel
- * stops the engine within a step
+ * - event loop, openai_chat: takes the body, queues chat_prepare; sleeps
+ * - worker, chat_prepare: parses, pins the model, which may have to load (chat_model_ready),
+ *   chat_start
+ * - engine, job_sink: tokens into the ring
+ * - event loop, chat_poll and chat_read: tokens out of the ring, text to the client
+ * - watcher, job_gone: the client left; job_cancel stops the engine within a step
  */
 #include "server/openai_chat.h"
 #include "server/chat.h"

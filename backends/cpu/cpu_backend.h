@@ -6,10 +6,14 @@
  * same functions serve lowered segments (leading dimension = tokens of the step) and one-node
  * segments with dense tensors.
  *
- *     cpu_team.c     threads, barrier            cpu_plan.c     lifetimes -> one block of
- * temporaries cpu_backend.c  the vtable, memory          cpu_program.c  compile: steps, scratch,
- * attributes cpu_table.c    operator -> function        cpu_execute.c  bind, check, walk cpu_task.c
- * shares, errors, walks       cpu_<theme>.c  the operators
+ * - cpu_backend.c: the vtable, memory
+ * - cpu_program.c: compile: steps, scratch, attributes
+ * - cpu_plan.c: lifetimes -> one block of temporaries
+ * - cpu_execute.c: bind, check, walk
+ * - cpu_team.c: threads, barrier
+ * - cpu_table.c: operator -> function
+ * - cpu_task.c: shares, errors, walks
+ * - cpu_<theme>.c: the operators
  *
  * Calls on one handle may come from several threads: compile, prepare and execute take turns. A
  * program is executed by one thread at a time. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What is inside an engine: the loaded model, its KV pages, the scheduler and its worker. Inner
- * header of runtime/. Three guards, never nested but for generation.lock -> engine.lock: turn   lm,
- * kv, batch, and all sequences: held for a step at a time, by the worker or by a session lock
- * inbox, n_queued, wake, closing: held for a few instructions generation.lock: see generation.h */
+ * header of runtime/. Three guards, never nested but for generation.lock -> engine.lock:
+ *
+ * - turn: lm, kv, batch, and all sequences; held for a step at a time, by the worker or a session
+ * - lock: inbox, n_queued, wake, closing; held for a few instructions
+ * - generation.lock: see generation.h */
 #pragma once
 #include "engine/runtime/scheduler.h"
 #include "engine/runtime/step_batch.h"

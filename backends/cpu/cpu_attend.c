@@ -65,13 +65,12 @@ static void visible(const struct cpu_attend *a, size_t t, size_t *first, size_t 
     *first = a->window > 0 && (size_t)a->window < end ? end - (size_t)a->window : 0;
 }
 
-void cpu_attend_segments(const struct cpu_attend *a, size_t t0, size_t t1, size_t *first,
-                         size_t *last)
+void cpu_attend_segments(const struct cpu_attend *a, size_t *first, size_t *last)
 {
     size_t from, to, unused;
 
-    visible(a, t0, &from, &unused);
-    visible(a, t1 - 1, &unused, &to);
+    visible(a, a->t0, &from, &unused);
+    visible(a, a->t1 - 1, &unused, &to);
     *first = from / CPU_SEGMENT;
     *last = to > from ? (to + CPU_SEGMENT - 1) / CPU_SEGMENT : *first;
 }
@@ -125,6 +124,24 @@ void cpu_kv_scale_rows(const struct cpu_kv_scale *s, float *x, size_t rows, size
         kern.affine_f32(x, x, rows * head_dim, s->scale[0], 0);
 }
 
+/* ---- norm and rotation ---- */
+
+void cpu_norm_rope(const struct cpu_norm_rope *r, size_t pos, float *x, size_t n, float *line)
+{
+    const size_t half = r->rot_dim / 2;
+
+    if (r->norm)
+        kern.rmsnorm_f32(x, x, cpu_row_f32(r->norm, 0, r->head_dim, line), n, r->head_dim,
+                         r->epsilon);
+    if (half == 0) return;
+    const float *cos = cpu_row_f32(r->cos, pos * half, half, line);
+    const float *sin = cpu_row_f32(r->sin, pos * half, half, line + r->head_dim);
+    if (r->interleaved)
+        kern.rope_pair_f32(x, n, r->head_dim, cos, sin, r->rot_dim);
+    else
+        kern.rope_half_f32(x, n, r->head_dim, cos, sin, r->rot_dim);
+}
+
 /* ---- one span ---- */
 
 /* Elements between rows of keys or values; nibbles begin at a byte. */
@@ -143,13 +160,12 @@ static const char *row_at(const struct cpu_attend *a, const char *base, size_t k
            key % a->page_tokens * row_bytes;
 }
 
-/* Sets the limits of tokens [t0, t1) relative to the span; false when no row sees any of it. */
-static bool set_limits(const struct cpu_attend *a, size_t t0, size_t t1, size_t key, size_t n,
-                       const struct scratch *s)
+/* Sets the rows' limits relative to the span; false when no row sees any of it. */
+static bool set_limits(const struct cpu_attend *a, size_t key, size_t n, const struct scratch *s)
 {
     bool any = false;
 
-    for (size_t t = t0; t < t1; t++) {
+    for (size_t t = a->t0; t < a->t1; t++) {
         size_t first, limit;
 
         visible(a, t, &first, &limit);
@@ -158,17 +174,18 @@ static bool set_limits(const struct cpu_attend *a, size_t t0, size_t t1, size_t 
         if (limit > n) limit = n;
         any = any || first < limit;
         for (size_t h = 0; h < a->heads; h++) {
-            s->first[(t - t0) * a->heads + h] = (uint32_t)(first < limit ? first : limit);
-            s->limit[(t - t0) * a->heads + h] = (uint32_t)limit;
+            s->first[(t - a->t0) * a->heads + h] = (uint32_t)(first < limit ? first : limit);
+            s->limit[(t - a->t0) * a->heads + h] = (uint32_t)limit;
         }
     }
     return any;
 }
 
-static void set_bias(const struct cpu_attend *a, size_t t0, size_t t1, size_t key, size_t n,
-                     const struct scratch *s, struct kern_attn_args *args)
+/* Bias of keys from `key` on. */
+static void set_bias(const struct cpu_attend *a, size_t key, const struct scratch *s,
+                     struct kern_attn_args *args)
 {
-    const size_t at = a->bias_at + t0 * a->bias_stride + key;
+    const size_t at = a->bias_at + a->t0 * a->bias_stride + key;
 
     if (!a->bias) return;
     if (a->bias->type.dtype == DT_F32) {
@@ -176,23 +193,24 @@ static void set_bias(const struct cpu_attend *a, size_t t0, size_t t1, size_t ke
         args->bias_stride = a->bias_stride;
         return;
     }
-    for (size_t r = 0; r < t1 - t0; r++)
+    for (size_t r = 0; r < a->t1 - a->t0; r++)
         cpu_to_f32(s->bias_tile + r * CPU_SPAN, a->bias->data, a->bias->type.dtype,
-                   at + r * a->bias_stride, n);
+                   at + r * a->bias_stride, args->n_keys);
     args->bias = s->bias_tile;
     args->bias_stride = CPU_SPAN;
 }
 
-static void run_span(const struct cpu_attend *a, size_t t0, size_t t1, size_t key, size_t end,
+/* Keys [key, end) into the state. */
+static void run_span(const struct cpu_attend *a, size_t key, size_t end,
                      const struct kern_attn_state *st, const struct scratch *s)
 {
     if (!a->pages && end > a->n_rows_kv) end = a->n_rows_kv;
-    if (end <= key || !set_limits(a, t0, t1, key, end - key, s)) return;
+    if (end <= key || !set_limits(a, key, end - key, s)) return;
     const size_t q_stride = a->q_stride ? a->q_stride : a->head_dim;
     struct kern_attn_args args = {
-        .q = a->q + t0 * a->heads * q_stride,
+        .q = a->q + a->t0 * a->heads * q_stride,
         .q_stride = q_stride,
-        .n_rows = (t1 - t0) * a->heads,
+        .n_rows = (a->t1 - a->t0) * a->heads,
         .n_keys = end - key,
         .head_dim = a->head_dim,
         .v_dim = a->head_dim,
@@ -207,7 +225,7 @@ static void run_span(const struct cpu_attend *a, size_t t0, size_t t1, size_t ke
         .acc = st->acc,
         .acc_stride = st->acc_stride,
     };
-    set_bias(a, t0, t1, key, args.n_keys, s, &args);
+    set_bias(a, key, s, &args);
     args.k = row_at(a, a->k, key);
     args.v = row_at(a, a->v, key);
     switch (a->dtype) {
@@ -221,59 +239,56 @@ static void run_span(const struct cpu_attend *a, size_t t0, size_t t1, size_t ke
 
 /* ---- segments ---- */
 
-void cpu_attend_begin(const struct cpu_attend *a, size_t t0, size_t t1,
-                      const struct kern_attn_state *st, bool with_sink, void *base)
+void cpu_attend_begin(const struct cpu_attend *a, const struct kern_attn_state *st, bool with_sink,
+                      void *base)
 {
     const struct scratch s = scratch_at(a, base);
-    const size_t rows = (t1 - t0) * a->heads;
+    const size_t rows = (a->t1 - a->t0) * a->heads;
 
     for (size_t r = 0; with_sink && a->sink && r < rows; r++) s.sink[r] = a->sink[r % a->heads];
-    kern_attn_begin(st->m, st->l, st->acc, rows, a->head_dim, st->acc_stride,
-                    with_sink && a->sink ? s.sink : NULL);
+    kern_attn_begin(st, rows, a->head_dim, with_sink && a->sink ? s.sink : NULL);
 }
 
-void cpu_attend_segment(const struct cpu_attend *a, size_t t0, size_t t1, size_t segment,
+void cpu_attend_segment(const struct cpu_attend *a, size_t segment,
                         const struct kern_attn_state *st, void *base)
 {
     const struct scratch s = scratch_at(a, base);
     const size_t segment_end = (segment + 1) * CPU_SEGMENT;
     size_t first, limit, unused;
 
-    visible(a, t0, &first, &unused);
-    visible(a, t1 - 1, &unused, &limit);
+    visible(a, a->t0, &first, &unused);
+    visible(a, a->t1 - 1, &unused, &limit);
     for (size_t key = segment * CPU_SEGMENT, end; key < segment_end && key < limit; key = end) {
         end = span_end(a, key, segment_end);
-        if (end > first) run_span(a, t0, t1, key, end, st, &s);
+        if (end > first) run_span(a, key, end, st, &s);
     }
 }
 
-struct kern_attn_state cpu_attend_whole(const struct cpu_attend *a, size_t t0, size_t t1,
-                                        void *base)
+struct kern_attn_state cpu_attend_whole(const struct cpu_attend *a, void *base)
 {
     const struct scratch s = scratch_at(a, base);
     const struct kern_attn_state total = cpu_state_at(s.total, s.rows, a->head_dim);
     const struct kern_attn_state part = cpu_state_at(s.part, s.rows, a->head_dim);
     size_t first, last;
 
-    cpu_attend_segments(a, t0, t1, &first, &last);
-    cpu_attend_begin(a, t0, t1, &total, true, base);
+    cpu_attend_segments(a, &first, &last);
+    cpu_attend_begin(a, &total, true, base);
     for (size_t i = first; i < last; i++) {
         /* Merging into an empty state is a copy, so the first segment needs no part of its own. */
         const bool direct = i == first && !a->sink;
 
-        if (!direct) cpu_attend_begin(a, t0, t1, &part, false, base);
-        cpu_attend_segment(a, t0, t1, i, direct ? &total : &part, base);
-        if (!direct) kern.attn_merge_f32(&total, &part, (t1 - t0) * a->heads, a->head_dim);
+        if (!direct) cpu_attend_begin(a, &part, false, base);
+        cpu_attend_segment(a, i, direct ? &total : &part, base);
+        if (!direct) kern.attn_merge_f32(&total, &part, (a->t1 - a->t0) * a->heads, a->head_dim);
     }
     return total;
 }
 
-void cpu_attend_put(const struct cpu_attend *a, size_t t0, size_t t1,
-                    const struct kern_attn_state *st, const struct tensor *out, size_t at,
-                    size_t stride)
+void cpu_attend_put(const struct cpu_attend *a, const struct kern_attn_state *st,
+                    const struct tensor *out, size_t at, size_t stride)
 {
-    for (size_t t = t0; t < t1; t++) {
-        const size_t row = (t - t0) * a->heads, to = at + t * stride;
+    for (size_t t = a->t0; t < a->t1; t++) {
+        const size_t row = (t - a->t0) * a->heads, to = at + t * stride;
         const struct kern_attn_state one = { st->m + row, st->l + row,
                                              st->acc + row * st->acc_stride, st->acc_stride };
 

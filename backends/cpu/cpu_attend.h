@@ -30,6 +30,19 @@ void cpu_kv_put(void *row, enum dtype dtype, const struct cpu_kv_scale *s, const
  * the kernels add up whole numbers. Nothing where s is not quantised. */
 void cpu_kv_scale_rows(const struct cpu_kv_scale *s, float *x, size_t rows, size_t head_dim);
 
+/* Norm and rotation of heads of queries or keys, before attention. */
+struct cpu_norm_rope {
+    const struct tensor *norm; /* [head_dim] or NULL: not normed */
+    const struct tensor *cos, *sin;
+    size_t head_dim, rot_dim; /* rot_dim 0: not rotated, cos and sin may be NULL */
+    float epsilon;
+    bool interleaved;
+};
+
+/* x: n heads of one token at position pos (below the tables' rows), in place.
+ * line: [2 * head_dim] for conversions. */
+void cpu_norm_rope(const struct cpu_norm_rope *r, size_t pos, float *x, size_t n, float *line);
+
 struct cpu_attend {
     /* keys and values of one head: rows of kv_row_bytes from k and v, or in pages of page_tokens */
     const char *k, *v;
@@ -46,6 +59,7 @@ struct cpu_attend {
      * come scaled (cpu_kv_scale_rows) */
     const float *q;
     size_t heads;
+    size_t t0, t1;     /* tokens [t0, t1) are computed: at most cpu_attend_tokens(heads) */
     size_t q_stride;   /* heads == 1: elements between tokens; 0: head_dim */
     size_t first_key;  /* key index of token 0; token t sees keys up to first_key + t + ahead */
     size_t ahead;      /* 0: causal; n_keys or more: to the last key */
@@ -67,19 +81,16 @@ struct kern_attn_state cpu_state_at(float *floats, size_t rows, size_t head_dim)
 /* Bytes of worker scratch that the functions below use. */
 size_t cpu_attend_scratch(size_t heads, size_t head_dim);
 
-/* Segments [*first, *last) that tokens [t0, t1) see. */
-void cpu_attend_segments(const struct cpu_attend *a, size_t t0, size_t t1, size_t *first,
-                         size_t *last);
-/* Fresh state of tokens [t0, t1), with sinks or without. */
-void cpu_attend_begin(const struct cpu_attend *a, size_t t0, size_t t1,
-                      const struct kern_attn_state *st, bool with_sink, void *scratch);
+/* Segments [*first, *last) that the tokens see. */
+void cpu_attend_segments(const struct cpu_attend *a, size_t *first, size_t *last);
+/* Fresh state of the tokens, with sinks or without. */
+void cpu_attend_begin(const struct cpu_attend *a, const struct kern_attn_state *st, bool with_sink,
+                      void *scratch);
 /* Adds one segment to a state. */
-void cpu_attend_segment(const struct cpu_attend *a, size_t t0, size_t t1, size_t segment,
+void cpu_attend_segment(const struct cpu_attend *a, size_t segment,
                         const struct kern_attn_state *st, void *scratch);
-/* All segments: the whole result of tokens [t0, t1), in a state within the scratch. */
-struct kern_attn_state cpu_attend_whole(const struct cpu_attend *a, size_t t0, size_t t1,
-                                        void *scratch);
+/* All segments: the whole result of the tokens, in a state within the scratch. */
+struct kern_attn_state cpu_attend_whole(const struct cpu_attend *a, void *scratch);
 /* Normalises; token t's heads go to out at element at + t * stride, head after head. */
-void cpu_attend_put(const struct cpu_attend *a, size_t t0, size_t t1,
-                    const struct kern_attn_state *st, const struct tensor *out, size_t at,
-                    size_t stride);
+void cpu_attend_put(const struct cpu_attend *a, const struct kern_attn_state *st,
+                    const struct tensor *out, size_t at, size_t stride);

@@ -169,6 +169,7 @@ struct unit {
     size_t b, h;
     int64_t offset; /* keys before the block of queries */
     size_t n_keys;  /* that count */
+    size_t t0, n;   /* queries [t0, t0 + n) are computed */
 };
 
 static struct unit unit_of(const struct attention *a, size_t u)
@@ -254,45 +255,56 @@ static struct scratch scratch_at(float *at, size_t dim, size_t v_dim)
 
 static size_t scratch_floats(size_t dim, size_t v_dim) { return ROWS * (dim + v_dim + SPAN + 4); }
 
-/* Where head h's keys (or values) lie, and the elements between them. */
-static const void *head_of(const struct tensor *x, const struct layout *l, size_t b, size_t h,
-                           bool cached, size_t total, size_t *stride)
-{
-    const size_t kept = cached ? (b * l->heads + h) * total * l->dim : b * l->batch + h * l->head;
+/* Where the unit's keys (or values) lie: its KV head's first one, and the elements between them. */
+struct line {
+    const char *first;
+    size_t stride;
+};
 
-    *stride = cached ? l->dim : l->row;
-    return (const char *)x->data + kept * cpu_size(x->type.dtype);
+static struct line line_of(const struct attention *a, const struct unit *u, const struct tensor *x,
+                           const struct layout *l)
+{
+    const size_t h = u->h / (a->heads / a->kv_heads), size = cpu_size(x->type.dtype);
+    const char *data = x->data;
+
+    if (a->past[0]) /* in a present cache */
+        return (struct line){ data + (u->b * l->heads + h) * a->total * l->dim * size, l->dim };
+    return (struct line){ data + (u->b * l->batch + h * l->head) * size, l->row };
 }
 
-/* Keys [key, end) against rows [t0, t0 + n) of the unit. False when no row sees any of them. */
-static bool set_limits(const struct attention *a, const struct unit *u, size_t t0, size_t n,
-                       size_t key, size_t end, const struct scratch *s)
+/* Keys [key, end) against the unit's queries. False when none sees any of them. */
+static bool set_limits(const struct attention *a, const struct unit *u, size_t key, size_t end,
+                       const struct scratch *s)
 {
     bool any = false;
 
-    for (size_t r = 0; r < n; r++) {
+    for (size_t r = 0; r < u->n; r++) {
         size_t first, limit;
 
-        visible(a, u, t0 + r, &first, &limit);
+        visible(a, u, u->t0 + r, &first, &limit);
         first = first < key ? 0 : first - key;
         limit = limit < key ? 0 : limit - key;
         if (limit > end - key) limit = end - key;
         s->first[r] = (uint32_t)(first < limit ? first : limit);
         s->limit[r] = (uint32_t)limit;
         any = any || first < limit;
-        if (a->mask) mask_row(a, u, t0 + r, key, end - key, s->bias + r * SPAN);
+        if (a->mask) mask_row(a, u, u->t0 + r, key, end - key, s->bias + r * SPAN);
     }
     return any;
 }
 
-static void run_span(const struct attention *a, const struct unit *u, size_t n, size_t key,
-                     size_t end, const struct scratch *s)
+static void run_span(const struct attention *a, const struct unit *u, size_t key, size_t end,
+                     const struct scratch *s)
 {
-    const size_t kv = u->h / (a->heads / a->kv_heads);
-    const bool cached = a->past[0] != NULL;
+    const struct line k = line_of(a, u, a->keys, &a->kl), v = line_of(a, u, a->values, &a->vl);
+    const size_t size = cpu_size(a->keys->type.dtype);
     struct kern_attn_args args = { .q = s->q,
                                    .q_stride = a->ql.dim,
-                                   .n_rows = n,
+                                   .k = k.first + key * k.stride * size,
+                                   .k_stride = k.stride,
+                                   .v = v.first + key * v.stride * size,
+                                   .v_stride = v.stride,
+                                   .n_rows = u->n,
                                    .n_keys = end - key,
                                    .head_dim = a->ql.dim,
                                    .v_dim = a->vl.dim,
@@ -306,12 +318,7 @@ static void run_span(const struct attention *a, const struct unit *u, size_t n, 
                                    .l = s->l,
                                    .acc = s->acc,
                                    .acc_stride = a->vl.dim };
-    const size_t size = cpu_size(a->keys->type.dtype);
-    const char *k = head_of(a->keys, &a->kl, u->b, kv, cached, a->total, &args.k_stride);
-    const char *v = head_of(a->values, &a->vl, u->b, kv, cached, a->total, &args.v_stride);
 
-    args.k = k + key * args.k_stride * size;
-    args.v = v + key * args.v_stride * size;
     if (a->keys->type.dtype == DT_F32)
         kern.attn_f32(&args);
     else if (a->keys->type.dtype == DT_F16)
@@ -331,22 +338,21 @@ static void load_query(const struct attention *a, const struct unit *u, size_t i
                u->b * a->ql.batch + u->h * a->ql.head + i * a->ql.row, a->ql.dim);
 }
 
-static void attend_rows(const struct attention *a, const struct unit *u, size_t t0, size_t n,
-                        const struct scratch *s)
+static void attend_rows(const struct attention *a, const struct unit *u, const struct scratch *s)
 {
     const struct kern_attn_state st = { s->m, s->l, s->acc, a->vl.dim };
 
-    for (size_t r = 0; r < n; r++) load_query(a, u, t0 + r, s->q + r * a->ql.dim);
-    kern_attn_begin(s->m, s->l, s->acc, n, a->vl.dim, a->vl.dim, NULL);
+    for (size_t r = 0; r < u->n; r++) load_query(a, u, u->t0 + r, s->q + r * a->ql.dim);
+    kern_attn_begin(&st, u->n, a->vl.dim, NULL);
     for (size_t key = 0; key < u->n_keys; key += SPAN) {
         const size_t end = u->n_keys - key < SPAN ? u->n_keys : key + SPAN;
 
-        if (set_limits(a, u, t0, n, key, end, s)) run_span(a, u, n, key, end, s);
+        if (set_limits(a, u, key, end, s)) run_span(a, u, key, end, s);
     }
-    kern.attn_finish_f32(s->acc, a->vl.dim, &st, n, a->vl.dim);
-    for (size_t r = 0; r < n; r++)
-        cpu_from_f32(a->out->data, a->out->type.dtype, out_at(a, u, t0 + r), s->acc + r * a->vl.dim,
-                     a->vl.dim);
+    kern.attn_finish_f32(s->acc, a->vl.dim, &st, u->n, a->vl.dim);
+    for (size_t r = 0; r < u->n; r++)
+        cpu_from_f32(a->out->data, a->out->type.dtype, out_at(a, u, u->t0 + r),
+                     s->acc + r * a->vl.dim, a->vl.dim);
 }
 
 /* ---- the scores, for whoever asks ---- */
@@ -378,18 +384,18 @@ static void softmax_row(float *x, size_t n)
 static void put_scores(const struct attention *a, const struct unit *u, size_t i,
                        const struct scratch *s)
 {
-    const size_t kv = u->h / (a->heads / a->kv_heads), at = (u->b * a->heads + u->h) * a->seq + i;
-    size_t first, limit, stride;
+    const struct line k = line_of(a, u, a->keys, &a->kl);
+    const size_t at = (u->b * a->heads + u->h) * a->seq + i;
+    size_t first, limit;
     float mask[SPAN];
 
     visible(a, u, i, &first, &limit);
     load_query(a, u, i, s->q);
-    const char *k = head_of(a->keys, &a->kl, u->b, kv, a->past[0] != NULL, a->total, &stride);
     float *row = s->q + a->ql.dim * 2, *key = s->q + a->ql.dim;
     for (size_t j = 0; j < a->total; j++) {
         if (a->mask && j % SPAN == 0)
             mask_row(a, u, i, j, a->total - j < SPAN ? a->total - j : SPAN, mask);
-        cpu_to_f32(key, k, a->keys->type.dtype, j * stride, a->ql.dim);
+        cpu_to_f32(key, k.first, a->keys->type.dtype, j * k.stride, a->ql.dim);
         row[j] = score_of(a, s->q, key, a->mask ? mask[j % SPAN] : 0, j >= first && j < limit);
     }
     if (a->at->qk_mode == 3) softmax_row(row, a->total);
@@ -410,10 +416,12 @@ void cpu_attention23(const struct cpu_task *t)
     cpu_sync(t);
     const struct scratch s = scratch_at(t->scratch, a.ql.dim, a.vl.dim);
     for (size_t i = cpu_take(t); i < a.batch * a.heads; i = cpu_take(t)) {
-        const struct unit u = unit_of(&a, i);
+        struct unit u = unit_of(&a, i);
 
-        for (size_t t0 = 0; t0 < a.seq; t0 += ROWS)
-            attend_rows(&a, &u, t0, a.seq - t0 < ROWS ? a.seq - t0 : ROWS, &s);
+        for (; u.t0 < a.seq; u.t0 += u.n) {
+            u.n = a.seq - u.t0 < ROWS ? a.seq - u.t0 : ROWS;
+            attend_rows(&a, &u, &s);
+        }
         for (size_t r = 0; a.scores && r < a.seq; r++) put_scores(&a, &u, r, &s);
     }
 }

@@ -296,24 +296,18 @@ static void keep_window(const struct cpu_task *t, const struct gqa *g, const str
 
 /* ---- queries, keys, values ---- */
 
-static void norm_rope(const struct cpu_task *t, const struct gqa *g, int64_t pos, int norm_in,
-                      float *x, size_t n, float *line)
+/* Of queries (GQA_Q_NORM) or keys (GQA_K_NORM). */
+static struct cpu_norm_rope norm_rope_of(const struct cpu_task *t, const struct gqa *g, int norm)
 {
-    const struct tensor *norm = cpu_in(t, norm_in);
-    const size_t half = g->rot_dim / 2;
-
-    if (norm) {
-        const float *w = cpu_row_f32(norm, 0, g->head_dim, line);
-        kern.rmsnorm_f32(x, x, w, n, g->head_dim, t->call->attr.gqa.qk_norm_epsilon);
-    }
-    if (half == 0) return;
-    const float *cos = cpu_row_f32(cpu_in(t, GQA_COS), (size_t)pos * half, half, line);
-    const float *sin =
-        cpu_row_f32(cpu_in(t, GQA_SIN), (size_t)pos * half, half, line + g->head_dim);
-    if (t->call->attr.gqa.rotary_interleaved)
-        kern.rope_pair_f32(x, n, g->head_dim, cos, sin, g->rot_dim);
-    else
-        kern.rope_half_f32(x, n, g->head_dim, cos, sin, g->rot_dim);
+    return (struct cpu_norm_rope){
+        .norm = cpu_in(t, norm),
+        .cos = cpu_in(t, GQA_COS),
+        .sin = cpu_in(t, GQA_SIN),
+        .head_dim = g->head_dim,
+        .rot_dim = g->rot_dim,
+        .epsilon = t->call->attr.gqa.qk_norm_epsilon,
+        .interleaved = t->call->attr.gqa.rotary_interleaved,
+    };
 }
 
 static float *queries_of(const struct gqa *g, size_t b, size_t h)
@@ -325,18 +319,20 @@ static void prepare_token(const struct cpu_task *t, const struct gqa *g, const s
                           size_t b, size_t h, size_t i)
 {
     const size_t token = b * g->seq + i, dim = g->head_dim;
-    const int64_t pos = g->rot_dim > 0 ? position(t, g, s, b, i) : 0;
+    const size_t pos = g->rot_dim > 0 ? (size_t)position(t, g, s, b, i) : 0;
+    const struct cpu_norm_rope of_q = norm_rope_of(t, g, GQA_Q_NORM),
+                               of_k = norm_rope_of(t, g, GQA_K_NORM);
     float *line = t->scratch, *x = line + 2 * dim;
     float *q = queries_of(g, b, h) + i * g->group * dim;
 
     cpu_to_f32(q, g->q->data, g->q->type.dtype, token * g->q_stride + h * g->group * dim,
                g->group * dim);
-    norm_rope(t, g, pos, GQA_Q_NORM, q, g->group, line);
+    cpu_norm_rope(&of_q, pos, q, g->group, line);
     const struct cpu_kv_scale scale = cpu_kv_scale_of(g->scale[0], h, dim);
     cpu_kv_scale_rows(&scale, q, g->group, dim);
     if (!g->stores) return;
     cpu_to_f32(x, g->k->data, g->k->type.dtype, g->k_at + token * g->kv_stride + h * dim, dim);
-    norm_rope(t, g, pos, GQA_K_NORM, x, 1, line);
+    cpu_norm_rope(&of_k, pos, x, 1, line);
     put_row(g, 0, h, x, new_row(g, 0, s, b, h, i));
     cpu_to_f32(x, g->v->data, g->v->type.dtype, g->v_at + token * g->kv_stride + h * dim, dim);
     put_row(g, 1, h, x, new_row(g, 1, s, b, h, i));
@@ -385,38 +381,43 @@ static void fill_attend(const struct cpu_task *t, const struct gqa *g, const str
     };
 }
 
-/* One head of the group alone: its queries are gathered, its bias rows attached. */
-static void single_head(const struct gqa *g, const struct gqa_seq *s, size_t b, size_t h,
-                        size_t head, float *gathered, struct cpu_attend *a)
+/* From a group's attention to that of one of its heads alone: its queries are gathered. */
+static void single_head(const struct gqa *g, size_t head, float *gathered, struct cpu_attend *a)
 {
-    const struct tensor_type *bias = &g->bias->type;
-    const size_t keys = (size_t)bias->dim[3], rows = (size_t)bias->dim[2];
-    const size_t bb = bias->dim[0] == 1 ? 0 : b;
-    const size_t hh = bias->dim[1] == 1 ? 0 : h * g->group + head;
-
     for (size_t i = 0; i < g->seq; i++)
         memcpy(gathered + i * g->head_dim, a->q + (i * g->group + head) * g->head_dim,
                g->head_dim * sizeof(float));
     a->q = gathered;
     a->heads = 1;
     a->sink = a->sink ? a->sink + head : NULL;
-    a->bias = g->bias;
-    a->bias_stride = rows == 1 ? 0 : keys;
-    a->bias_at = (bb * (size_t)bias->dim[1] + hh) * rows * keys + s->past_base;
 }
 
-static void attend_rows(const struct cpu_task *t, const struct gqa *g, const struct cpu_attend *a,
-                        size_t b, size_t head, void *scratch)
+/* The bias rows of a head (of all heads) of sequence b; keys are counted from position past_base.
+ */
+static void attach_bias(const struct gqa *g, size_t b, size_t head, size_t past_base,
+                        struct cpu_attend *a)
+{
+    const struct tensor_type *bias = &g->bias->type;
+    const size_t keys = (size_t)bias->dim[3], rows = (size_t)bias->dim[2];
+    const size_t bb = bias->dim[0] == 1 ? 0 : b, hh = bias->dim[1] == 1 ? 0 : head;
+
+    a->bias = g->bias;
+    a->bias_stride = rows == 1 ? 0 : keys;
+    a->bias_at = (bb * (size_t)bias->dim[1] + hh) * rows * keys + past_base;
+}
+
+/* All tokens of sequence b; `head` is the first of a's heads. */
+static void attend_rows(const struct gqa *g, struct cpu_attend *a, size_t b, size_t head,
+                        void *scratch)
 {
     const size_t each = cpu_attend_tokens(a->heads);
     const size_t at = (b * g->seq * g->heads + head) * g->head_dim;
 
-    (void)t;
-    for (size_t t0 = 0; t0 < g->seq; t0 += each) {
-        const size_t t1 = t0 + each < g->seq ? t0 + each : g->seq;
-        const struct kern_attn_state st = cpu_attend_whole(a, t0, t1, scratch);
+    for (a->t0 = 0; a->t0 < g->seq; a->t0 = a->t1) {
+        a->t1 = a->t0 + each < g->seq ? a->t0 + each : g->seq;
+        const struct kern_attn_state st = cpu_attend_whole(a, scratch);
 
-        cpu_attend_put(a, t0, t1, &st, g->out, at, g->heads * g->head_dim);
+        cpu_attend_put(a, &st, g->out, at, g->heads * g->head_dim);
     }
 }
 
@@ -434,12 +435,13 @@ static void attend_unit(const struct cpu_task *t, const struct gqa *g, size_t b,
     fill_attend(t, g, &s, b, h, &a);
     if (sinks) a.sink = sinks + h * g->group;
     if (!g->bias) {
-        attend_rows(t, g, &a, b, h * g->group, scratch);
+        attend_rows(g, &a, b, h * g->group, scratch);
     } else {
         for (size_t head = 0; head < g->group; head++) {
             one = a;
-            single_head(g, &s, b, h, head, gathered, &one);
-            attend_rows(t, g, &one, b, h * g->group + head, scratch);
+            single_head(g, head, gathered, &one);
+            attach_bias(g, b, h * g->group + head, s.past_base, &one);
+            attend_rows(g, &one, b, h * g->group + head, scratch);
         }
     }
     if (g->windowed && g->stores) keep_window(t, g, &s, b, h);

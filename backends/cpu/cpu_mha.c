@@ -126,23 +126,23 @@ struct cpu_mha_buffers cpu_mha_buffers(const struct cpu_mha *m, void *shared)
 }
 
 void cpu_mha_gather(const struct cpu_task *t, const struct cpu_mha *m,
-                    const struct cpu_mha_source *from, float *out, size_t rows, size_t first,
-                    size_t total, size_t width)
+                    const struct cpu_mha_source *from, struct cpu_mha_rows to)
 {
-    const struct cpu_share s = cpu_share(t, m->batch * m->heads * rows, 1);
+    const struct cpu_share s = cpu_share(t, m->batch * m->heads * to.rows, 1);
 
     for (size_t i = s.begin; i < s.end; i++) {
-        const size_t row = i % rows, head = i / rows % m->heads, b = i / rows / m->heads;
-        float *to = out + ((b * m->heads + head) * total + first + row) * width;
+        const size_t row = i % to.rows, head = i / to.rows % m->heads, b = i / to.rows / m->heads;
+        float *out = to.operand + ((b * m->heads + head) * to.total + to.first + row) * to.width;
 
-        cpu_to_f32(to, from->x->data, from->x->type.dtype,
+        cpu_to_f32(out, from->x->data, from->x->type.dtype,
                    from->offset + b * from->batch_step + row * from->row_step +
                        head * from->head_step,
-                   width);
+                   to.width);
         if (!from->bias) continue;
         float *line = t->scratch;
-        const float *x = cpu_row_f32(from->bias, from->bias_offset + head * width, width, line);
-        for (size_t c = 0; c < width; c++) to[c] += x[c];
+        const float *x =
+            cpu_row_f32(from->bias, from->bias_offset + head * to.width, to.width, line);
+        for (size_t c = 0; c < to.width; c++) out[c] += x[c];
     }
 }
 
@@ -327,12 +327,14 @@ void cpu_multihead(const struct cpu_task *t)
         const struct cpu_mha_source pk = rows_of(c.past_k, c.m.heads, 0);
         const struct cpu_mha_source pv = rows_of(c.past_v, c.m.heads, 0);
 
-        cpu_mha_gather(t, &c.m, &pk, b.k, c.m.past, 0, total, c.m.width);
-        cpu_mha_gather(t, &c.m, &pv, b.v, c.m.past, 0, total, c.m.v_width);
+        cpu_mha_gather(t, &c.m, &pk, (struct cpu_mha_rows){ b.k, total, c.m.width, 0, c.m.past });
+        cpu_mha_gather(t, &c.m, &pv, (struct cpu_mha_rows){ b.v, total, c.m.v_width, 0, c.m.past });
     }
-    cpu_mha_gather(t, &c.m, &c.q, b.q, c.m.rows, 0, c.m.rows, c.m.width);
-    cpu_mha_gather(t, &c.m, &c.k, b.k, c.m.keys, c.m.past, total, c.m.width);
-    cpu_mha_gather(t, &c.m, &c.v, b.v, c.m.keys, c.m.past, total, c.m.v_width);
+    cpu_mha_gather(t, &c.m, &c.q, (struct cpu_mha_rows){ b.q, c.m.rows, c.m.width, 0, c.m.rows });
+    cpu_mha_gather(t, &c.m, &c.k,
+                   (struct cpu_mha_rows){ b.k, total, c.m.width, c.m.past, c.m.keys });
+    cpu_mha_gather(t, &c.m, &c.v,
+                   (struct cpu_mha_rows){ b.v, total, c.m.v_width, c.m.past, c.m.keys });
     cpu_sync(t);
     cpu_mha_run(t, &c.m, &b, cpu_out(t, 0));
     if (cpu_out(t, 1)) cpu_mha_put(t, b.k, cpu_out(t, 1), 0, heads * total * c.m.width);

@@ -35,10 +35,15 @@ struct cpu_mha_buffers {
 };
 struct cpu_mha_buffers cpu_mha_buffers(const struct cpu_mha *m, void *shared);
 
-/* Gathers `rows` rows of every head to out + (first + row) * width of each head's `total` rows. */
+/* Rows of every head in a gathered operand: `rows` from row `first` of `total` on. */
+struct cpu_mha_rows {
+    float *operand; /* [B, N, total, width] */
+    size_t total, width;
+    size_t first, rows;
+};
+/* Fills them from a tensor. */
 void cpu_mha_gather(const struct cpu_task *t, const struct cpu_mha *m,
-                    const struct cpu_mha_source *from, float *out, size_t rows, size_t first,
-                    size_t total, size_t width);
+                    const struct cpu_mha_source *from, struct cpu_mha_rows to);
 /* After a cpu_sync: attention of all heads to out [B, S, N * v_width]. */
 void cpu_mha_run(const struct cpu_task *t, const struct cpu_mha *m, const struct cpu_mha_buffers *b,
                  const struct tensor *out);

@@ -141,9 +141,9 @@ static void gather_past(const struct cpu_task *t, const struct cpu_mha *m,
 
     s.head_step = m->past * m->width;
     s.batch_step = m->heads * s.head_step;
-    cpu_mha_gather(t, m, &s, b->k, m->past, 0, cpu_mha_total(m), m->width);
+    cpu_mha_gather(t, m, &s, (struct cpu_mha_rows){ b->k, cpu_mha_total(m), m->width, 0, m->past });
     s.offset = m->batch * s.batch_step;
-    cpu_mha_gather(t, m, &s, b->v, m->past, 0, cpu_mha_total(m), m->width);
+    cpu_mha_gather(t, m, &s, (struct cpu_mha_rows){ b->v, cpu_mha_total(m), m->width, 0, m->past });
 }
 
 static bool outputs_fit(const struct cpu_task *t, const struct cpu_mha *m, const struct widths *w)
@@ -181,12 +181,12 @@ void cpu_packed_attention(const struct cpu_task *t)
     if (in[PK_PAST]) gather_past(t, &m, in[PK_PAST], &b);
     cpu_sync(t);
     s.head_step = m.width;
-    cpu_mha_gather(t, &m, &s, b.q, m.rows, 0, m.rows, m.width);
+    cpu_mha_gather(t, &m, &s, (struct cpu_mha_rows){ b.q, m.rows, m.width, 0, m.rows });
     s.offset = w.q;
-    cpu_mha_gather(t, &m, &s, b.k, m.keys, m.past, total, m.width);
+    cpu_mha_gather(t, &m, &s, (struct cpu_mha_rows){ b.k, total, m.width, m.past, m.keys });
     s.offset = 2 * w.q;
     s.head_step = m.v_width;
-    cpu_mha_gather(t, &m, &s, b.v, m.keys, m.past, total, m.v_width);
+    cpu_mha_gather(t, &m, &s, (struct cpu_mha_rows){ b.v, total, m.v_width, m.past, m.keys });
     cpu_sync(t);
     cpu_mha_run(t, &m, &b, cpu_out(t, 0));
     if (!cpu_out(t, 1)) return;

@@ -105,11 +105,13 @@ void cpu_selfattn(const struct cpu_task *t)
             continue;
         }
         const size_t h = (at - before) / blocks, t0 = (at - before) % blocks * each;
-        const size_t t1 = t0 + each < n ? t0 + each : n;
-        const struct cpu_attend a = attend_of(t, &s, seq, h);
-        const struct kern_attn_state st = cpu_attend_whole(&a, t0, t1, t->scratch);
+        struct cpu_attend a = attend_of(t, &s, seq, h);
 
-        cpu_attend_put(&a, t0, t1, &st, s.out, ((size_t)seq->first * s.heads + h) * s.head_dim,
+        a.t0 = t0;
+        a.t1 = t0 + each < n ? t0 + each : n;
+        const struct kern_attn_state st = cpu_attend_whole(&a, t->scratch);
+
+        cpu_attend_put(&a, &st, s.out, ((size_t)seq->first * s.heads + h) * s.head_dim,
                        s.heads * s.head_dim);
         at = cpu_take(t);
     }

@@ -34,6 +34,7 @@ struct seqattn {
     const struct kv_store *kv;
     const struct kv_layer *layer;
     const struct kv_group *pool; /* of the layer */
+    const float *sinks;          /* [heads] in worker scratch, or NULL */
     float *queries;              /* shared scratch: [kv_heads][n_tokens][group][head_dim] */
     float *states;               /* shared scratch behind it */
 };
@@ -198,25 +199,20 @@ static bool check_seqs(const struct cpu_task *t, const struct seqattn *s)
 
 /* ---- 1. queries, keys, values ---- */
 
-/* Norm and rotation of n heads of one token, in place. line: [head_dim] for conversions, twice. */
-static void norm_rope(const struct cpu_task *t, const struct seqattn *s, const struct step_seq *seq,
-                      size_t pos, const struct tensor *norm, float *x, size_t n, float *line)
+static struct cpu_norm_rope norm_rope_of(const struct cpu_task *t, const struct seqattn *s,
+                                         const struct step_seq *seq, const struct tensor *norm)
 {
-    const size_t half = s->rot_dim / 2;
-
-    if (norm) {
-        const float *w = cpu_row_f32(norm, 0, s->head_dim, line);
-        kern.rmsnorm_f32(x, x, w, n, s->head_dim, t->call->attr.seqattn.qk_norm_epsilon);
-    }
-    if (half == 0) return;
     const bool longer = is_long(t, s, seq);
-    const float *cos = cpu_row_f32(longer ? s->cos_long : s->cos, pos * half, half, line);
-    const float *sin =
-        cpu_row_f32(longer ? s->sin_long : s->sin, pos * half, half, line + s->head_dim);
-    if (t->call->attr.seqattn.interleaved)
-        kern.rope_pair_f32(x, n, s->head_dim, cos, sin, s->rot_dim);
-    else
-        kern.rope_half_f32(x, n, s->head_dim, cos, sin, s->rot_dim);
+
+    return (struct cpu_norm_rope){
+        .norm = norm,
+        .cos = longer ? s->cos_long : s->cos,
+        .sin = longer ? s->sin_long : s->sin,
+        .head_dim = s->head_dim,
+        .rot_dim = s->rot_dim,
+        .epsilon = t->call->attr.seqattn.qk_norm_epsilon,
+        .interleaved = t->call->attr.seqattn.interleaved,
+    };
 }
 
 /* Row of head h at position pos within the pages of a sequence. */
@@ -236,19 +232,21 @@ static void prepare_unit(const struct cpu_task *t, const struct seqattn *s,
                          const struct step_seq *seq, size_t token, size_t h)
 {
     const size_t pos = (size_t)seq->n_past + token - (size_t)seq->first;
+    const struct cpu_norm_rope of_q = norm_rope_of(t, s, seq, s->q_norm),
+                               of_k = norm_rope_of(t, s, seq, s->k_norm);
     float *line = t->scratch, *key = line + 2 * s->head_dim;
     float *q = s->queries + (h * s->n_tokens + token) * s->group * s->head_dim;
 
     cpu_to_f32(q, s->q->data, s->q->type.dtype, token * s->q_stride + h * s->group * s->head_dim,
                s->group * s->head_dim);
-    norm_rope(t, s, seq, pos, s->q_norm, q, s->group, line);
+    cpu_norm_rope(&of_q, pos, q, s->group, line);
     const struct cpu_kv_scale k_scale = cpu_kv_scale_of(s->k_scale, h, s->head_dim);
     const struct cpu_kv_scale v_scale = cpu_kv_scale_of(s->v_scale, h, s->head_dim);
     cpu_kv_scale_rows(&k_scale, q, s->group, s->head_dim);
     if (!s->stores) return;
     cpu_to_f32(key, s->k->data, s->k->type.dtype, s->k_at + token * s->k_stride + h * s->head_dim,
                s->head_dim);
-    norm_rope(t, s, seq, pos, s->k_norm, key, 1, line);
+    cpu_norm_rope(&of_k, pos, key, 1, line);
     cpu_kv_put(page_row(s, seq, pos, s->layer->k_offset, h), s->layer->dtype, &k_scale, key,
                s->head_dim);
     const float *value =
@@ -272,8 +270,8 @@ static void prepare_all(const struct cpu_task *t, const struct seqattn *s)
 
 /* ---- 2. items ---- */
 
+/* A block of a sequence's tokens against one KV head. */
 struct item {
-    size_t h, t0, t1; /* KV head; tokens of the sequence */
     struct cpu_attend a;
     size_t out_at; /* element of the sequence's token 0, head 0 of the group */
 };
@@ -285,20 +283,17 @@ static size_t blocks_of(const struct seqattn *s, const struct step_seq *seq)
     return ((size_t)seq->n_tokens + each - 1) / each;
 }
 
-/* sinks: [heads] floats, when there are sinks. */
-static void fill_item(const struct cpu_task *t, const struct seqattn *s, const struct step_seq *seq,
-                      size_t block, size_t h, const float *sinks, struct item *it)
+/* h: the KV head. */
+static struct item item_of(const struct cpu_task *t, const struct seqattn *s,
+                           const struct step_seq *seq, size_t block, size_t h)
 {
     const struct attrs_seqattn *at = &t->call->attr.seqattn;
     const size_t each = cpu_attend_tokens(s->group), n = (size_t)seq->n_tokens;
     const size_t head_bytes = (size_t)s->kv->page_tokens * s->row_bytes;
     const char *pages = (const char *)s->kv->buf->host + s->pool->offset;
+    struct item it = { .out_at = ((size_t)seq->first * s->heads + h * s->group) * s->head_dim };
 
-    it->h = h;
-    it->t0 = block * each;
-    it->t1 = it->t0 + each < n ? it->t0 + each : n;
-    it->out_at = ((size_t)seq->first * s->heads + h * s->group) * s->head_dim;
-    it->a = (struct cpu_attend){
+    it.a = (struct cpu_attend){
         .k = pages + s->layer->k_offset + h * head_bytes,
         .v = pages + s->layer->v_offset + h * head_bytes,
         .dtype = s->layer->dtype,
@@ -312,10 +307,13 @@ static void fill_item(const struct cpu_task *t, const struct seqattn *s, const s
         .window = at->window,
         .q = s->queries + (h * s->n_tokens + (size_t)seq->first) * s->group * s->head_dim,
         .heads = s->group,
+        .t0 = block * each,
+        .t1 = block * each + each < n ? block * each + each : n,
         .first_key = (size_t)seq->n_past,
         .n_keys = (size_t)seq->n_past + n,
-        .sink = sinks ? sinks + h * s->group : NULL,
+        .sink = s->sinks ? s->sinks + h * s->group : NULL,
     };
+    return it;
 }
 
 /* Walks items in order; `at` only grows. Later blocks of a prompt see more keys, so they come
@@ -326,7 +324,7 @@ struct item_walk {
 };
 
 static bool item_at(const struct cpu_task *t, const struct seqattn *s, struct item_walk *w,
-                    size_t at, const float *sinks, struct item *it)
+                    size_t at, struct item *it)
 {
     for (; w->seq < t->step->n_seqs; w->seq++) {
         const struct step_seq *seq = &t->step->seqs[w->seq];
@@ -335,7 +333,7 @@ static bool item_at(const struct cpu_task *t, const struct seqattn *s, struct it
         if (at - w->before < n) {
             const size_t i = at - w->before;
 
-            fill_item(t, s, seq, blocks - 1 - i / s->kv_heads, i % s->kv_heads, sinks, it);
+            *it = item_of(t, s, seq, blocks - 1 - i / s->kv_heads, i % s->kv_heads);
             return true;
         }
         w->before += n;
@@ -352,16 +350,15 @@ static void *attend_scratch(const struct cpu_task *t, const struct seqattn *s)
 
 /* ---- 2a. many items ---- */
 
-static void attend_items(const struct cpu_task *t, const struct seqattn *s, const float *sinks)
+static void attend_items(const struct cpu_task *t, const struct seqattn *s)
 {
     struct item_walk w = { 0 };
     struct item it;
 
-    while (item_at(t, s, &w, cpu_take(t), sinks, &it)) {
-        const struct kern_attn_state st =
-            cpu_attend_whole(&it.a, it.t0, it.t1, attend_scratch(t, s));
+    while (item_at(t, s, &w, cpu_take(t), &it)) {
+        const struct kern_attn_state st = cpu_attend_whole(&it.a, attend_scratch(t, s));
 
-        cpu_attend_put(&it.a, it.t0, it.t1, &st, s->out, it.out_at, s->heads * s->head_dim);
+        cpu_attend_put(&it.a, &st, s->out, it.out_at, s->heads * s->head_dim);
     }
 }
 
@@ -384,40 +381,38 @@ struct pair_walk {
 
 /* Moves to the next pair at or after `pair`; false past the last. The walk begins zeroed. */
 static bool pair_at(const struct cpu_task *t, const struct seqattn *s, struct pair_walk *w,
-                    size_t pair, const float *sinks)
+                    size_t pair)
 {
     while (w->item == 0 || pair >= w->pair + (w->last - w->first)) {
         if (w->item > 0) w->pair += w->last - w->first;
-        if (!item_at(t, s, &w->items, w->item, sinks, &w->it)) return false;
+        if (!item_at(t, s, &w->items, w->item, &w->it)) return false;
         w->item++;
-        cpu_attend_segments(&w->it.a, w->it.t0, w->it.t1, &w->first, &w->last);
+        cpu_attend_segments(&w->it.a, &w->first, &w->last);
     }
     return true;
 }
 
 static void merge_wave(const struct cpu_task *t, const struct seqattn *s, size_t begin, size_t end,
-                       size_t n_items, const float *sinks)
+                       size_t n_items)
 {
     struct pair_walk w = { 0 };
 
-    for (size_t pair = begin; pair < end && pair_at(t, s, &w, pair, sinks); pair++) {
+    for (size_t pair = begin; pair < end && pair_at(t, s, &w, pair); pair++) {
         const size_t item = w.item - 1, segment = w.first + (pair - w.pair);
 
         if (item % (size_t)t->n_workers != (size_t)t->worker) continue;
         const struct kern_attn_state total = state_at(s, item);
         const struct kern_attn_state part = state_at(s, n_items + pair - begin);
 
-        if (segment == w.first)
-            cpu_attend_begin(&w.it.a, w.it.t0, w.it.t1, &total, true, attend_scratch(t, s));
-        kern.attn_merge_f32(&total, &part, (w.it.t1 - w.it.t0) * s->group, s->head_dim);
+        if (segment == w.first) cpu_attend_begin(&w.it.a, &total, true, attend_scratch(t, s));
+        kern.attn_merge_f32(&total, &part, (w.it.a.t1 - w.it.a.t0) * s->group, s->head_dim);
         if (segment + 1 == w.last)
-            cpu_attend_put(&w.it.a, w.it.t0, w.it.t1, &total, s->out, w.it.out_at,
-                           s->heads * s->head_dim);
+            cpu_attend_put(&w.it.a, &total, s->out, w.it.out_at, s->heads * s->head_dim);
     }
 }
 
 static void attend_split(const struct cpu_task *t, const struct seqattn *s, size_t n_items,
-                         size_t n_pairs, const float *sinks)
+                         size_t n_pairs)
 {
     const size_t slots = SLOTS_PER_WORKER * (size_t)t->n_workers;
 
@@ -427,22 +422,22 @@ static void attend_split(const struct cpu_task *t, const struct seqattn *s, size
         struct pair_walk w = { 0 };
 
         for (size_t i = share.begin; i < share.end; i++) {
-            if (!pair_at(t, s, &w, begin + i, sinks)) break;
+            if (!pair_at(t, s, &w, begin + i)) break;
             const struct kern_attn_state part = state_at(s, n_items + i);
 
-            cpu_attend_begin(&w.it.a, w.it.t0, w.it.t1, &part, false, attend_scratch(t, s));
-            cpu_attend_segment(&w.it.a, w.it.t0, w.it.t1, w.first + (begin + i - w.pair), &part,
+            cpu_attend_begin(&w.it.a, &part, false, attend_scratch(t, s));
+            cpu_attend_segment(&w.it.a, w.first + (begin + i - w.pair), &part,
                                attend_scratch(t, s));
         }
         cpu_sync(t);
-        merge_wave(t, s, begin, end, n_items, sinks);
+        merge_wave(t, s, begin, end, n_items);
         if (end < n_pairs) cpu_sync(t);
     }
 }
 
 /* Items, and pairs of item and segment, of the step. */
-static void count_work(const struct cpu_task *t, const struct seqattn *s, const float *sinks,
-                       size_t *n_items, size_t *n_pairs)
+static void count_work(const struct cpu_task *t, const struct seqattn *s, size_t *n_items,
+                       size_t *n_pairs)
 {
     const size_t few = ITEMS_PER_WORKER * (size_t)t->n_workers;
     struct pair_walk w = { 0 };
@@ -451,7 +446,7 @@ static void count_work(const struct cpu_task *t, const struct seqattn *s, const 
     for (int i = 0; i < t->step->n_seqs; i++)
         *n_items += blocks_of(s, &t->step->seqs[i]) * s->kv_heads;
     if (*n_items >= few) return;
-    pair_at(t, s, &w, SIZE_MAX, sinks);
+    pair_at(t, s, &w, SIZE_MAX);
     *n_pairs = w.pair;
 }
 
@@ -461,7 +456,6 @@ void cpu_seqattn(const struct cpu_task *t)
 {
     struct seqattn s;
     size_t n_items, n_pairs;
-    float *sinks = NULL;
 
     if (!read_call(t, &s)) {
         cpu_fail(t, ST_SHAPE, "inputs, attributes and KV store do not fit each other");
@@ -471,15 +465,15 @@ void cpu_seqattn(const struct cpu_task *t)
     prepare_all(t, &s);
     cpu_sync(t);
     if (s.sink || t->call->attr.seqattn.smooth_softmax) {
-        sinks = t->scratch;
-        memset(sinks, 0, s.heads * sizeof *sinks);
-        if (s.sink) cpu_to_f32(sinks, s.sink->data, s.sink->type.dtype, 0, s.heads);
+        memset(t->scratch, 0, s.heads * sizeof *s.sinks);
+        if (s.sink) cpu_to_f32(t->scratch, s.sink->data, s.sink->type.dtype, 0, s.heads);
+        s.sinks = t->scratch;
     }
-    count_work(t, &s, sinks, &n_items, &n_pairs);
+    count_work(t, &s, &n_items, &n_pairs);
     if (t->n_workers > 1 && n_pairs > n_items)
-        attend_split(t, &s, n_items, n_pairs, sinks);
+        attend_split(t, &s, n_items, n_pairs);
     else
-        attend_items(t, &s, sinks);
+        attend_items(t, &s);
 }
 
 status cpu_seqattn_scratch(const struct op_call *call, const struct prepared *p,

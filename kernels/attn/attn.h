@@ -50,16 +50,15 @@ typedef void kern_attn_bf16_fn(const struct kern_attn_args *a);
 typedef void kern_attn_i8_fn(const struct kern_attn_args *a);
 typedef void kern_attn_i4_fn(const struct kern_attn_args *a);
 
-/* Fresh state of n_rows rows. sink: [n_rows] logits that join the denominator only, or NULL. */
-void kern_attn_begin(float *m, float *l, float *acc, size_t n_rows, size_t v_dim, size_t acc_stride,
-                     const float *sink);
-
-/* A row's state, for merging and finishing. */
+/* State of rows between spans. */
 struct kern_attn_state {
     float *m, *l;      /* [n_rows] */
     float *acc;        /* n_rows rows of v_dim */
     size_t acc_stride; /* floats */
 };
+/* Fresh state of n_rows rows. sink: [n_rows] logits that join the denominator only, or NULL. */
+void kern_attn_begin(const struct kern_attn_state *st, size_t n_rows, size_t v_dim,
+                     const float *sink);
 /* Adds `from` to `to`. When there are sinks only one of the two may have begun with them. */
 typedef void kern_attn_merge_f32_fn(const struct kern_attn_state *to,
                                     const struct kern_attn_state *from, size_t n_rows,

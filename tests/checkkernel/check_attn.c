@@ -159,7 +159,7 @@ static void run(struct check *t, attn_fn *fn, const struct problem *p, size_t ro
     uint32_t *first = check_bytes(t, n * sizeof *first), *limit = check_bytes(t, n * sizeof *limit);
     const struct kern_attn_state state = { m, l, acc, acc_stride };
 
-    kern_attn_begin(m, l, acc, n, s->v_dim, acc_stride, p->sink ? p->sink + row0 : NULL);
+    kern_attn_begin(&state, n, s->v_dim, p->sink ? p->sink + row0 : NULL);
     for (size_t at = 0; at < s->keys; at += s->span) {
         struct kern_attn_args a = { .q = p->q + row0 * p->q_stride,
                                     .q_stride = p->q_stride,
@@ -273,7 +273,7 @@ static void bench(struct check *t, attn_fn *fn, enum kind kind)
         size_t at = 0;
 
         memset(cache, 0x30, (pages + 1) * page);
-        kern_attn_begin(m, l, acc, s->rows, d, d, NULL);
+        kern_attn_begin(&(struct kern_attn_state){ m, l, acc, d }, s->rows, d, NULL);
         snprintf(label, sizeof label, "%zu rows x %zu keys x %zu", s->rows, s->keys, d);
         CHECK_BENCH(t, label, 2 * page, 4.0 * (double)(s->rows * s->keys * d),
                     (a.k = cache + at % pages * page, a.v = cache + (at + 1) % (pages + 1) * page,

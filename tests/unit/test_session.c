@@ -15,6 +15,20 @@ static struct session *session_of(struct bench *b)
     return s;
 }
 
+static status feed(struct session *s, const int32_t *ids, size_t n)
+{
+    return session_feed(s, &(struct token_feed){ .ids = ids, .n = n }, NULL);
+}
+
+/* Gives the row of the last token. */
+static void feed_last(struct session *s, const int32_t *ids, size_t n, float *row)
+{
+    const int32_t last = (int32_t)n - 1;
+    const struct token_feed f = { .ids = ids, .n = n, .rows = &last, .n_rows = 1, .out = row };
+
+    assert_int_equal(session_feed(s, &f, NULL), ST_OK);
+}
+
 /* Rows must be those of ids[0..length) with the rotary class of `total`. */
 static void row_is(const struct bench *b, const float *row, const int32_t *ids, int64_t length,
                    int64_t total)
@@ -116,7 +130,6 @@ static void rewinding_forgets(void **state)
     for (int kind = 0; kind < 3; kind++) {
         struct bench b = bench_default();
         int32_t ids[200];
-        const int32_t last = 19;
         float row[FAKE_VOCAB];
 
         b.options.dense = kind == 1;
@@ -124,26 +137,15 @@ static void rewinding_forgets(void **state)
         bench_open(&b);
         struct session *s = session_of(&b);
         prompt_fill(ids, 200, 1);
-        assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 200 }, NULL),
-                         ST_OK);
+        assert_int_equal(feed(s, ids, 200), ST_OK);
         assert_int_equal(session_rewind(s, 130, NULL), ST_OK);
         assert_int_equal(session_length(s), 130);
         prompt_fill(ids + 130, 20, 9);
-        assert_int_equal(
-            session_feed(s,
-                         &(struct token_feed){
-                             .ids = ids + 130, .n = 20, .rows = &last, .n_rows = 1, .out = row },
-                         NULL),
-            ST_OK);
+        feed_last(s, ids + 130, 20, row);
         row_is(&b, row, ids, 150, 150);
         assert_int_equal(session_rewind(s, 0, NULL), ST_OK);
         nothing_is_held(&b);
-        assert_int_equal(
-            session_feed(
-                s,
-                &(struct token_feed){ .ids = ids, .n = 20, .rows = &last, .n_rows = 1, .out = row },
-                NULL),
-            ST_OK);
+        feed_last(s, ids, 20, row);
         row_is(&b, row, ids, 20, 20);
         assert_int_equal(session_rewind(s, 21, NULL), ST_INVALID);
         assert_int_equal(session_rewind(s, -1, NULL), ST_INVALID);
@@ -166,9 +168,7 @@ static void a_batch_steps_all_sessions_at_once(void **state)
     for (int i = 0; i < N; i++) {
         s[i] = session_of(&b);
         prompt_fill(ids[i], 100, i);
-        assert_int_equal(
-            session_feed(s[i], &(struct token_feed){ .ids = ids[i], .n = 30 + (size_t)i }, NULL),
-            ST_OK);
+        assert_int_equal(feed(s[i], ids[i], 30 + (size_t)i), ST_OK);
     }
     const int before = fake_lm_stats(b.lm)->steps;
     for (int t = 0; t < 40; t++) {
@@ -191,7 +191,6 @@ static void the_rotary_threshold_asks_for_everything_anew(void **state)
     struct bench b = bench_default();
     struct err err = { 0 };
     int32_t ids[120];
-    const int32_t last = 100;
     float row[FAKE_VOCAB];
 
     (void)state;
@@ -200,7 +199,7 @@ static void the_rotary_threshold_asks_for_everything_anew(void **state)
     struct session *s = session_of(&b);
     prompt_fill(ids, 120, 2);
     assert_false(session_crosses_rope(s, 500)); /* nothing is fed yet */
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 100 }, NULL), ST_OK);
+    assert_int_equal(feed(s, ids, 100), ST_OK);
     assert_false(session_crosses_rope(s, 100));
     assert_true(session_crosses_rope(s, 101));
     assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids + 100, .n = 1 }, &err),
@@ -208,11 +207,7 @@ static void the_rotary_threshold_asks_for_everything_anew(void **state)
     assert_non_null(strstr(err.text, "rotary"));
     assert_int_equal(session_length(s), 100);
     assert_int_equal(session_rewind(s, 0, NULL), ST_OK);
-    assert_int_equal(
-        session_feed(
-            s, &(struct token_feed){ .ids = ids, .n = 101, .rows = &last, .n_rows = 1, .out = row },
-            NULL),
-        ST_OK);
+    feed_last(s, ids, 101, row);
     row_is(&b, row, ids, 101, 101);
     session_destroy(s);
     bench_close(&b);
@@ -229,9 +224,9 @@ static void wrong_feeds_change_nothing(void **state)
     b.cfg.context_max = 500;
     bench_open(&b);
     struct session *s = session_of(&b);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 10 }, NULL), ST_OK);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 0 }, NULL), ST_INVALID);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 491 }, NULL), ST_LIMIT);
+    assert_int_equal(feed(s, ids, 10), ST_OK);
+    assert_int_equal(feed(s, ids, 0), ST_INVALID);
+    assert_int_equal(feed(s, ids, 491), ST_LIMIT);
     assert_int_equal(
         session_feed(s, &(struct token_feed){ .ids = ids, .n = 10, .total = INT64_MAX }, NULL),
         ST_LIMIT);
@@ -258,8 +253,7 @@ static void wrong_feeds_change_nothing(void **state)
         session_feed(s, &(struct token_feed){ .ids = ids, .embeds = embeds, .n = 1 }, NULL),
         ST_INVALID);
     ids[3] = FAKE_VOCAB;
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 10 }, NULL),
-                     ST_INVALID);
+    assert_int_equal(feed(s, ids, 10), ST_INVALID);
     assert_int_equal(session_length(s), 10);
     session_destroy(s);
     bench_close(&b);
@@ -269,7 +263,6 @@ static void a_feed_that_runs_out_of_pages_is_undone(void **state)
 {
     struct bench b = bench_default();
     int32_t ids[200];
-    const int32_t last = 0;
     float row[FAKE_VOCAB];
 
     (void)state;
@@ -277,18 +270,13 @@ static void a_feed_that_runs_out_of_pages_is_undone(void **state)
     bench_open(&b);
     struct session *a = session_of(&b), *c = session_of(&b);
     prompt_fill(ids, 200, 1);
-    assert_int_equal(session_feed(a, &(struct token_feed){ .ids = ids, .n = 100 }, NULL), ST_OK);
-    assert_int_equal(session_feed(c, &(struct token_feed){ .ids = ids, .n = 200 }, NULL), ST_BUSY);
+    assert_int_equal(feed(a, ids, 100), ST_OK);
+    assert_int_equal(feed(c, ids, 200), ST_BUSY);
     assert_int_equal(session_length(c), 0);
-    assert_int_equal(
-        session_feed(a,
-                     &(struct token_feed){
-                         .ids = ids + 100, .n = 1, .rows = &last, .n_rows = 1, .out = row },
-                     NULL),
-        ST_OK);
+    feed_last(a, ids + 100, 1, row);
     row_is(&b, row, ids, 101, 101);
     session_destroy(a);
-    assert_int_equal(session_feed(c, &(struct token_feed){ .ids = ids, .n = 200 }, NULL), ST_OK);
+    assert_int_equal(feed(c, ids, 200), ST_OK);
     session_destroy(c);
     nothing_is_held(&b);
     bench_close(&b);
@@ -299,7 +287,6 @@ static void a_failed_step_leaves_the_timeline_as_it_was(void **state)
     struct bench b = bench_default();
     struct gate gate;
     int32_t ids[120];
-    const int32_t last = 19;
     float row[FAKE_VOCAB];
 
     (void)state;
@@ -307,16 +294,10 @@ static void a_failed_step_leaves_the_timeline_as_it_was(void **state)
     gate.fail_at = 4; /* 40 tokens a step: the third of the second call */
     struct session *s = session_of(&b);
     prompt_fill(ids, 120, 1);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 20 }, NULL), ST_OK);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids + 20, .n = 100 }, NULL),
-                     ST_INTERNAL);
+    assert_int_equal(feed(s, ids, 20), ST_OK);
+    assert_int_equal(feed(s, ids + 20, 100), ST_INTERNAL);
     assert_int_equal(session_length(s), 20);
-    assert_int_equal(
-        session_feed(s,
-                     &(struct token_feed){
-                         .ids = ids + 20, .n = 20, .rows = &last, .n_rows = 1, .out = row },
-                     NULL),
-        ST_OK);
+    feed_last(s, ids + 20, 20, row);
     row_is(&b, row, ids, 40, 40);
     session_destroy(s);
     bench_close(&b);
@@ -328,7 +309,6 @@ static void a_failed_step_empties_a_fixed_state(void **state)
     struct bench b = bench_default();
     struct gate gate;
     int32_t ids[60];
-    const int32_t last = 39;
     float row[FAKE_VOCAB];
 
     (void)state;
@@ -337,16 +317,11 @@ static void a_failed_step_empties_a_fixed_state(void **state)
     gate.fail_at = 2;
     struct session *s = session_of(&b);
     prompt_fill(ids, 60, 1);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids, .n = 20 }, NULL), ST_OK);
-    assert_int_equal(session_feed(s, &(struct token_feed){ .ids = ids + 20, .n = 20 }, NULL),
-                     ST_INTERNAL);
+    assert_int_equal(feed(s, ids, 20), ST_OK);
+    assert_int_equal(feed(s, ids + 20, 20), ST_INTERNAL);
     assert_int_equal(session_length(s), 0);
     assert_int_equal(b.lm->n_states, 0);
-    assert_int_equal(
-        session_feed(
-            s, &(struct token_feed){ .ids = ids, .n = 40, .rows = &last, .n_rows = 1, .out = row },
-            NULL),
-        ST_OK);
+    feed_last(s, ids, 40, row);
     row_is(&b, row, ids, 40, 40);
     session_destroy(s);
     bench_close(&b);
@@ -369,14 +344,9 @@ static void a_state_is_there_once_a_session(void **state)
                          ST_OK);
     row_is(&b, rows, ids, 3, 3);
     row_is(&b, rows + FAKE_VOCAB, ids, 3, 3);
-    assert_int_equal(session_feed(s[2], &(struct token_feed){ .ids = ids, .n = 1 }, NULL), ST_BUSY);
+    assert_int_equal(feed(s[2], ids, 1), ST_BUSY);
     session_destroy(s[0]);
-    assert_int_equal(
-        session_feed(s[2],
-                     &(struct token_feed){
-                         .ids = ids, .n = 3, .rows = (int32_t[]){ 2 }, .n_rows = 1, .out = rows },
-                     NULL),
-        ST_OK);
+    feed_last(s[2], ids, 3, rows);
     row_is(&b, rows, ids, 3, 3);
     session_destroy(s[1]);
     session_destroy(s[2]);
@@ -390,7 +360,6 @@ static void sessions_and_requests_do_not_mix(void **state)
     struct bench b = bench_default();
     struct job *jobs[3];
     int32_t ids[300];
-    const int32_t row_at = 0;
     float row[FAKE_VOCAB];
 
     (void)state;
@@ -402,12 +371,7 @@ static void sessions_and_requests_do_not_mix(void **state)
     }
     struct session *s = session_of(&b);
     for (int i = 0; i < 300; i++) {
-        assert_int_equal(
-            session_feed(s,
-                         &(struct token_feed){
-                             .ids = ids + i, .n = 1, .rows = &row_at, .n_rows = 1, .out = row },
-                         NULL),
-            ST_OK);
+        feed_last(s, ids + i, 1, row);
         row_is(&b, row, ids, i + 1, i + 1);
     }
     for (int i = 0; i < 3; i++) job_finish(&b, jobs[i]);
@@ -420,7 +384,6 @@ static void feeding_one_token_does_not_allocate(void **state)
 {
     struct bench b = bench_default();
     int32_t ids[300];
-    const int32_t row_at = 0;
     float row[FAKE_VOCAB];
 
     (void)state;
@@ -428,13 +391,7 @@ static void feeding_one_token_does_not_allocate(void **state)
     prompt_fill(ids, 300, 8);
     struct session *s = session_of(&b);
     const uint64_t before = mem_alloc_count();
-    for (int i = 0; i < 300; i++)
-        assert_int_equal(
-            session_feed(s,
-                         &(struct token_feed){
-                             .ids = ids + i, .n = 1, .rows = &row_at, .n_rows = 1, .out = row },
-                         NULL),
-            ST_OK);
+    for (int i = 0; i < 300; i++) feed_last(s, ids + i, 1, row);
     assert_int_equal(mem_alloc_count(), before);
     session_destroy(s);
     bench_close(&b);

@@ -155,39 +155,10 @@ struct attr {
     }                                                                                              \
     ;
 #include "ir/attrs.def"
-#undef ATTRS
-#undef AT_INT
-#undef AT_FLOAT
-#undef AT_STR
-#undef AT_INTS
-#undef AT_FLOATS
-#undef AT_STRS
-#undef AT_TENSOR
-#undef AT_OPTIONAL_INT
-#undef ATTRS_END
 
 union op_attrs {
 #define ATTRS(stem) struct attrs_##stem stem;
-#define AT_INT(field, onnx, dflt)
-#define AT_FLOAT(field, onnx, dflt)
-#define AT_STR(field, onnx, dflt)
-#define AT_INTS(field, onnx)
-#define AT_FLOATS(field, onnx)
-#define AT_STRS(field, onnx)
-#define AT_TENSOR(field, onnx)
-#define AT_OPTIONAL_INT(field, onnx, dflt)
-#define ATTRS_END(stem)
 #include "ir/attrs.def"
-#undef ATTRS
-#undef AT_INT
-#undef AT_FLOAT
-#undef AT_STR
-#undef AT_INTS
-#undef AT_FLOATS
-#undef AT_STRS
-#undef AT_TENSOR
-#undef AT_OPTIONAL_INT
-#undef ATTRS_END
 };
 
 /* ---- windows: what inference and backends must agree on ---- */

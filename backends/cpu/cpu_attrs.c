@@ -52,9 +52,6 @@ static bool copy_tensor(struct arena *a, const struct tensor **x)
 /* clang-format off */
 #define ATTRS(stem) static bool copy_##stem(struct arena *a, union op_attrs *u) \
     { struct attrs_##stem *x = &u->stem; bool ok = true; (void)a; (void)x;
-#define AT_INT(field, onnx, dflt)
-#define AT_OPTIONAL_INT(field, onnx, dflt)
-#define AT_FLOAT(field, onnx, dflt)
 #define AT_STR(field, onnx, dflt) ok = ok && copy_str(a, &x->field);
 #define AT_INTS(field, onnx)      ok = ok && copy_ints(a, &x->field);
 #define AT_FLOATS(field, onnx)    ok = ok && copy_floats(a, &x->field);
@@ -62,47 +59,17 @@ static bool copy_tensor(struct arena *a, const struct tensor **x)
 #define AT_TENSOR(field, onnx)    ok = ok && copy_tensor(a, &x->field);
 #define ATTRS_END(stem) return ok; }
 #include "ir/attrs.def"
-#undef ATTRS
-#undef AT_INT
-#undef AT_OPTIONAL_INT
-#undef AT_FLOAT
-#undef AT_STR
-#undef AT_INTS
-#undef AT_FLOATS
-#undef AT_STRS
-#undef AT_TENSOR
-#undef ATTRS_END
 
 typedef bool copy_fn(struct arena *a, union op_attrs *u);
 
 enum stem {
 #define ATTRS(stem) STEM_##stem,
-#define AT_INT(field, onnx, dflt)
-#define AT_OPTIONAL_INT(field, onnx, dflt)
-#define AT_FLOAT(field, onnx, dflt)
-#define AT_STR(field, onnx, dflt)
-#define AT_INTS(field, onnx)
-#define AT_FLOATS(field, onnx)
-#define AT_STRS(field, onnx)
-#define AT_TENSOR(field, onnx)
-#define ATTRS_END(stem)
 #include "ir/attrs.def"
-#undef ATTRS
 };
 
 static copy_fn *const copy_by_stem[] = {
 #define ATTRS(stem) [STEM_##stem] = copy_##stem,
 #include "ir/attrs.def"
-#undef ATTRS
-#undef AT_INT
-#undef AT_OPTIONAL_INT
-#undef AT_FLOAT
-#undef AT_STR
-#undef AT_INTS
-#undef AT_FLOATS
-#undef AT_STRS
-#undef AT_TENSOR
-#undef ATTRS_END
 };
 
 static const unsigned char stem_of[OP_COUNT] = {

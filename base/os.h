@@ -25,7 +25,8 @@ void os_unmap(struct os_mapping *map);
  * GiB; larger is ST_LIMIT. */
 status os_read_file(const char *path, size_t size_max, char **out, size_t *n, struct err *err);
 /* Writes to path.tmp-<random>, fsyncs, renames, fsyncs the folder: afterwards the file has the old
- * or the new content, never a part. */
+ * or the new content, never a part. A link stays, what it names is written; a pipe or a device is
+ * written into. */
 status os_write_file(const char *path, const void *data, size_t n, struct err *err);
 bool os_is_dir(const char *path);
 bool os_is_file(const char *path);

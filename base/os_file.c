@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,7 +161,6 @@ static status os_write_all(int fd, const char *path, const void *data, size_t n,
         p += put;
         n -= (size_t)put;
     }
-    if (fsync(fd) != 0) return os_fail_errno(err, path, errno);
     return ST_OK;
 }
 
@@ -180,7 +180,19 @@ static void os_sync_parent(const char *path)
     mem_free(dir);
 }
 
-status os_write_file(const char *path, const void *data, size_t n, struct err *err)
+/* Straight into what stands there, which stays: a pipe, a device, what a dangling link names. */
+static status os_write_into(const char *path, const void *data, size_t n, struct err *err)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+    if (fd < 0) return os_fail_errno(err, path, errno);
+    const status st = os_write_all(fd, path, data, n, err);
+    if (close(fd) != 0 && st == ST_OK) return os_fail_errno(err, path, errno);
+    return st;
+}
+
+/* By way of a file beside it and a rename. */
+static status os_replace_file(const char *path, const void *data, size_t n, struct err *err)
 {
     uint64_t tag;
     struct str temp = { 0 };
@@ -193,12 +205,25 @@ status os_write_file(const char *path, const void *data, size_t n, struct err *e
     }
     const int fd = open(temp.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     status st = fd < 0 ? os_fail_errno(err, path, errno) : os_write_all(fd, path, data, n, err);
+    if (st == ST_OK && fsync(fd) != 0) st = os_fail_errno(err, path, errno);
     if (fd >= 0 && close(fd) != 0 && st == ST_OK) st = os_fail_errno(err, path, errno);
     if (st == ST_OK && rename(temp.data, path) != 0) st = os_fail_errno(err, path, errno);
     if (st != ST_OK && fd >= 0) (void)unlink(temp.data);
     if (st == ST_OK) os_sync_parent(path);
     str_fini(&temp);
     return st;
+}
+
+status os_write_file(const char *path, const void *data, size_t n, struct err *err)
+{
+    char real[PATH_MAX];
+    struct stat at, target;
+
+    if (lstat(path, &at) != 0 || S_ISREG(at.st_mode)) return os_replace_file(path, data, n, err);
+    if (!S_ISLNK(at.st_mode) || stat(path, &target) != 0 || !S_ISREG(target.st_mode))
+        return os_write_into(path, data, n, err);
+    if (!realpath(path, real)) return os_fail_errno(err, path, errno);
+    return os_replace_file(real, data, n, err);
 }
 
 bool os_is_dir(const char *path)

@@ -87,14 +87,10 @@ struct printer {
     size_t n_prompt;
 };
 
-static status print_piece(struct printer *p, const struct str *piece)
+static status print_piece(struct printer *p, const struct str *piece, struct err *err)
 {
     str_put_n(&p->out->text, str_cstr(piece), piece->len);
-    if (p->print && piece->len) {
-        fwrite(str_cstr(piece), 1, piece->len, stdout);
-        fflush(stdout);
-    }
-    return ST_OK;
+    return p->print && piece->len ? cli_put(str_cstr(piece), piece->len, err) : ST_OK;
 }
 
 static status print_ids(struct printer *p, const int32_t *ids, size_t n, bool last, struct err *err)
@@ -105,7 +101,7 @@ static status print_ids(struct printer *p, const int32_t *ids, size_t n, bool la
     for (size_t i = 0; st == ST_OK && i < n; i++)
         st = token_stream_push(p->stream, ids[i], &piece, err);
     if (st == ST_OK && last) st = token_stream_finish(p->stream, &piece, err);
-    if (st == ST_OK) st = print_piece(p, &piece);
+    if (st == ST_OK) st = print_piece(p, &piece, err);
     str_fini(&piece);
     return st;
 }

@@ -232,7 +232,7 @@ static void print_json(const struct subject *s, const struct test *t, const doub
         str_put_json(&out, all[w].note, strlen(all[w].note));
     }
     str_put(&out, "}}");
-    cli_put_line(&out);
+    (void)cli_put_line(&out, NULL); /* seen at the end of the command */
     str_fini(&out);
 }
 
@@ -350,7 +350,7 @@ status bench_tokenizers(const struct bench_tok_options *o, const char *const *di
     if (st == ST_OK && !o->json) print_head(&run);
     for (int i = 0; st == ST_OK && i < n; i++) {
         char *path = NULL;
-        st = model_resolve(dirs[i], &path, err);
+        st = cli_find_folder(dirs[i], &path, err);
         if (st == ST_OK) st = run_folder(&run, path, err);
         mem_free(path);
     }

@@ -5,12 +5,26 @@
 #include "base/base.h"
 #include "engine/engine.h"
 #include "models/models.h"
+#include "tokenizer/tokenizer.h"
 
 enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 /* ---- options ---- */
 
-enum cli_kind { CLI_FLAG, CLI_INT, CLI_DOUBLE, CLI_STRING, CLI_LIST };
+enum cli_kind {
+    CLI_KIND_FLAG,
+    CLI_KIND_INT,
+    CLI_KIND_DOUBLE,
+    CLI_KIND_STRING,
+    CLI_KIND_LIST,
+};
+
+/* Kinds in an option's row, a number's with the range that it must lie in. */
+#define CLI_FLAG             CLI_KIND_FLAG, 0, 0
+#define CLI_INT(min, max)    CLI_KIND_INT, min, max
+#define CLI_DOUBLE(min, max) CLI_KIND_DOUBLE, min, max
+#define CLI_STRING           CLI_KIND_STRING, 0, 0
+#define CLI_LIST             CLI_KIND_LIST, 0, 0
 
 enum { CLI_LIST_MAX = 64 };
 
@@ -24,6 +38,7 @@ struct cli_list {
 struct cli_option {
     const char *name; /* "--max-tokens" */
     enum cli_kind kind;
+    double min, max; /* of a number */
     void *out;
     const char *arg; /* "N" in help; NULL for flags */
     const char *help;
@@ -73,6 +88,11 @@ status cli_open_folder(const char *model, struct model_folder *out, struct err *
 status cli_open_engine(const char *model, const struct engine_config *cfg,
                        struct model_folder *folder, struct engine **out, struct err *err);
 
+/* The folder of MODEL, which may be given as its .onnx file; the caller frees it. */
+status cli_find_folder(const char *model, char **dir, struct err *err);
+/* The tokenizer of MODEL, which may be a folder of tokenizer files alone; tokenizer_close. */
+status cli_open_tokenizer(const char *model, struct tokenizer **out, struct err *err);
+
 /* Draws a bar on stderr, at most ten times a second; wiped when fraction reaches 1. Fits
  * engine_progress_fn. */
 void cli_progress(void *user, const char *what, double fraction);
@@ -84,8 +104,10 @@ void cli_progress(void *user, const char *what, double fraction);
 bool cli_read_line(struct str *line, struct err *err);
 /* All of stdin. */
 status cli_read_stdin(struct str *out, struct err *err);
-/* A JSON object line on stdout. Frees nothing. */
-void cli_put_line(const struct str *line);
+/* To stdout, at once. */
+status cli_put(const char *text, size_t n, struct err *err);
+/* The same, a newline behind it. */
+status cli_put_line(const struct str *line, struct err *err);
 
 /* ---- commands: argv[0] is the command's name ---- */
 

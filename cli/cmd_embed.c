@@ -168,7 +168,7 @@ static double norm_of(const float *v, size_t n)
     return sqrt(square);
 }
 
-static void put_vector(const struct embedding *x, float *v, size_t i)
+static status put_vector(const struct embedding *x, const float *v, size_t i, struct err *err)
 {
     const int64_t width = embedder_info(x->e)->width;
     const size_t n = (size_t)(x->opt.dimensions ? x->opt.dimensions : width);
@@ -184,8 +184,9 @@ static void put_vector(const struct embedding *x, float *v, size_t i)
         str_put_json_float(&line, rescale ? (float)((double)v[c] / norm) : v[c]);
     }
     str_put(&line, x->opt.json ? "]}" : "]");
-    cli_put_line(&line);
+    const status st = cli_put_line(&line, err);
     str_fini(&line);
+    return st;
 }
 
 /* Runs the texts at hand and prints their vectors. */
@@ -203,7 +204,7 @@ static status flush(struct embedding *x, struct err *err)
     if (st == ST_OK)
         st = embedder_run(x->e, &(struct embed_request){ .texts = texts, .n = x->n, .out = out },
                           err);
-    for (size_t i = 0; st == ST_OK && i < x->n; i++) put_vector(x, out + i * width, i);
+    for (size_t i = 0; st == ST_OK && i < x->n; i++) st = put_vector(x, out + i * width, i, err);
     mem_free(texts);
     mem_free(out);
     x->n_done += x->n;
@@ -244,7 +245,7 @@ int cmd_embed(int argc, char **argv)
         { "--prompt-name", CLI_STRING, &o->prompt_name, "NAME",
           "a prompt of the model's (query, passage, …), put before every text" },
         { "--prompt", CLI_STRING, &o->prompt, "TEXT", "a prompt of your own" },
-        { "--dimensions", CLI_INT, &o->dimensions, "N",
+        { "--dimensions", CLI_INT(1, INFINITY), &o->dimensions, "N",
           "only the first N numbers, brought to length 1 again" },
         { "--pooling", CLI_STRING, &o->pooling, "MODE",
           "instead of the model's: cls, mean, max, mean_sqrt_len, weightedmean, lasttoken" },

@@ -32,6 +32,7 @@ static status read_input(struct exec_job *job, const char *arg, size_t *next, st
 
     if (eq && named < 0 && !os_is_file(arg))
         return FAIL(err, ST_NOT_FOUND, "%.*s: no such input", (int)(eq - arg), arg);
+    while (named < 0 && *next < dense_input_count(job->dense) && job->in[*next].data) (*next)++;
     const size_t at = named >= 0 ? (size_t)named : (*next)++;
     if (at >= dense_input_count(job->dense))
         return FAIL(err, ST_INVALID, "%s: the model has %zu inputs", path,

@@ -68,7 +68,7 @@ static status row_list(struct logits_job *job, struct err *err)
 
         snprintf(buf, sizeof buf, "%.*s", (int)(n < sizeof buf ? n : sizeof buf - 1), p);
         if (n >= sizeof buf || !str_to_i64(buf, &row) || row < -(int64_t)job->n ||
-            row >= (int64_t)job->n || job->n_rows > job->n)
+            row >= (int64_t)job->n)
             return FAIL(err, ST_INVALID, "--rows: '%s' is not a token index below %zu", buf,
                         job->n);
         job->rows[job->n_rows++] = (int32_t)(row < 0 ? row + (int64_t)job->n : row);
@@ -79,7 +79,10 @@ static status row_list(struct logits_job *job, struct err *err)
 
 static status read_rows(struct logits_job *job, struct err *err)
 {
-    job->rows = mem_calloc(job->n + 2, sizeof *job->rows);
+    /* all of them, or at most one of the list for each two of its letters; one more is added later
+     */
+    const size_t most = strlen(job->rows_text);
+    job->rows = mem_calloc((job->n > most ? job->n : most) + 2, sizeof *job->rows);
     if (!job->rows) return FAIL(err, ST_NOMEM, "out of memory");
     if (str_equal(job->rows_text, "all")) {
         for (size_t i = 0; i < job->n; i++) job->rows[job->n_rows++] = (int32_t)i;
@@ -180,7 +183,7 @@ static void put_ints(struct str *s, const char *key, const int32_t *v, size_t n)
     str_put(s, "]");
 }
 
-static void print_result(const struct timeline *t, const struct logits_job *job)
+static status print_result(const struct timeline *t, const struct logits_job *job, struct err *err)
 {
     struct str s = { 0 };
 
@@ -198,14 +201,19 @@ static void print_result(const struct timeline *t, const struct logits_job *job)
         str_put_json_double(&s, job->gaps[i]);
     }
     str_put(&s, "]}");
-    cli_put_line(&s);
+    const status st = cli_put_line(&s, err);
     str_fini(&s);
+    return st;
 }
 
 static status run_job(struct timeline *t, struct logits_job *job, struct err *err)
 {
+    const int64_t fed = (int64_t)job->n + (job->generate > 0 ? job->generate - 1 : 0);
     size_t bytes = 0;
 
+    if (t->info->context_length > 0 && fed > t->info->context_length)
+        return FAIL(err, ST_LIMIT, "--ids and --generate: %lld tokens, the context takes %lld",
+                    (long long)fed, (long long)t->info->context_length);
     TRY(read_rows(job, err));
     /* one row more: the last token's, which generation starts from */
     const bool extra = job->generate > 0 && job->rows[job->n_rows - 1] != (int32_t)job->n - 1;
@@ -217,7 +225,7 @@ static status run_job(struct timeline *t, struct logits_job *job, struct err *er
     TRY(run_prompt(t, job, err));
     if (job->generate > 0) TRY(generate(t, job, job->logits + (job->n_rows - 1) * t->width, err));
     job->n_rows = asked;
-    print_result(t, job);
+    TRY(print_result(t, job, err));
     return job->out_path ? os_write_file(job->out_path, job->logits,
                                          job->n_rows * t->width * sizeof(float), err)
                          : ST_OK;
@@ -256,12 +264,13 @@ int cmd_logits(int argc, char **argv)
     const char *ids = NULL;
     const struct cli_option options[] = {
         { "--ids", CLI_STRING, &ids, "1,2,3|@FILE", "token ids; @FILE reads a JSON array" },
-        { "--decode", CLI_INT, &job.decode, "K",
+        { "--decode", CLI_INT(0, INT32_MAX), &job.decode, "K",
           "feed the last K ids one at a time; the rest is prefill" },
-        { "--chunk", CLI_INT, &job.chunk, "N", "prefill in chunks of N" },
+        { "--chunk", CLI_INT(0, INT32_MAX), &job.chunk, "N", "prefill in chunks of N" },
         { "--rows", CLI_STRING, &job.rows_text, "last|all|LIST",
           "rows by token index, e.g. 0,5,-1 (default: last)" },
-        { "--generate", CLI_INT, &job.generate, "N", "then continue greedily for N tokens" },
+        { "--generate", CLI_INT(0, 1 << 24), &job.generate, "N",
+          "then continue greedily for N tokens" },
         { "--out", CLI_STRING, &job.out_path, "FILE",
           "write the rows as little-endian float32 [rows, vocab]" },
     };
@@ -282,10 +291,8 @@ int cmd_logits(int argc, char **argv)
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
     if (!ids) return cli_usage("logits: --ids is required");
     status st = read_ids(ids, &job, &err);
-    if (st == ST_OK && (job.decode < 0 || (size_t)job.decode >= job.n || job.chunk < 0 ||
-                        job.generate < 0 || job.generate > 1 << 24))
-        st = FAIL(&err, ST_INVALID,
-                  "--decode must be below the number of ids; --chunk and --generate not negative");
+    if (st == ST_OK && (size_t)job.decode >= job.n)
+        st = FAIL(&err, ST_INVALID, "--decode: expected less than the number of ids, %zu", job.n);
     if (st != ST_OK) {
         job_fini(&job);
         cli_fail(&err);

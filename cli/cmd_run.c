@@ -2,6 +2,7 @@
 /* cupola run: one prompt as a chat turn, or a conversation on the terminal. */
 #include "cli/answer.h"
 #include "cli/cli.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,7 +72,7 @@ static status start_conversation(struct chat *c, struct err *err)
                          : ST_OK;
 }
 
-static status encode_prompt(struct chat *c, const char *text, struct token_ids *ids,
+static status encode_prompt(struct chat *c, const struct str *text, struct token_ids *ids,
                             struct err *err)
 {
     const struct chat_input input = { .messages = c->messages, .add_generation_prompt = true };
@@ -79,8 +80,8 @@ static status encode_prompt(struct chat *c, const char *text, struct token_ids *
     status st;
 
     if (c->opt.raw)
-        return tokenizer_encode(c->tok, text, strlen(text), TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL,
-                                ids, err);
+        return tokenizer_encode(c->tok, str_cstr(text), text->len,
+                                TOK_ADD_SPECIAL | TOK_PARSE_SPECIAL, ids, err);
     st = chat_render(c->tok, &input, &prompt, err);
     if (st == ST_OK)
         st = tokenizer_encode(c->tok, str_cstr(&prompt), prompt.len, TOK_PARSE_SPECIAL, ids, err);
@@ -88,8 +89,9 @@ static status encode_prompt(struct chat *c, const char *text, struct token_ids *
     return st;
 }
 
-/* One turn: the user's text in, the answer printed and remembered. */
-static status turn(struct chat *c, const char *text, struct answer *out, struct err *err)
+/* One turn: the user's text in, the answer printed and remembered. A turn that fails leaves the
+ * conversation as it was. */
+static status turn(struct chat *c, const struct str *text, struct answer *out, struct err *err)
 {
     struct token_ids ids = { 0 };
     const struct answer_options opt = { .sampling = make_sampling(c),
@@ -98,19 +100,21 @@ static status turn(struct chat *c, const char *text, struct answer *out, struct 
                                         .n_stop = c->n_stop,
                                         .print = !c->opt.json,
                                         .progress = c->progress };
-    status st = c->opt.raw ? ST_OK : add_message(c, "user", text, strlen(text), err);
+    const size_t before = c->messages ? c->messages->u.list.n : 0;
+    status st = c->opt.raw ? ST_OK : add_message(c, "user", str_cstr(text), text->len, err);
 
     if (st == ST_OK) st = encode_prompt(c, text, &ids, err);
     if (st == ST_OK) st = answer_generate(c->engine, c->tok, &ids, &opt, out, err);
     if (st == ST_OK && !c->opt.raw)
         st = add_message(c, "assistant", str_cstr(&out->text), out->text.len, err);
+    if (st != ST_OK && c->messages) c->messages->u.list.n = before;
     token_ids_fini(&ids);
     return st;
 }
 
 /* ---- one prompt ---- */
 
-static void print_json(const struct chat *c, const struct answer *a)
+static status print_json(const struct chat *c, const struct answer *a, struct err *err)
 {
     struct str s = { 0 };
 
@@ -130,19 +134,22 @@ static void print_json(const struct chat *c, const struct answer *a)
     str_put(&s, ",\"decode_tokens_per_s\":");
     str_put_json_double(&s, a->decode_tokens_per_s);
     str_put(&s, "}}");
-    cli_put_line(&s);
+    const status st = cli_put_line(&s, err);
     str_fini(&s);
+    return st;
 }
 
-static status answer_once(struct chat *c, const char *prompt, struct err *err)
+/* An answer that Ctrl-C cut short is printed, and is a failure. */
+static status answer_once(struct chat *c, const struct str *prompt, struct err *err)
 {
     struct answer a = { 0 };
-    const status st = turn(c, prompt, &a, err);
+    status st = turn(c, prompt, &a, err);
 
     if (c->opt.json && st == ST_OK)
-        print_json(c, &a);
+        st = print_json(c, &a, err);
     else if (a.text.len)
         puts("");
+    if (st == ST_OK && a.finish == FINISH_CANCELLED) st = FAIL(err, ST_CANCELLED, "interrupted");
     answer_fini(&a);
     return st;
 }
@@ -166,16 +173,18 @@ static bool read_message(struct chat *c, struct str *text, struct err *err)
     fputs(c->color ? "\033[1m> \033[0m" : "> ", stdout);
     fflush(stdout);
     while ((got = cli_read_line(&line, err))) {
-        const bool quotes = str_starts(str_cstr(&line), "\"\"\"");
-        if (!more && !quotes) {
+        const bool begins = !more && str_starts(str_cstr(&line), "\"\"\"");
+        const size_t skip = begins ? 3 : 0;
+        const bool ends = line.len >= skip + 3 && str_ends(str_cstr(&line), "\"\"\"");
+        const size_t n = line.len - skip - (ends ? 3 : 0);
+
+        if (!more && !begins) {
             str_put_n(text, str_cstr(&line), line.len);
             break;
         }
-        if (more && quotes) break;
-        if (!quotes || line.len > 3) {
-            if (text->len) str_put(text, "\n");
-            str_put(text, str_cstr(&line) + (quotes ? 3 : 0));
-        }
+        if (text->len && n) str_put(text, "\n");
+        str_put_n(text, str_cstr(&line) + skip, n);
+        if (ends) break;
         more = true;
     }
     str_fini(&line);
@@ -210,7 +219,7 @@ static status converse(struct chat *c, struct err *err)
         struct answer a = { 0 };
         struct err bad = { 0 };
         if (text.len == 0 || command(c, str_cstr(&text), &leave, &bad)) continue;
-        const status st = turn(c, str_cstr(&text), &a, &bad);
+        const status st = turn(c, &text, &a, &bad);
         if (a.text.len) puts("");
         if (st != ST_OK)
             cli_fail(&bad);
@@ -260,26 +269,32 @@ static status chat_open(struct chat *c, const char *model, const struct cli_comm
 static int check_options(struct run_options *o)
 {
     if (o->image) return cli_usage("--image: images are not supported; only text models run");
-    if (o->max_tokens < 0 || o->max_tokens > INT32_MAX)
-        return cli_usage("--max-tokens: expected a positive number");
-    if (o->temperature > 2) return cli_usage("--temperature: expected 0 to 2");
-    if (o->top_p > 1) return cli_usage("--top-p: expected 0 to 1");
-    if (o->top_k > INT32_MAX) return cli_usage("--top-k: too large");
     if (o->system && !(o->system = mem_strdup(o->system))) return cli_usage("out of memory");
     return CLI_DONE;
 }
 
+/* A prompt through a pipe, without the newline that ends it. */
+static status read_prompt(struct str *text, struct err *err)
+{
+    TRY(cli_read_stdin(text, err));
+    if (text->len && text->data[text->len - 1] == '\n') text->data[--text->len] = '\0';
+    if (text->len && text->data[text->len - 1] == '\r') text->data[--text->len] = '\0';
+    return text->len ? ST_OK : FAIL(err, ST_INVALID, "stdin: no prompt");
+}
+
 static status run_chat(struct chat *c, const struct cli_args *args, struct err *err)
 {
-    struct str all = { 0 };
-    status st;
+    struct str prompt = { 0 };
+    status st = ST_OK;
 
     TRY(chat_open(c, args->positional[0], &args->common, err));
-    if (args->n == 2) return answer_once(c, args->positional[1], err);
-    if (isatty(STDIN_FILENO) && !c->opt.json) return converse(c, err);
-    st = cli_read_stdin(&all, err); /* a prompt through a pipe */
-    if (st == ST_OK) st = answer_once(c, str_cstr(&all), err);
-    str_fini(&all);
+    if (args->n == 1 && isatty(STDIN_FILENO) && !c->opt.json) return converse(c, err);
+    if (args->n == 2)
+        str_put(&prompt, args->positional[1]);
+    else
+        st = read_prompt(&prompt, err);
+    if (st == ST_OK) st = answer_once(c, &prompt, err);
+    str_fini(&prompt);
     return st;
 }
 
@@ -288,13 +303,14 @@ int cmd_run(int argc, char **argv)
     struct chat c = { .opt = { .temperature = -1, .top_p = -1, .top_k = -1, .seed = -1 } };
     const struct cli_option options[] = {
         { "--system", CLI_STRING, &c.opt.system, "TEXT", "system message" },
-        { "--max-tokens", CLI_INT, &c.opt.max_tokens, "N",
+        { "--max-tokens", CLI_INT(1, INT32_MAX), &c.opt.max_tokens, "N",
           "longest answer (default: to the context's end)" },
-        { "--temperature", CLI_DOUBLE, &c.opt.temperature, "T",
+        { "--temperature", CLI_DOUBLE(0, 2), &c.opt.temperature, "T",
           "0 = greedy (default: the model's setting)" },
-        { "--top-p", CLI_DOUBLE, &c.opt.top_p, "P", "nucleus sampling" },
-        { "--top-k", CLI_INT, &c.opt.top_k, "K", "sample from the K most likely; 0 = all" },
-        { "--seed", CLI_INT, &c.opt.seed, "N", "same seed, same text" },
+        { "--top-p", CLI_DOUBLE(0, 1), &c.opt.top_p, "P", "nucleus sampling" },
+        { "--top-k", CLI_INT(0, INT32_MAX), &c.opt.top_k, "K",
+          "sample from the K most likely; 0 = all" },
+        { "--seed", CLI_INT(0, INFINITY), &c.opt.seed, "N", "same seed, same text" },
         { "--raw", CLI_FLAG, &c.opt.raw, NULL, "no chat template: PROMPT is continued as it is" },
         { "--json", CLI_FLAG, &c.opt.json, NULL,
           "print one JSON object with text, usage and timing" },

@@ -2,6 +2,9 @@
 /* cupola serve: the HTTP service in the foreground. */
 #include "cli/cli.h"
 #include "server/server.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +42,7 @@ static int serve(const struct server_config *cfg, int64_t ready_fd)
     struct err err = { 0 };
     sigset_t set;
 
+    signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error of its socket */
     block_signals(&set);
     if (server_start(&server, cfg, &err) != ST_OK) return cli_fail(&err);
     printf("listening on %s\n", server_url(server));
@@ -61,7 +65,7 @@ int cmd_serve(int argc, char **argv)
     int64_t port = DEFAULT_PORT, ready_fd = -1, context = 0, batch = 0, kv_tokens = 0;
     const struct cli_option options[] = {
         { "--host", CLI_STRING, &cfg.host, "ADDR", "address to bind (default: 127.0.0.1)" },
-        { "--port", CLI_INT, &port, "N", "port; 0 = any free one (default: 5272)" },
+        { "--port", CLI_INT(0, 65535), &port, "N", "port; 0 = any free one (default: 5272)" },
         { "--models-dir", CLI_LIST, &dirs, "DIR",
           "folder of model folders, loaded when asked for; may be repeated" },
         { "--api-key-file", CLI_STRING, &cfg.api_key_file, "FILE",
@@ -72,14 +76,14 @@ int cmd_serve(int argc, char **argv)
           "browser origin that may call the API; may be repeated" },
         { "--allow-host", CLI_LIST, &hosts, "NAME",
           "further name accepted in the Host header; may be repeated" },
-        { "--ready-fd", CLI_INT, &ready_fd, "N",
+        { "--ready-fd", CLI_INT(0, INT_MAX), &ready_fd, "N",
           "write the URL to this descriptor once requests are accepted" },
-        { "--context", CLI_INT, &context, "N",
+        { "--context", CLI_INT(0, INT32_MAX), &context, "N",
           "longest sequence in tokens (default: the model's)" },
-        { "--batch", CLI_INT, &batch, "N", "sequences in one step (default: 16)" },
-        { "--kv-tokens", CLI_INT, &kv_tokens, "N",
+        { "--batch", CLI_INT(0, 1024), &batch, "N", "sequences in one step (default: 16)" },
+        { "--kv-tokens", CLI_INT(0, INFINITY), &kv_tokens, "N",
           "tokens the KV cache holds, all sequences together" },
-        { "--drain", CLI_DOUBLE, &cfg.drain_seconds, "S",
+        { "--drain", CLI_DOUBLE(0, 86400), &cfg.drain_seconds, "S",
           "seconds running answers get after SIGTERM (default: 30)" },
     };
     const struct cli_syntax syntax = {
@@ -95,12 +99,17 @@ int cmd_serve(int argc, char **argv)
         -1
     };
     struct cli_args args;
+    struct err err = { 0 };
     const int rc = cli_parse(&syntax, argc, argv, &args);
 
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
-    if (port < 0 || port > 65535) return cli_usage("--port: expected 0 to 65535");
-    if (context < 0 || batch < 0 || batch > 1024 || kv_tokens < 0)
-        return cli_usage("--context, --batch and --kv-tokens must not be negative");
+    if (ready_fd >= 0 && fcntl((int)ready_fd, F_GETFD) < 0)
+        return cli_usage("--ready-fd: %d is not open", (int)ready_fd);
+    for (size_t i = 0; i < dirs.n; i++)
+        if (!os_is_dir(dirs.items[i])) {
+            FAIL(&err, ST_NOT_FOUND, "--models-dir: %s: no such folder", dirs.items[i]);
+            return cli_fail(&err);
+        }
     cfg.port = (int)port;
     cfg.models = args.positional;
     cfg.n_models = (size_t)args.n;

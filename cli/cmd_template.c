@@ -27,14 +27,8 @@ static status compile_file(const char *path, struct chat_template **out, struct 
 
 static status open_source(const char *what, struct source *s, struct err *err)
 {
-    char *path = NULL;
-    status st;
-
     if (str_ends(what, ".jinja") && os_is_file(what)) return compile_file(what, &s->compiled, err);
-    TRY(model_resolve(what, &path, err));
-    st = tokenizer_open(&s->tok, path, err);
-    mem_free(path);
-    if (st != ST_OK) return st;
+    TRY(cli_open_tokenizer(what, &s->tok, err));
     const char *text = tokenizer_chat_template(s->tok, NULL);
     if (!text) return FAIL(err, ST_NOT_FOUND, "%s: the folder has no chat template", what);
     return chat_template_compile(&s->compiled, text, strlen(text), err);
@@ -48,15 +42,25 @@ static void close_source(struct source *s)
 
 /* ---- one line ---- */
 
+static int days_in(int year, int month)
+{
+    static const char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return days[month - 1] + (month == 2 && leap);
+}
+
 /* "2026-01-02T03:04:05" as seconds since 1970; false if it is none. */
 static bool read_time(const char *text, int64_t *out)
 {
+    static const char form[] = "0000-00-00T00:00:00";
     int y, mo, d, h, mi, s;
-    char rest;
 
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%c", &y, &mo, &d, &h, &mi, &s, &rest) != 6)
-        return false;
-    if (y < 1970 || y > 9999 || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
+    if (strlen(text) != sizeof form - 1) return false;
+    for (size_t i = 0; form[i]; i++)
+        if (form[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != form[i]) return false;
+    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &y, &mo, &d, &h, &mi, &s);
+    if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > days_in(y, mo) || h > 23 || mi > 59 || s > 59)
         return false;
     /* days from civil (H. Hinnant, "chrono-compatible low-level date algorithms"): the year starts
      * in March */
@@ -76,7 +80,7 @@ static bool copy_members(struct arena *a, struct jvalue *ctx, const struct jvalu
 {
     bool ok = true;
 
-    if (!from || from->type != JVALUE_DICT) return true;
+    if (!from) return true;
     for (size_t i = 0; ok && i < from->u.dict.n; i++)
         ok = jvalue_set_n(a, ctx, from->u.dict.pairs[i].key, from->u.dict.pairs[i].key_n,
                           from->u.dict.pairs[i].value);
@@ -135,12 +139,19 @@ static status render_expr(struct arena *a, const struct jvalue *line, struct str
 
     if (!source || source->type != JVALUE_STRING)
         return FAIL(err, ST_INVALID, "template: expected a string");
-    if (ctx && ctx->type != JVALUE_DICT)
-        return FAIL(err, ST_INVALID, "context: expected an object");
     TRY(chat_template_compile(&t, source->u.string.text, source->u.string.n, err));
     const status st = render(t, ctx ? ctx : jvalue_dict(a), line, out, err);
     chat_template_destroy(t);
     return st;
+}
+
+/* A member that is there is an object. */
+static status need_object(const struct jvalue *line, const char *key, struct err *err)
+{
+    const struct jvalue *v = jvalue_get(line, key);
+
+    return !v || v->type == JVALUE_DICT ? ST_OK
+                                        : FAIL(err, ST_INVALID, "%s: expected an object", key);
 }
 
 static status render_line(const struct source *s, const struct str *text, struct str *out,
@@ -152,6 +163,9 @@ static status render_line(const struct source *s, const struct str *text, struct
 
     if (st == ST_OK && line->type != JVALUE_DICT)
         st = FAIL(err, ST_INVALID, "expected a JSON object");
+    if (st == ST_OK) st = need_object(line, "tokens", err);
+    if (st == ST_OK) st = need_object(line, "kwargs", err);
+    if (st == ST_OK) st = need_object(line, "context", err);
     if (st == ST_OK)
         st = s->compiled ? render(s->compiled, build_context(&a, s, line), line, out, err)
                          : render_expr(&a, line, out, err);
@@ -163,7 +177,7 @@ static status render_lines(const struct source *s, struct err *err)
 {
     struct str line = { 0 }, out = { 0 };
 
-    while (cli_read_line(&line, err)) {
+    while (err->code == ST_OK && cli_read_line(&line, err)) {
         struct err bad = { 0 };
         str_clear(&out);
         if (render_line(s, &line, &out, &bad) != ST_OK) {
@@ -172,7 +186,7 @@ static status render_lines(const struct source *s, struct err *err)
             str_put_json(&out, bad.text, strlen(bad.text));
             str_put(&out, "}");
         }
-        cli_put_line(&out);
+        cli_put_line(&out, err);
     }
     str_fini(&line);
     str_fini(&out);

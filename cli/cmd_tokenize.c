@@ -7,18 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* MODEL may be a folder with only tokenizer files. */
-static status open_tokenizer(const char *model, struct tokenizer **out, struct err *err)
-{
-    char *path = NULL;
-
-    if (os_is_dir(model)) return tokenizer_open(out, model, err);
-    TRY(model_resolve(model, &path, err));
-    const status st = tokenizer_open(out, path, err);
-    mem_free(path);
-    return st;
-}
-
 static void put_error(struct str *out, const struct err *err)
 {
     str_put(out, "{\"error\":");
@@ -92,14 +80,14 @@ static status each_line(const struct tokenizer *tok, line_fn *fn, struct err *er
 {
     struct str line = { 0 }, out = { 0 };
 
-    while (cli_read_line(&line, err)) {
+    while (err->code == ST_OK && cli_read_line(&line, err)) {
         struct err bad = { 0 };
         str_clear(&out);
         if (fn(tok, &line, &out, &bad) != ST_OK) {
             str_clear(&out);
             put_error(&out, &bad);
         }
-        cli_put_line(&out);
+        cli_put_line(&out, err);
     }
     str_fini(&line);
     str_fini(&out);
@@ -207,32 +195,38 @@ static status detokenize_line(const struct tokenizer *tok, const struct str *lin
     return st;
 }
 
+/* Whole numbers with blanks or commas between them. */
+static status ids_of_text(const struct str *text, struct token_ids *ids, struct err *err)
+{
+    static const char between[] = ", \t\r\n";
+    const char *p = str_cstr(text) + strspn(str_cstr(text), between);
+    char word[32];
+
+    ids->ids = mem_calloc(text->len / 2 + 1, sizeof *ids->ids);
+    if (!ids->ids) return FAIL(err, ST_NOMEM, "out of memory");
+    while (p < str_cstr(text) + text->len) {
+        const size_t n = strcspn(p, between);
+        int64_t id = -1;
+
+        snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), p);
+        if (n >= sizeof word || !str_to_i64(word, &id) || id < 0 || id > INT32_MAX)
+            return FAIL(err, ST_INVALID, "stdin: '%s' is not a token id", word);
+        ids->ids[ids->n++] = (int32_t)id;
+        p += n + strspn(p + n, between);
+    }
+    return ST_OK;
+}
+
 static status detokenize_text(const struct tokenizer *tok, struct err *err)
 {
     struct token_ids ids = { 0 };
-    struct str out = { 0 };
-    int64_t id = 0;
-    status st = ST_OK;
-    size_t cap = 0;
-    long long value;
+    struct str text = { 0 }, out = { 0 };
+    status st = cli_read_stdin(&text, err);
 
-    while (st == ST_OK && scanf("%lld%*[, \t\r\n]", &value) == 1) {
-        id = value;
-        if (id < 0 || id > INT32_MAX)
-            st = FAIL(err, ST_INVALID, "stdin: %lld is not a token id", value);
-        if (ids.n == cap) {
-            cap = cap ? 2 * cap : 1024;
-            int32_t *grown = mem_realloc_array(ids.ids, cap, sizeof *grown);
-            if (!grown)
-                st = FAIL(err, ST_NOMEM, "out of memory");
-            else
-                ids.ids = grown;
-        }
-        if (st == ST_OK) ids.ids[ids.n++] = (int32_t)id;
-    }
-    if (st == ST_OK && !feof(stdin)) st = FAIL(err, ST_INVALID, "stdin: expected token ids");
+    if (st == ST_OK) st = ids_of_text(&text, &ids, err);
     if (st == ST_OK) st = tokenizer_decode(tok, ids.ids, ids.n, true, &out, err);
-    if (st == ST_OK) fwrite(str_cstr(&out), 1, out.len, stdout);
+    if (st == ST_OK) st = cli_put(str_cstr(&out), out.len, err);
+    str_fini(&text);
     str_fini(&out);
     token_ids_fini(&ids);
     return st;
@@ -251,7 +245,7 @@ static status diff_text(const struct tokenizer *tok, const char *model, const ch
 {
     struct tokenizer *second = NULL;
 
-    TRY(open_tokenizer(other, &second, err));
+    TRY(cli_open_tokenizer(other, &second, err));
     const struct tokenize_side sides[2] = { { model, tok }, { other, second } };
     const status st = tokenize_diff(sides, text, equal, err);
     tokenizer_close(second);
@@ -303,7 +297,7 @@ int cmd_tokenize(int argc, char **argv)
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
     if (w.jsonl && (w.show || w.other))
         return cli_usage("--jsonl does not go with --show or --diff");
-    status st = open_tokenizer(args.positional[0], &tok, &err);
+    status st = cli_open_tokenizer(args.positional[0], &tok, &err);
     if (st == ST_OK && w.jsonl)
         st = each_line(tok, tokenize_line, &err);
     else if (st == ST_OK && (w.show || w.other))
@@ -338,7 +332,7 @@ int cmd_detokenize(int argc, char **argv)
     const int rc = cli_parse(&syntax, argc, argv, &args);
 
     if (rc != CLI_DONE) return rc < 0 ? CLI_DONE : rc;
-    status st = open_tokenizer(args.positional[0], &tok, &err);
+    status st = cli_open_tokenizer(args.positional[0], &tok, &err);
     if (st == ST_OK)
         st = jsonl ? each_line(tok, detokenize_line, &err) : detokenize_text(tok, &err);
     tokenizer_close(tok);

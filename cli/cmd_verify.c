@@ -15,23 +15,31 @@ static void golden_fini(struct golden *g)
     mem_free(g->f32);
 }
 
+/* What golden.json says, and the name of the file beside it. */
+static status golden_settings(struct golden *g, const char **name, struct err *err)
+{
+    *name = "golden.f32";
+    g->tolerance = g->tolerance_rms = g->token_gap = -1;
+    TRY(json_get_str(g->json, "f32", name, err));
+    TRY(json_get_double(g->json, "tolerance", 0, 1e9, &g->tolerance, err));
+    TRY(json_get_double(g->json, "tolerance_rms", 0, 1e9, &g->tolerance_rms, err));
+    TRY(json_get_double(g->json, "token_gap", 0, 1e9, &g->token_gap, err));
+    if (g->tolerance < 0) return FAIL(err, ST_FORMAT, "tolerance: missing");
+    return strchr(*name, '/') ? FAIL(err, ST_FORMAT, "f32: '%s' is not a file name", *name) : ST_OK;
+}
+
 static status golden_open(struct golden *g, const char *dir, struct err *err)
 {
     char *json_path = os_path_join(dir, "golden.json"), *f32_path = NULL;
-    const char *name = "golden.f32";
+    const char *name;
     status st = json_path ? json_parse_file(json_path, NULL, &g->json, err)
                           : FAIL(err, ST_NOMEM, "out of memory");
 
-    g->tolerance = g->tolerance_rms = g->token_gap = -1;
-    if (st == ST_OK) st = json_get_str(g->json, "f32", &name, err);
-    if (st == ST_OK) st = json_get_double(g->json, "tolerance", 0, 1e9, &g->tolerance, err);
-    if (st == ST_OK) st = json_get_double(g->json, "tolerance_rms", 0, 1e9, &g->tolerance_rms, err);
-    if (st == ST_OK) st = json_get_double(g->json, "token_gap", 0, 1e9, &g->token_gap, err);
-    if (st == ST_OK && g->tolerance < 0) st = FAIL(err, ST_FORMAT, "tolerance: missing");
-    if (st == ST_OK && (strchr(name, '/') || !(f32_path = os_path_join(dir, name))))
-        st = FAIL(err, ST_FORMAT, "f32: '%s' is not a file name", name);
+    if (st == ST_OK && (st = golden_settings(g, &name, err)) != ST_OK)
+        err_prefix(err, "%s", json_path);
+    if (st == ST_OK && !(f32_path = os_path_join(dir, name)))
+        st = FAIL(err, ST_NOMEM, "out of memory");
     if (st == ST_OK) st = os_read_file(f32_path, 0, &g->f32, &g->f32_bytes, err);
-    if (st != ST_OK) err_prefix(err, "%s", json_path ? json_path : dir);
     mem_free(json_path);
     mem_free(f32_path);
     return st;

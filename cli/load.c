@@ -61,6 +61,29 @@ status cli_open_engine(const char *model, const struct engine_config *cfg,
     return st;
 }
 
+status cli_find_folder(const char *model, char **dir, struct err *err)
+{
+    char *path = NULL;
+
+    TRY(model_resolve(model, &path, err));
+    *dir = path;
+    if (!os_is_file(path)) return ST_OK;
+    const char *slash = strrchr(path, '/');
+    *dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+    mem_free(path);
+    return *dir ? ST_OK : FAIL(err, ST_NOMEM, "out of memory");
+}
+
+status cli_open_tokenizer(const char *model, struct tokenizer **out, struct err *err)
+{
+    char *dir = NULL;
+
+    TRY(cli_find_folder(model, &dir, err));
+    const status st = tokenizer_open(out, dir, err);
+    mem_free(dir);
+    return st;
+}
+
 bool cli_read_line(struct str *line, struct err *err)
 {
     int c;
@@ -72,6 +95,10 @@ bool cli_read_line(struct str *line, struct err *err)
             FAIL(err, ST_LIMIT, "stdin: a line is longer than %d bytes", LINE_BYTES_MAX);
             return false;
         }
+    }
+    if (ferror(stdin)) {
+        FAIL(err, ST_IO, "stdin: cannot be read");
+        return false;
     }
     return c != EOF || line->len > 0;
 }
@@ -88,9 +115,15 @@ status cli_read_stdin(struct str *out, struct err *err)
     return ferror(stdin) ? FAIL(err, ST_IO, "stdin: cannot be read") : ST_OK;
 }
 
-void cli_put_line(const struct str *line)
+status cli_put(const char *text, size_t n, struct err *err)
+{
+    fwrite(text, 1, n, stdout);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return ST_OK;
+    return FAIL(err, ST_IO, "stdout: cannot be written");
+}
+
+status cli_put_line(const struct str *line, struct err *err)
 {
     fwrite(str_cstr(line), 1, line->len, stdout);
-    fputc('\n', stdout);
-    fflush(stdout);
+    return cli_put("\n", 1, err);
 }

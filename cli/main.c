@@ -2,7 +2,6 @@
 /* cupola: the table of commands. */
 #include "cli/cli.h"
 #include "cupola_version.h"
-#include <signal.h>
 #include <stdio.h>
 
 struct command {
@@ -40,9 +39,8 @@ static void print_usage(FILE *to)
           to);
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);
         return CLI_USAGE;
@@ -58,4 +56,16 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < COUNT(commands); i++)
         if (str_equal(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
     return cli_usage("%s: no such command (see cupola --help)", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    const int rc = run_command(argc, argv);
+
+    /* What was printed without a look at the result: a full disk is seen at the latest here. */
+    if (rc == CLI_DONE && (fflush(stdout) != 0 || ferror(stdout))) {
+        fputs("cupola: stdout: cannot be written\n", stderr);
+        return CLI_FAILED;
+    }
+    return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Option tables: parsing and help from the same rows. */
 #include "cli/cli.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static const char *log_level;
 static void build_table(struct table *t, const struct cli_syntax *syntax, struct cli_common *c)
 {
     const struct cli_option common[] = {
-        { "--threads", CLI_INT, &c->threads, "N",
+        { "--threads", CLI_INT(0, 1024), &c->threads, "N",
           "threads of the CPU backend (default: one per CPU)" },
         { "--device", CLI_STRING, &c->device, "NAME", "auto, cpu, cuda or opencl (default: auto)" },
         { "--isa", CLI_STRING, &c->isa, "NAME",
@@ -85,23 +86,32 @@ static const struct cli_option *find_option(const struct table *t, const char *a
     return NULL;
 }
 
+static int check_range(const struct cli_option *o, const char *value, double x)
+{
+    if (x >= o->min && x <= o->max) return CLI_DONE;
+    if (isinf(o->max)) return cli_usage("%s: %s: expected %g or more", o->name, value, o->min);
+    return cli_usage("%s: %s: expected %.10g to %.10g", o->name, value, o->min, o->max);
+}
+
 static int set_value(const struct cli_option *o, const char *value)
 {
     struct cli_list *list = o->out;
 
     switch (o->kind) {
-    case CLI_INT:
-        if (str_to_i64(value, o->out)) return CLI_DONE;
-        return cli_usage("%s: '%s' is not an integer", o->name, value);
-    case CLI_DOUBLE:
-        if (str_to_double(value, o->out)) return CLI_DONE;
-        return cli_usage("%s: '%s' is not a number", o->name, value);
-    case CLI_LIST:
+    case CLI_KIND_INT:
+        if (!str_to_i64(value, o->out))
+            return cli_usage("%s: '%s' is not an integer", o->name, value);
+        return check_range(o, value, (double)*(const int64_t *)o->out);
+    case CLI_KIND_DOUBLE:
+        if (!str_to_double(value, o->out))
+            return cli_usage("%s: '%s' is not a number", o->name, value);
+        return check_range(o, value, *(const double *)o->out);
+    case CLI_KIND_LIST:
         if (list->n == CLI_LIST_MAX)
             return cli_usage("%s: given more than %d times", o->name, CLI_LIST_MAX);
         list->items[list->n++] = value;
         return CLI_DONE;
-    case CLI_STRING: *(const char **)o->out = value; return CLI_DONE;
+    case CLI_KIND_STRING: *(const char **)o->out = value; return CLI_DONE;
     default: return CLI_DONE;
     }
 }
@@ -115,7 +125,7 @@ static int parse_option(const struct table *t, int argc, char **argv, int *i)
     if (!o)
         return cli_usage("%s: no such option of '%s' (see cupola %s --help)", arg, argv[0],
                          argv[0]);
-    if (o->kind == CLI_FLAG) {
+    if (o->kind == CLI_KIND_FLAG) {
         if (eq) return cli_usage("%s: takes no value", o->name);
         *(bool *)o->out = true;
         return CLI_DONE;
@@ -124,17 +134,39 @@ static int parse_option(const struct table *t, int argc, char **argv, int *i)
     return set_value(o, eq ? eq + 1 : argv[++*i]);
 }
 
+/* Whether the value (NULL: not given) is one of the words. */
+static bool is_one_of(const char *value, const char *const *words)
+{
+    while (value && *words && !str_equal(value, *words)) words++;
+    return !value || *words;
+}
+
+static int check_isa(const char *isa)
+{
+    struct str names = { 0 };
+    struct err err = { 0 };
+    const status st = isa ? engine_isa_print(isa, &names, &err) : ST_OK;
+
+    str_fini(&names);
+    return st == ST_OK ? CLI_DONE : cli_usage("--isa: %s", err.text);
+}
+
 static int check_common(const struct cli_common *c)
 {
+    static const char *const devices[] = { "auto", "cpu", "cuda", "opencl", NULL };
+    static const char *const kv_dtypes[] = { "f32", "f16", "bf16", NULL };
     enum log_level level;
 
-    if (c->threads < 0 || c->threads > 1024) return cli_usage("--threads: expected 0 to 1024");
+    if (!is_one_of(c->device, devices))
+        return cli_usage("--device: '%s': expected auto, cpu, cuda or opencl", c->device);
+    if (!is_one_of(c->kv_dtype, kv_dtypes))
+        return cli_usage("--kv-dtype: '%s': expected f32, f16 or bf16", c->kv_dtype);
     if (log_level && !log_level_parse(log_level, &level))
         return cli_usage("--log-level: '%s' is not a level", log_level);
     if (log_level) log_configure(level, NULL, NULL);
     if (c->precision && !str_equal(c->precision, "strict"))
         return cli_usage("--precision: expected strict");
-    return CLI_DONE;
+    return check_isa(c->isa);
 }
 
 int cli_parse(const struct cli_syntax *syntax, int argc, char **argv, struct cli_args *args)

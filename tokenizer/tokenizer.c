@@ -60,9 +60,8 @@ static status load_vocabulary(struct tokenizer *tok, const char *dir, struct err
     }
     return FAIL(
         err, ST_NOT_FOUND,
-        "%s: no tokenizer (expected tokenizer.json, *.tiktoken, tokenizer.model, vocab.json with "
-        "merges.txt, or vocab.txt)",
-        dir);
+        "no tokenizer (expected tokenizer.json, *.tiktoken, tokenizer.model, vocab.json with "
+        "merges.txt, or vocab.txt)");
 }
 
 status tok_finish(struct tokenizer *tok, struct err *err)
@@ -100,6 +99,7 @@ status tokenizer_open(struct tokenizer **out, const char *dir, struct err *err)
     if (!tok) return FAIL(err, ST_NOMEM, "tokenizer: no memory");
     const status st = open_all(tok, dir, err);
     if (st != ST_OK) {
+        err_prefix(err, "%s", dir);
         tokenizer_close(tok);
         return st;
     }

@@ -17,7 +17,7 @@ struct turns {
     struct dense_exec *x, *body;
     const struct graph_node *n;
     int n_states, n_pieces;
-    struct slot *states;
+    struct slot *states, *next; /* [n_states]; next: those of the turn that has just run */
     struct pieces *pieces;
 };
 
@@ -35,8 +35,9 @@ static status turns_open(struct turns *t, struct dense_exec *x, int node, struct
     t->n_states = n_states;
     t->n_pieces = (int)t->body->g->n_outputs - span.skip - n_states;
     t->states = mem_calloc((size_t)n_states + 1, sizeof *t->states);
+    t->next = mem_calloc((size_t)n_states + 1, sizeof *t->next);
     t->pieces = mem_calloc((size_t)t->n_pieces + 1, sizeof *t->pieces);
-    if (!t->states || !t->pieces) return FAIL(err, ST_NOMEM, "out of memory");
+    if (!t->states || !t->next || !t->pieces) return FAIL(err, ST_NOMEM, "out of memory");
     for (int i = 0; i < n_states; i++)
         t->states[i] = (struct slot){ .tensor = x->nodes[node].in[span.first + i] };
     return ST_OK;
@@ -45,8 +46,10 @@ static status turns_open(struct turns *t, struct dense_exec *x, int node, struct
 static void turns_close(struct turns *t)
 {
     for (int i = 0; t->states && i < t->n_states; i++) dense_slot_free(&t->states[i]);
+    for (int i = 0; t->next && i < t->n_states; i++) dense_slot_free(&t->next[i]);
     for (int i = 0; t->pieces && i < t->n_pieces; i++) mem_free_aligned(t->pieces[i].data);
     mem_free(t->states);
+    mem_free(t->next);
     mem_free(t->pieces);
 }
 
@@ -135,18 +138,14 @@ static status stack(const struct turns *t, const struct pieces *p, int64_t axis,
 
 /* ---- a turn ---- */
 
-/* After the body has run: its states and pieces. skip: outputs before the states. */
+/* After the body has run: its next states and its pieces. skip: outputs before the states. An
+ * output may be a state that went in, so those live until end_turn. */
 static status take_turn(struct turns *t, int skip, struct err *err)
 {
     const struct graph *g = t->body->g;
 
-    for (int i = 0; i < t->n_states; i++) {
-        struct slot next;
-
-        TRY(dense_take(t->body, g->outputs[skip + i], &next, err));
-        dense_slot_free(&t->states[i]);
-        t->states[i] = next;
-    }
+    for (int i = 0; i < t->n_states; i++)
+        TRY(dense_take(t->body, g->outputs[skip + i], &t->next[i], err));
     for (int i = 0; i < t->n_pieces; i++) {
         struct slot piece;
 
@@ -156,6 +155,16 @@ static status take_turn(struct turns *t, int skip, struct err *err)
         if (st != ST_OK) return st;
     }
     return ST_OK;
+}
+
+/* The next states become the states. */
+static void end_turn(struct turns *t)
+{
+    for (int i = 0; i < t->n_states; i++) {
+        dense_slot_free(&t->states[i]);
+        t->states[i] = t->next[i];
+        t->next[i] = (struct slot){ 0 };
+    }
 }
 
 /* Output i of the node becomes `from`; what was never the loop's own is copied. */
@@ -217,7 +226,7 @@ static status loop_turn(struct turns *t, int64_t turn, bool *go_on, struct err *
     bool yes = true;
     const struct tensor number = { type_make(DT_I64, 0, NULL), &turn },
                         cond = { type_make(DT_BOOL, 0, NULL), &yes };
-    struct slot next;
+    struct slot more;
 
     dense_start_inner(t->x, t->body);
     give(t->body, 0, &number);
@@ -225,9 +234,10 @@ static status loop_turn(struct turns *t, int64_t turn, bool *go_on, struct err *
     for (int i = 0; i < t->n_states; i++) give(t->body, 2 + (size_t)i, &t->states[i].tensor);
     TRY(dense_run_nodes(t->body, err));
     TRY(take_turn(t, 1, err));
-    TRY(dense_take(t->body, t->body->g->outputs[0], &next, err));
-    *go_on = is_true(&next.tensor);
-    dense_slot_free(&next);
+    TRY(dense_take(t->body, t->body->g->outputs[0], &more, err));
+    *go_on = is_true(&more.tensor);
+    dense_slot_free(&more);
+    end_turn(t);
     return ST_OK;
 }
 
@@ -299,7 +309,9 @@ static status scan_turn(struct turns *t, const struct attrs_scan *a, const struc
         give(t->body, (size_t)(t->n_states + i), &piece);
     }
     TRY(dense_run_nodes(t->body, err));
-    return take_turn(t, 0, err);
+    TRY(take_turn(t, 0, err));
+    end_turn(t);
+    return ST_OK;
 }
 
 status dense_run_scan(struct dense_exec *x, int node, struct err *err)

@@ -154,6 +154,76 @@ static void scan_runs_backwards_over_any_axis(void **state)
     finish(&f);
 }
 
+/* The body gives back what went in: swapped, and as a piece. What a turn took may not be freed
+ * before all of it is taken. */
+static void a_state_may_be_an_output(void **state)
+{
+    int64_t most = 3;
+    float a[2] = { 1, 2 }, b[2] = { 10, 20 };
+    const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), a },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), b } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(
+        run(&f,
+            "graph g { opset 21 in most: i64[] in a: f32[2] in b: f32[2] const go: bool[] = {1}\n"
+            "x, y, all = Loop(most, go, a, b) {body: graph l { in i: i64[] in c: bool[]\n"
+            "in p: f32[2] in q: f32[2] out c, q, p, p }}\n"
+            "out x, y, all }",
+            in),
+        ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 10, 20 });
+    expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ 1, 2 });
+    expect(&f, 2, 2, (int64_t[]){ 3, 2 }, (float[]){ 1, 2, 10, 20, 1, 2 });
+    finish(&f);
+}
+
+static void a_scan_keeps_its_previous_state(void **state)
+{
+    float s[2] = { 0, 0 }, x[4] = { 1, 2, 10, 20 };
+    const struct tensor in[] = { { type_make(DT_F32, 1, (int64_t[]){ 2 }), s },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), s },
+                                 { type_make(DT_F32, 2, (int64_t[]){ 2, 2 }), x } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f,
+                         "graph g { opset 21 in s: f32[2] in t: f32[2] in x: f32[2,2]\n"
+                         "end, last = Scan(s, t, x) {num_scan_inputs: 1, body: graph b {\n"
+                         "in v: f32[2] in u: f32[2] in p: f32[2] w = Add(v, p) out w, v }}\n"
+                         "out end, last }",
+                         in),
+                     ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 11, 22 });
+    expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ 1, 2 });
+    finish(&f);
+}
+
+/* A captured value outlives the branch that gives it; the If is its last use. */
+static void a_branch_may_give_what_it_captured(void **state)
+{
+    bool yes = true;
+    float s[2] = { 1, 2 };
+    const struct tensor in[] = { { type_make(DT_BOOL, 0, NULL), &yes },
+                                 { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(run(&f,
+                         "graph g { opset 21 in c: bool[] in s: f32[2]\n"
+                         "v = Neg(s)\n"
+                         "x, y = If(c) {then_branch: graph t { capture v out v, v },\n"
+                         "else_branch: graph e { capture v w = Abs(v) out w, w }}\n"
+                         "out x, y }",
+                         in),
+                     ST_OK);
+    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ -1, -2 });
+    expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ -1, -2 });
+    finish(&f);
+}
+
 static void a_body_that_does_not_fit_is_refused(void **state)
 {
     struct fixture f;
@@ -177,6 +247,9 @@ int main(void)
         cmocka_unit_test(loop_of_no_turns_gives_its_inputs),
         cmocka_unit_test(loop_without_end_is_stopped),
         cmocka_unit_test(scan_runs_backwards_over_any_axis),
+        cmocka_unit_test(a_state_may_be_an_output),
+        cmocka_unit_test(a_scan_keeps_its_previous_state),
+        cmocka_unit_test(a_branch_may_give_what_it_captured),
         cmocka_unit_test(a_body_that_does_not_fit_is_refused),
     };
 

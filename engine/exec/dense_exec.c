@@ -38,11 +38,8 @@ static status init_node(struct dense_exec *x, int node, int depth, struct err *e
     d->out = ARENA_ARRAY(&x->arena, (size_t)n->n_out + 1, struct tensor);
     d->is_const = ARENA_ARRAY(&x->arena, (size_t)n->n_in + 1, bool);
     if (!d->in || !d->out || !d->is_const) return FAIL(err, ST_NOMEM, "out of memory");
-    for (int i = 0; i < n->n_in; i++) {
-        if (n->in[i] < 0) continue;
-        d->is_const[i] = graph_is_constant(x->g, n->in[i]);
-        x->uses[n->in[i]]++;
-    }
+    for (int i = 0; i < n->n_in; i++)
+        d->is_const[i] = n->in[i] >= 0 && graph_is_constant(x->g, n->in[i]);
     if (n->op == OP_IF) return init_branches(x, node, depth, err);
     if (n->op == OP_LOOP || n->op == OP_SCAN) TRY(init_body(x, node, depth, err));
     const status st = op_attrs_read(n->op, n->attrs, n->n_attrs, &d->attr, err);
@@ -57,6 +54,36 @@ static void count_captures(struct dense_exec *x, const struct dense_exec *branch
         if (branch->g->values[i].captured >= 0) x->uses[branch->g->values[i].captured]++;
 }
 
+static bool is_read(const struct dense_exec *x, const struct graph_node *n, int out)
+{
+    return n->out[out] >= 0 && x->uses[n->out[out]] > 0;
+}
+
+/* A node of which nobody reads anything does not run. */
+static bool is_dead(const struct dense_exec *x, const struct graph_node *n)
+{
+    for (int i = 0; i < n->n_out; i++)
+        if (is_read(x, n, i)) return false;
+    return true;
+}
+
+/* From the last node to the first, so that what only dead nodes read is not read. */
+static void count_uses(struct dense_exec *x)
+{
+    const struct graph *g = x->g;
+
+    for (size_t i = 0; i < g->n_outputs; i++) x->uses[g->outputs[i]]++;
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        const struct graph_node *n = &g->nodes[i];
+
+        if (is_dead(x, n)) continue;
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k] >= 0) x->uses[n->in[k]]++;
+        count_captures(x, x->nodes[i].then_x);
+        count_captures(x, x->nodes[i].else_x);
+    }
+}
+
 static status init(struct dense_exec *x, int depth, struct err *err)
 {
     const struct graph *g = x->g;
@@ -65,12 +92,8 @@ static status init(struct dense_exec *x, int depth, struct err *err)
     x->uses = ARENA_ARRAY(&x->arena, g->n_values + 1, int);
     x->nodes = ARENA_ARRAY(&x->arena, g->n_nodes + 1, struct dense_node);
     if (!x->slots || !x->uses || !x->nodes) return FAIL(err, ST_NOMEM, "out of memory");
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        TRY(init_node(x, (int)i, depth, err));
-        count_captures(x, x->nodes[i].then_x);
-        count_captures(x, x->nodes[i].else_x);
-    }
-    for (size_t i = 0; i < g->n_outputs; i++) x->uses[g->outputs[i]]++;
+    for (size_t i = 0; i < g->n_nodes; i++) TRY(init_node(x, (int)i, depth, err));
+    count_uses(x);
     return ST_OK;
 }
 
@@ -148,7 +171,14 @@ static status gather_inputs(struct dense_exec *x, int node, struct err *err)
     return ST_OK;
 }
 
-/* Blocks for the outputs that somebody uses; the others are marked absent. */
+/* Kernels do without the outputs that they are not given, but for the first, which most of them
+ * compute the others from, and for the parts of Split, each of which says where the next begins. */
+static bool is_written(const struct dense_exec *x, const struct graph_node *n, int out)
+{
+    return is_read(x, n, out) || (n->out[out] >= 0 && (out == 0 || n->op == OP_SPLIT));
+}
+
+/* Blocks for the outputs that are read or must be written; the others are marked absent. */
 static status allocate_outputs(struct dense_exec *x, int node, struct err *err)
 {
     const struct graph_node *n = &x->g->nodes[node];
@@ -158,7 +188,7 @@ static status allocate_outputs(struct dense_exec *x, int node, struct err *err)
         size_t bytes = 0;
 
         t->data = NULL;
-        if (n->out[i] < 0 || x->uses[n->out[i]] == 0) {
+        if (!is_written(x, n, i)) {
             t->type = (struct tensor_type){ .dtype = DT_NONE };
             continue;
         }
@@ -272,7 +302,7 @@ static status run_branch(struct dense_exec *x, int node, struct err *err)
     dense_start_inner(x, b);
     TRY(dense_run_nodes(b, err));
     for (int i = 0; i < n->n_out; i++) {
-        if (n->out[i] < 0 || x->uses[n->out[i]] == 0) continue;
+        if (!is_read(x, n, i)) continue;
         struct slot *to = &x->slots[n->out[i]];
         TRY(dense_take(b, b->g->outputs[i], to, err));
         to->uses = x->uses[n->out[i]];
@@ -292,11 +322,23 @@ static void release_captures(struct dense_exec *x, const struct dense_exec *bran
         release_use(x, branch->g->values[i].captured);
 }
 
+static void release(struct dense_exec *x, int node)
+{
+    const struct graph_node *n = &x->g->nodes[node];
+
+    for (int i = 0; i < n->n_in; i++) release_use(x, n->in[i]);
+    release_captures(x, x->nodes[node].then_x);
+    release_captures(x, x->nodes[node].else_x);
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0 && !is_read(x, n, i)) dense_slot_free(&x->slots[n->out[i]]);
+}
+
 status dense_run_nodes(struct dense_exec *x, struct err *err)
 {
     for (size_t i = 0; i < x->g->n_nodes; i++) {
         const struct graph_node *n = &x->g->nodes[i];
 
+        if (is_dead(x, n)) continue;
         TRY(gather_inputs(x, (int)i, err));
         const status st = n->op == OP_IF     ? run_branch(x, (int)i, err)
                           : n->op == OP_LOOP ? dense_run_loop(x, (int)i, err)
@@ -306,9 +348,7 @@ status dense_run_nodes(struct dense_exec *x, struct err *err)
             err_prefix(err, "node %s", n->name);
             return st;
         }
-        for (int k = 0; k < n->n_in; k++) release_use(x, n->in[k]);
-        release_captures(x, x->nodes[i].then_x);
-        release_captures(x, x->nodes[i].else_x);
+        release(x, (int)i);
     }
     return ST_OK;
 }

@@ -8,46 +8,7 @@
 
 #include <cmocka.h>
 
-#include "engine/exec/dense_exec.h"
-
-struct fixture {
-    struct backend *be;
-    struct graph *g;
-    struct dense_exec *x;
-    struct tensor out[4];
-    struct err err;
-};
-
-static status run(struct fixture *f, const char *text, const struct tensor *in)
-{
-    const struct backend_config cfg = { .n_threads = 1 };
-
-    *f = (struct fixture){ 0 };
-    assert_int_equal(backend_find("cpu")->open(&f->be, &cfg, &f->err), ST_OK);
-    status st = graph_parse(text, strlen(text), &f->g, &f->err);
-    if (st == ST_OK) st = graph_infer(f->g, &f->err);
-    if (st == ST_OK) st = dense_exec_create(&f->x, f->g, f->be, &f->err);
-    if (st == ST_OK) st = dense_exec_run(f->x, in, f->out, &f->err);
-    return st;
-}
-
-static void finish(struct fixture *f)
-{
-    dense_exec_destroy(f->x);
-    graph_destroy(f->g);
-    f->be->ops->close(f->be);
-}
-
-static void expect(const struct fixture *f, int i, int ndim, const int64_t *dim, const float *want)
-{
-    size_t n = 0;
-
-    if (f->err.code != ST_OK) print_error("%s\n", f->err.text);
-    assert_int_equal(f->out[i].type.ndim, ndim);
-    for (int d = 0; d < ndim; d++) assert_int_equal(f->out[i].type.dim[d], dim[d]);
-    assert_true(type_elements(&f->out[i].type, &n));
-    assert_memory_equal(f->out[i].data, want, n * sizeof *want);
-}
+#include "helper_dense.h"
 
 /* s = s + step; stops when s[0] > 6; pieces are s after each turn. `step` is captured. */
 #define SUM                                                                                        \
@@ -68,13 +29,13 @@ static void loop_stops_by_its_condition(void **state)
     const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
                                  { type_make(DT_BOOL, 0, NULL), &go },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f, SUM, in), ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 7, 13 });
-    expect(&f, 1, 2, (int64_t[]){ 3, 2 }, (float[]){ 3, 11, 5, 12, 7, 13 });
-    finish(&f);
+    assert_int_equal(dense_start(&f, SUM, in), ST_OK);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 7, 13 });
+    dense_expect(&f, 1, 2, (int64_t[]){ 3, 2 }, (float[]){ 3, 11, 5, 12, 7, 13 });
+    dense_finish(&f);
 }
 
 static void loop_stops_by_its_count(void **state)
@@ -85,13 +46,13 @@ static void loop_stops_by_its_count(void **state)
     const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
                                  { type_make(DT_BOOL, 0, NULL), &go },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f, SUM, in), ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 5, 12 });
+    assert_int_equal(dense_start(&f, SUM, in), ST_OK);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 5, 12 });
     assert_int_equal(f.out[1].type.dim[0], 2);
-    finish(&f);
+    dense_finish(&f);
 }
 
 static void loop_of_no_turns_gives_its_inputs(void **state)
@@ -102,14 +63,14 @@ static void loop_of_no_turns_gives_its_inputs(void **state)
     const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
                                  { type_make(DT_BOOL, 0, NULL), &go },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f, SUM, in), ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, s);
+    assert_int_equal(dense_start(&f, SUM, in), ST_OK);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, s);
     assert_int_equal(f.out[1].type.ndim, 2);
     assert_int_equal(f.out[1].type.dim[0], 0);
-    finish(&f);
+    dense_finish(&f);
 }
 
 static void loop_without_end_is_stopped(void **state)
@@ -118,17 +79,17 @@ static void loop_without_end_is_stopped(void **state)
     bool go = true;
     const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
                                  { type_make(DT_BOOL, 0, NULL), &go } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f,
-                         "graph g { opset 21 in most: i64[] in go: bool[]\n"
-                         "p = Loop(most, go) {body: graph b { in i: i64[] in c: bool[]\n"
-                         "out c, i }} out p }",
-                         in),
+    assert_int_equal(dense_start(&f,
+                                 "graph g { opset 21 in most: i64[] in go: bool[]\n"
+                                 "p = Loop(most, go) {body: graph b { in i: i64[] in c: bool[]\n"
+                                 "out c, i }} out p }",
+                                 in),
                      ST_LIMIT);
     assert_non_null(strstr(f.err.text, "turns"));
-    finish(&f);
+    dense_finish(&f);
 }
 
 /* Along axis 1, backwards; the running sum is stacked along axis 1, backwards too. */
@@ -137,11 +98,12 @@ static void scan_runs_backwards_over_any_axis(void **state)
     float s[2] = { 0, 0 }, x[6] = { 1, 2, 3, 10, 20, 30 };
     const struct tensor in[] = { { type_make(DT_F32, 1, (int64_t[]){ 2 }), s },
                                  { type_make(DT_F32, 2, (int64_t[]){ 2, 3 }), x } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
     assert_int_equal(
-        run(&f,
+        dense_start(
+            &f,
             "graph g { opset 21 in s: f32[2] in x: f32[2,3]\n"
             "end, all = Scan(s, x) {num_scan_inputs: 1, scan_input_axes: [1], "
             "scan_input_directions: [1], scan_output_axes: [1], scan_output_directions: [1],\n"
@@ -149,9 +111,9 @@ static void scan_runs_backwards_over_any_axis(void **state)
             "out end, all }",
             in),
         ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 6, 60 });
-    expect(&f, 1, 2, (int64_t[]){ 2, 3 }, (float[]){ 6, 5, 3, 60, 50, 30 });
-    finish(&f);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 6, 60 });
+    dense_expect(&f, 1, 2, (int64_t[]){ 2, 3 }, (float[]){ 6, 5, 3, 60, 50, 30 });
+    dense_finish(&f);
 }
 
 /* The body gives back what went in: swapped, and as a piece. What a turn took may not be freed
@@ -163,21 +125,22 @@ static void a_state_may_be_an_output(void **state)
     const struct tensor in[] = { { type_make(DT_I64, 0, NULL), &most },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), a },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), b } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
     assert_int_equal(
-        run(&f,
+        dense_start(
+            &f,
             "graph g { opset 21 in most: i64[] in a: f32[2] in b: f32[2] const go: bool[] = {1}\n"
             "x, y, all = Loop(most, go, a, b) {body: graph l { in i: i64[] in c: bool[]\n"
             "in p: f32[2] in q: f32[2] out c, q, p, p }}\n"
             "out x, y, all }",
             in),
         ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 10, 20 });
-    expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ 1, 2 });
-    expect(&f, 2, 2, (int64_t[]){ 3, 2 }, (float[]){ 1, 2, 10, 20, 1, 2 });
-    finish(&f);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 10, 20 });
+    dense_expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ 1, 2 });
+    dense_expect(&f, 2, 2, (int64_t[]){ 3, 2 }, (float[]){ 1, 2, 10, 20, 1, 2 });
+    dense_finish(&f);
 }
 
 static void a_scan_keeps_its_previous_state(void **state)
@@ -186,19 +149,20 @@ static void a_scan_keeps_its_previous_state(void **state)
     const struct tensor in[] = { { type_make(DT_F32, 1, (int64_t[]){ 2 }), s },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), s },
                                  { type_make(DT_F32, 2, (int64_t[]){ 2, 2 }), x } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f,
-                         "graph g { opset 21 in s: f32[2] in t: f32[2] in x: f32[2,2]\n"
-                         "end, last = Scan(s, t, x) {num_scan_inputs: 1, body: graph b {\n"
-                         "in v: f32[2] in u: f32[2] in p: f32[2] w = Add(v, p) out w, v }}\n"
-                         "out end, last }",
-                         in),
-                     ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 11, 22 });
-    expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ 1, 2 });
-    finish(&f);
+    assert_int_equal(
+        dense_start(&f,
+                    "graph g { opset 21 in s: f32[2] in t: f32[2] in x: f32[2,2]\n"
+                    "end, last = Scan(s, t, x) {num_scan_inputs: 1, body: graph b {\n"
+                    "in v: f32[2] in u: f32[2] in p: f32[2] w = Add(v, p) out w, v }}\n"
+                    "out end, last }",
+                    in),
+        ST_OK);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ 11, 22 });
+    dense_expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ 1, 2 });
+    dense_finish(&f);
 }
 
 /* A captured value outlives the branch that gives it; the If is its last use. */
@@ -208,35 +172,35 @@ static void a_branch_may_give_what_it_captured(void **state)
     float s[2] = { 1, 2 };
     const struct tensor in[] = { { type_make(DT_BOOL, 0, NULL), &yes },
                                  { type_make(DT_F32, 1, (int64_t[]){ 2 }), s } };
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f,
-                         "graph g { opset 21 in c: bool[] in s: f32[2]\n"
-                         "v = Neg(s)\n"
-                         "x, y = If(c) {then_branch: graph t { capture v out v, v },\n"
-                         "else_branch: graph e { capture v w = Abs(v) out w, w }}\n"
-                         "out x, y }",
-                         in),
+    assert_int_equal(dense_start(&f,
+                                 "graph g { opset 21 in c: bool[] in s: f32[2]\n"
+                                 "v = Neg(s)\n"
+                                 "x, y = If(c) {then_branch: graph t { capture v out v, v },\n"
+                                 "else_branch: graph e { capture v w = Abs(v) out w, w }}\n"
+                                 "out x, y }",
+                                 in),
                      ST_OK);
-    expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ -1, -2 });
-    expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ -1, -2 });
-    finish(&f);
+    dense_expect(&f, 0, 1, (int64_t[]){ 2 }, (float[]){ -1, -2 });
+    dense_expect(&f, 1, 1, (int64_t[]){ 2 }, (float[]){ -1, -2 });
+    dense_finish(&f);
 }
 
 static void a_body_that_does_not_fit_is_refused(void **state)
 {
-    struct fixture f;
+    struct dense_fixture f;
 
     (void)state;
-    assert_int_equal(run(&f,
-                         "graph g { opset 21 in most: i64[] in go: bool[] in s: f32[2]\n"
-                         "e = Loop(most, go, s) {body: graph b { in i: i64[] in c: bool[]\n"
-                         "out c, i }} out e }",
-                         NULL),
+    assert_int_equal(dense_start(&f,
+                                 "graph g { opset 21 in most: i64[] in go: bool[] in s: f32[2]\n"
+                                 "e = Loop(most, go, s) {body: graph b { in i: i64[] in c: bool[]\n"
+                                 "out c, i }} out e }",
+                                 NULL),
                      ST_FORMAT);
     assert_non_null(strstr(f.err.text, "body"));
-    finish(&f);
+    dense_finish(&f);
 }
 
 int main(void)

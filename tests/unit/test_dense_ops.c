@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Operators at their edges, in the generic executor: absent and unread operands, odd shapes,
+ * numbers that are none. What is expected is onnxruntime's answer where nothing else is said. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "helper_dense.h"
+
+/* ---- outputs that nobody reads ---- */
+
+static void parts_of_a_split_may_go_unread(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 21 const x: f32[4] = {1, 2, 3, 4}\n"
+                "a, b = Split(x) {num_outputs: 2} y = Neg(b) out y }",
+                2, (float[]){ -3, -4 });
+    dense_gives("graph g { opset 21 const x: f32[4] = {1, 2, 3, 4}\n"
+                "a, b = Split(x) {num_outputs: 2} y = Neg(a) out y }",
+                2, (float[]){ -1, -2 });
+}
+
+static void the_first_output_may_go_unread(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 21 const x: f32[2] = {1, 3} const w: f32[2] = {1, 1}\n"
+                "y, m, v = LayerNormalization(x, w) {epsilon: 0.0} out m }",
+                1, (float[]){ 2 });
+    dense_gives("graph g { opset 21, com.microsoft 1 const x: f32[1,2] = {1, 3}\n"
+                "const s: f32[1,2] = {10, 20} const w: f32[2] = {1, 1}\n"
+                "y, m, v, sum = com.microsoft.SkipLayerNormalization(x, s, w) out sum }",
+                2, (float[]){ 11, 23 });
+    dense_gives("graph g { opset 21 const x: f32[2] = {0, 510}\n"
+                "y, scale, zero = DynamicQuantizeLinear(x) out scale }",
+                1, (float[]){ 2 });
+}
+
+static void nodes_that_nobody_reads_do_not_run(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 21 const x: f32[1] = {1} const c: bool[] = {1}\n"
+                "y = If(c) {then_branch: graph t { capture x dead = Exp(x) deader = Neg(dead)\n"
+                "v = Neg(x) out v }, else_branch: graph e { capture x w = Abs(x) out w }}\n"
+                "gone = Exp(x) out y }",
+                1, (float[]){ -1 });
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_of_a_split_may_go_unread),
+        cmocka_unit_test(the_first_output_may_go_unread),
+        cmocka_unit_test(nodes_that_nobody_reads_do_not_run),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

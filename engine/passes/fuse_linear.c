@@ -8,11 +8,13 @@
 /* Linear's inputs. */
 enum { LIN_X, LIN_W, LIN_SCALES, LIN_ZERO_POINTS, LIN_BIAS, LIN_INPUTS };
 
+/* Neither K nor N is 0: of no elements there is nothing to pack. */
 static bool float_weight(const struct graph *g, int value)
 {
     if (value < 0 || !graph_is_constant(g, value)) return false;
     const struct tensor_type *t = &g->values[value].type;
-    return t->ndim == 2 && (t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16);
+    return t->ndim == 2 && t->dim[0] > 0 && t->dim[1] > 0 &&
+           (t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16);
 }
 
 static bool replace_linear(struct graph *g, int node, const int in[LIN_INPUTS],

@@ -35,7 +35,7 @@ int match_transposed_weight(const struct graph *g, int value)
     if (!graph_is_constant(g, w) || (perm->n != 0 && (perm->n != 2 || perm->v[0] != 1))) return -1;
     const struct tensor_type *t = &g->values[w].type;
     const bool floats = t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16;
-    return floats && t->ndim == 2 ? w : -1;
+    return floats && t->ndim == 2 && t->dim[0] > 0 && t->dim[1] > 0 ? w : -1;
 }
 
 int match_in(const struct graph_node *n, int i) { return i < n->n_in ? n->in[i] : -1; }

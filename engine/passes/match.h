@@ -20,10 +20,10 @@ bool match_attrs(const struct graph_node *n, union op_attrs *out);
 /* Whether two nodes do the same with their inputs: operator, version, numbers of operands,
  * attributes. Attributes that are tensors or graphs count as different. */
 bool match_same_operation(const struct graph_node *a, const struct graph_node *b);
-/* The constant matrix of floats whose transpose `value` is, made for one MatMul alone to multiply
- * by, or for one Gather alone to choose rows of where others read the matrix, too; else -1. It
- * stays as it is: of tied embeddings one of table and head is the other's transpose, and both read
- * the one that the file has. */
+/* The constant matrix of floats, with elements, whose transpose `value` is, made for one MatMul
+ * alone to multiply by, or for one Gather alone to choose rows of where others read the matrix,
+ * too; else -1. It stays as it is: of tied embeddings one of table and head is the other's
+ * transpose, and both read the one that the file has. */
 int match_transposed_weight(const struct graph *g, int value);
 /* A constant of exactly one element that is x (within 1e-6 relative). */
 bool match_scalar(const struct graph *g, int value, double x);

@@ -95,6 +95,18 @@ static void matmul_by_a_constant_is_linear(void **state)
           "MatMul(x, w)", "Linear");
 }
 
+static void weights_without_elements_are_left_alone(void **state)
+{
+    (void)state;
+    check("graph g { in x: f32[B,4] const w: f32[4,0] = {} y = MatMul(x, w) out y }",
+          pass_fuse_linear, "MatMul(x, w)", "Linear");
+    check("graph g { in x: f32[B,0] const w: f32[0,3] = {} y = Gemm(x, w) out y }",
+          pass_fuse_linear, "Gemm(x, w)", "Linear");
+    check("graph g { in x: f32[B,0] const w: f32[3,0] = {} t = Transpose(w) y = MatMul(x, t) "
+          "out y }",
+          pass_fuse_linear, "MatMul(x, t)", "Linear");
+}
+
 /* The transpose of a head's weights, read by an embedding alone: nothing is transposed. */
 static void embedding_of_a_transposed_head_gathers_its_columns(void **state)
 {
@@ -412,6 +424,7 @@ int main(void)
         cmocka_unit_test(matmul_by_a_constant_is_linear),
         cmocka_unit_test(embedding_of_a_transposed_head_gathers_its_columns),
         cmocka_unit_test(gemm_with_alpha_is_left_alone),
+        cmocka_unit_test(weights_without_elements_are_left_alone),
         cmocka_unit_test(linear_takes_its_bias),
         cmocka_unit_test(dequantised_weights_keep_their_values),
         cmocka_unit_test(scales_that_go_further_are_given_to_each_block),

@@ -114,14 +114,14 @@ void cpu_dft(const struct cpu_task *t)
     }
 }
 
-/* signal [B, L, 1 or 2], frame_step, window?, frame_length? -> [B, frames, bins, 2]. */
+/* signal [B, L] or [B, L, 1 or 2], frame_step, window?, frame_length? -> [B, frames, bins, 2]. */
 void cpu_stft(const struct cpu_task *t)
 {
     const struct tensor *x = cpu_in(t, 0), *window = cpu_in(t, 2), *len = cpu_in(t, 3);
     const struct tensor *out = cpu_out(t, 0);
     const int64_t hop = cpu_int_at(cpu_in(t, 1), 0);
 
-    if (x->type.ndim != 3 || out->type.ndim != 4 || hop < 1) {
+    if (x->type.ndim < 2 || x->type.ndim > 3 || out->type.ndim != 4 || hop < 1) {
         cpu_fail(t, ST_SHAPE, "signal or frame_step do not fit the output");
         return;
     }
@@ -140,7 +140,7 @@ void cpu_stft(const struct cpu_task *t)
                                 .at = b * length + frame * (size_t)hop,
                                 .step = 1,
                                 .n = n,
-                                .parts = (size_t)x->type.dim[2] };
+                                .parts = x->type.ndim == 3 ? (size_t)x->type.dim[2] : 1 };
         const struct complex v = dft_at(&l, i % bins, n, false);
 
         cpu_put(out, 2 * i, v.re);

@@ -238,6 +238,7 @@ status infer_dft(struct op_call *call, struct err *err)
     return infer_size_check(call, 0, err);
 }
 
+/* signal [B, L] or [B, L, 1 or 2], frame_step, window?, frame_length?. */
 status infer_stft(struct op_call *call, struct err *err)
 {
     TRY(infer_begin(call, err));
@@ -245,7 +246,7 @@ status infer_stft(struct op_call *call, struct err *err)
     int64_t hop = 0, n = DIM_UNKNOWN, dims[] = { DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN, 2 };
 
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
-    TRY(infer_rank(call, 0, 3, 3, err));
+    TRY(infer_rank(call, 0, 2, 3, err));
     TRY(infer_dtype_in(call, 1, SET_INDEX, err));
     if (infer_has_in(call, 3)) TRY(infer_dtype_in(call, 3, SET_INDEX, err));
     if (!one_number(call, 1) || !one_number(call, 3))
@@ -258,11 +259,11 @@ status infer_stft(struct op_call *call, struct err *err)
         TRY(infer_rank(call, 2, 1, 1, err));
         if (call->in[2].type.ndim == 1) n = call->in[2].type.dim[0];
         if (n < 0) n = DIM_UNKNOWN; /* a symbol */
-    } else if (!infer_has_in(call, 3) && x->ndim == 3) {
+    } else if (!infer_has_in(call, 3) && x->ndim >= 2) {
         n = x->dim[1];
     }
-    if (x->ndim == 3) dims[0] = x->dim[0];
-    if (x->ndim == 3 && x->dim[1] >= 0 && n != DIM_UNKNOWN && infer_int_at(call, 1, 0, &hop)) {
+    if (x->ndim >= 2) dims[0] = x->dim[0];
+    if (x->ndim >= 2 && x->dim[1] >= 0 && n != DIM_UNKNOWN && infer_int_at(call, 1, 0, &hop)) {
         if (n < 1 || hop < 1 || n > x->dim[1])
             return infer_fail(call, err, ST_SHAPE, "frames of %" PRId64 " by %" PRId64, n, hop);
         dims[1] = (x->dim[1] - n) / hop + 1;

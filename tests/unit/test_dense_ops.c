@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators at their edges, in the generic executor: absent and unread operands, odd shapes,
  * numbers that are none. What is expected is onnxruntime's answer where nothing else is said. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,12 +50,23 @@ static void nodes_that_nobody_reads_do_not_run(void **state)
                 1, (float[]){ -1 });
 }
 
+/* ---- signals ---- */
+
+static void stft_takes_a_signal_of_two_dimensions(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 17 const x: f32[1,6] = {1, 2, 3, 4, 5, 6} const hop: i64[] = {2}\n"
+                "const w: f32[2] = {1, 1} y = STFT(x, hop, w) out y }",
+                12, (float[]){ 3, 0, -1, 0, 7, 0, -1, 0, 11, 0, -1, 0 });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_of_a_split_may_go_unread),
         cmocka_unit_test(the_first_output_may_go_unread),
         cmocka_unit_test(nodes_that_nobody_reads_do_not_run),
+        cmocka_unit_test(stft_takes_a_signal_of_two_dimensions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

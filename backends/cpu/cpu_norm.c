@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RMS and layer normalisation, alone, after a residual addition, and by head. Rows are independent:
- * a worker takes some of them. f16 and bf16 rows are normalised in fp32. */
+ * a worker takes some of them. f16 and bf16 rows are normalised in fp32; where doubles take part,
+ * or scales that are no vector of columns, all goes by elements in f64. */
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ enum { LINES = 7 }; /* scratch lines of a row: x, skip, weight, beta, bias, sum,
 struct norm {
     const struct tensor *x, *skip, *weight, *beta, *bias;
     const struct tensor *out, *sum, *mean, *inv_std;
-    bool is_rms;
+    bool is_rms, by_element;
     size_t rows, cols, skip_rows;
     float eps;
 };
@@ -25,12 +26,17 @@ static bool fits(const struct tensor *x, size_t n)
     return !x || ((cpu_is_float(x->type.dtype) || is_f64(x)) && cpu_elements(x) == n);
 }
 
+static bool scale_fits(const struct norm *n, const struct tensor *x)
+{
+    return fits(x, x && n->by_element ? cpu_elements(x) : n->cols);
+}
+
 static bool norm_ok(const struct cpu_task *t, const struct norm *n)
 {
     const size_t all = n->rows * n->cols;
 
     if (n->x && n->out && fits(n->x, all) && fits(n->out, all) && fits(n->sum, all) &&
-        fits(n->weight, n->cols) && fits(n->beta, n->cols) && fits(n->bias, n->cols) &&
+        scale_fits(n, n->weight) && scale_fits(n, n->beta) && fits(n->bias, n->cols) &&
         fits(n->mean, n->rows) && fits(n->inv_std, n->rows) &&
         (!n->skip || (n->skip_rows > 0 && n->rows % n->skip_rows == 0 &&
                       fits(n->skip, n->skip_rows * n->cols))))
@@ -105,11 +111,20 @@ static void norm_row(const struct norm *n, float *lines, size_t row, const float
     if (!direct) cpu_from_f32(n->out->data, n->out->type.dtype, at, out, n->cols);
 }
 
-/* A row of LayerNormalization or RMSNormalization where doubles take part. */
-static void norm_row_f64(const struct norm *n, size_t row)
+/* Operand i of the walk at element j of the piece, or `absent`. */
+static double operand(const struct tensor *x, const struct cpu_piece *p, int i, size_t j,
+                      double absent)
+{
+    return x ? cpu_get(x, (size_t)(p->off[i] + (int64_t)j * p->step[i])) : absent;
+}
+
+/* A row of LayerNormalization or RMSNormalization by elements; walk: weight and beta over the rows.
+ */
+static void norm_row_f64(const struct norm *n, struct cpu_walk walk, size_t row)
 {
     const size_t at = row * n->cols;
     double sum = 0, square = 0;
+    struct cpu_piece p;
 
     for (size_t c = 0; !n->is_rms && c < n->cols; c++) sum += cpu_get(n->x, at + c);
     const double mean = sum / (double)n->cols;
@@ -120,12 +135,30 @@ static void norm_row_f64(const struct norm *n, size_t row)
     const double inv = 1 / sqrt(square / (double)n->cols + (double)n->eps);
     if (n->mean) cpu_put(n->mean, row, mean);
     if (n->inv_std) cpu_put(n->inv_std, row, inv);
-    for (size_t c = 0; c < n->cols; c++) {
-        const double v = (cpu_get(n->x, at + c) - mean) * inv;
+    cpu_walk_begin(&walk, at, at + n->cols);
+    while (cpu_walk_next(&walk, n->cols, &p))
+        for (size_t j = 0; j < p.n; j++) {
+            const double v = (cpu_get(n->x, p.at + j) - mean) * inv;
 
-        cpu_put(n->out, at + c,
-                v * (n->weight ? cpu_get(n->weight, c) : 1) + (n->beta ? cpu_get(n->beta, c) : 0));
-    }
+            cpu_put(n->out, p.at + j,
+                    v * operand(n->weight, &p, 0, j, 1) + operand(n->beta, &p, 1, j, 0));
+        }
+}
+
+static void norm_by_element(const struct cpu_task *t, const struct norm *n)
+{
+    static const struct tensor none; /* a scalar: its strides are 0 */
+    const struct cpu_share s = cpu_share(t, n->rows, 1);
+    const struct tensor *list[] = { n->weight, n->beta };
+    struct cpu_walk walk;
+
+    cpu_walk_init(&walk, n->x);
+    for (size_t i = 0; i < COUNT(list); i++)
+        if (!cpu_walk_broadcast(&walk, list[i] ? list[i] : &none)) {
+            cpu_fail(t, ST_SHAPE, "scale or bias do not broadcast to the input");
+            return;
+        }
+    for (size_t r = s.begin; r < s.end; r++) norm_row_f64(n, walk, r);
 }
 
 static void run_norm(const struct cpu_task *t, const struct norm *n)
@@ -134,16 +167,27 @@ static void run_norm(const struct cpu_task *t, const struct norm *n)
     float *lines = t->scratch;
 
     if (!norm_ok(t, n)) return;
-    const struct cpu_share s = cpu_share(t, n->rows, 1);
-    if (s.begin == s.end) return;
-    if (is_f64(n->x) || is_f64(n->weight)) { /* never after an addition: inference has seen to it */
-        for (size_t r = s.begin; r < s.end; r++) norm_row_f64(n, r);
+    if (n->by_element) {
+        norm_by_element(t, n);
         return;
     }
+    const struct cpu_share s = cpu_share(t, n->rows, 1);
+    if (s.begin == s.end) return;
     const float *w = n->weight ? cpu_row_f32(n->weight, 0, cols, lines + 2 * cols) : NULL;
     const float *beta = n->beta ? cpu_row_f32(n->beta, 0, cols, lines + 3 * cols) : NULL;
     const float *bias = n->bias ? cpu_row_f32(n->bias, 0, cols, lines + 4 * cols) : NULL;
     for (size_t r = s.begin; r < s.end; r++) norm_row(n, lines, r, w, beta, bias);
+}
+
+/* Whether w has one number for each column of a norm from the axis on. */
+static bool is_columns(const struct tensor *w, const struct tensor *x, int axis)
+{
+    for (int i = 1; w && i <= x->type.ndim; i++) {
+        const int64_t want = x->type.ndim - i >= axis ? x->type.dim[x->type.ndim - i] : 1;
+
+        if ((i <= w->type.ndim ? w->type.dim[w->type.ndim - i] : 1) != want) return false;
+    }
+    return true;
 }
 
 /* Rows and columns of a norm over the dimensions from `axis` on. */
@@ -154,6 +198,8 @@ static bool split_at(struct norm *n, int64_t axis_given)
     if (axis < 0) return false;
     n->rows = cpu_span(n->x, 0, axis);
     n->cols = cpu_span(n->x, axis, n->x->type.ndim);
+    n->by_element = is_f64(n->x) || is_f64(n->weight) || !is_columns(n->weight, n->x, axis) ||
+                    !is_columns(n->beta, n->x, axis);
     return n->cols > 0;
 }
 

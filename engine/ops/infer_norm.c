@@ -31,16 +31,11 @@ static status norm_vector(const struct op_call *call, int i, struct err *err)
     return x->ndim > 0 ? infer_dim_is(call, i, 0, x->dim[x->ndim - 1], err) : ST_OK;
 }
 
-/* Input i has the dimensions of input 0 from the axis on. */
-static status norm_weight(const struct op_call *call, int i, int axis, struct err *err)
+/* Input i broadcasts to input 0; most have its dimensions from the axis on. */
+static status norm_weight(const struct op_call *call, int i, struct err *err)
 {
-    const struct tensor_type *x = &call->in[0].type;
-
     TRY(infer_dtype_in(call, i, SET_FLOAT, err));
-    if (axis < 0) return ST_OK;
-    TRY(infer_rank(call, i, x->ndim - axis, x->ndim - axis, err));
-    for (int d = axis; d < x->ndim; d++) TRY(infer_dim_is(call, i, d - axis, x->dim[d], err));
-    return ST_OK;
+    return infer_broadcasts_to(call, i, &call->in[0].type, err);
 }
 
 /* Statistics a norm may give: one number a row, in f32. */
@@ -60,7 +55,7 @@ status infer_rmsnorm(struct op_call *call, struct err *err)
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     TRY(norm_axis(call, call->attr.rmsnorm.axis, &axis, err));
     TRY(norm_epsilon(call, call->attr.rmsnorm.epsilon, err));
-    TRY(norm_weight(call, 1, axis, err));
+    TRY(norm_weight(call, 1, err));
     call->out[0].type = infer_typed(call->in[1].type.dtype, &call->in[0].type);
     norm_statistics(call, axis, 1, 1);
     return ST_OK;
@@ -74,10 +69,10 @@ status infer_layernorm(struct op_call *call, struct err *err)
     TRY(infer_dtype_in(call, 0, SET_FLOAT, err));
     TRY(norm_axis(call, call->attr.layernorm.axis, &axis, err));
     TRY(norm_epsilon(call, call->attr.layernorm.epsilon, err));
-    TRY(norm_weight(call, 1, axis, err));
+    TRY(norm_weight(call, 1, err));
     TRY(infer_same_dtype(call, 0, 1, err));
     if (infer_has_in(call, 2)) {
-        TRY(norm_weight(call, 2, axis, err));
+        TRY(norm_weight(call, 2, err));
         TRY(infer_same_dtype(call, 0, 2, err));
     }
     call->out[0].type = call->in[0].type;

@@ -180,6 +180,9 @@ static status rule_norm(struct enc *e, const struct graph_node *n, struct err *e
         return enc_refuse(n, "it is not over the last dimension of rows of tokens", err);
     if (skip) TRY(enc_operand(e, n, n->in[1], &like, &in[1], err));
     TRY(constants_after(e, n, skip ? 2 : 1, in, err));
+    for (int i = 1; !skip && i < n->n_in; i++)
+        if (in[i] >= 0 && e->g->values[in[i]].type.ndim > 1)
+            return enc_refuse(n, "its scale or bias is not one vector", err);
     if (!skip) {
         TRY(again_along(e, n, in, -1, outs, err));
         return added(e, n->out[0], outs[0], &like, err);

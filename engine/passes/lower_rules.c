@@ -486,6 +486,18 @@ static status lower_dequant(struct lower *lo, int node, const union op_attrs *at
     return lower_last_axis(lo, node, at->dequant.axis, err);
 }
 
+/* RMSNormalization, LayerNormalization. A scale of more dimensions than columns may differ from row
+ * to row, and which row of the request that is nobody knows here. */
+static status lower_norm(struct lower *lo, int node, int64_t axis, struct err *err)
+{
+    const struct graph_node *n = &lo->g->nodes[node];
+
+    for (int i = 1; i < n->n_in; i++)
+        if (n->in[i] >= 0 && lo->g->values[n->in[i]].type.ndim > 1)
+            return lower_refuse(n, "its scale or bias is not one vector", err);
+    return lower_last_axis(lo, node, axis, err);
+}
+
 static status lower_by_axis(struct lower *lo, int node, struct err *err)
 {
     const struct graph_node *n = &lo->g->nodes[node];
@@ -498,13 +510,13 @@ static status lower_by_axis(struct lower *lo, int node, struct err *err)
     case OP_SOFTMAX:
         return lower_last_axis(lo, node,
                                at.softmax.has_axis || n->version >= 13 ? at.softmax.axis : 1, err);
-    case OP_RMSNORM: return lower_last_axis(lo, node, at.rmsnorm.axis, err);
+    case OP_RMSNORM: return lower_norm(lo, node, at.rmsnorm.axis, err);
     case OP_LPNORM: return lower_last_axis(lo, node, at.lpnorm.axis, err);
     case OP_TOPK: return lower_last_axis(lo, node, at.topk.axis, err);
     case OP_DEQUANTIZELINEAR: return lower_dequant(lo, node, &at, err);
     case OP_GATHERELEMENTS: return lower_last_axis(lo, node, at.axis.axis, err);
     case OP_SCATTERELEMENTS: return lower_last_axis(lo, node, at.scatter.axis, err);
-    default: return lower_last_axis(lo, node, at.layernorm.axis, err);
+    default: return lower_norm(lo, node, at.layernorm.axis, err);
     }
 }
 

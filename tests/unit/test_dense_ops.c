@@ -60,6 +60,33 @@ static void stft_takes_a_signal_of_two_dimensions(void **state)
                 12, (float[]){ 3, 0, -1, 0, 7, 0, -1, 0, 11, 0, -1, 0 });
 }
 
+/* ---- norms ---- */
+
+/* A scale and a bias broadcast to the input as any operand does: they need not be columns. */
+static void layer_norm_takes_what_broadcasts(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 17 const x: f32[2,2] = {1, 3, 5, 7} const w: f32[1] = {2}\n"
+                "y = LayerNormalization(x, w) {epsilon: 0.0} out y }",
+                4, (float[]){ -2, 2, -2, 2 });
+    dense_gives("graph g { opset 17 const x: f32[2,2] = {1, 3, 5, 7} const w: f32[] = {2}\n"
+                "const b: f32[2,1] = {10, 20}\n"
+                "y = LayerNormalization(x, w, b) {epsilon: 0.0} out y }",
+                4, (float[]){ 8, 12, 18, 22 });
+    dense_gives("graph g { opset 17 const x: f32[2,1,2] = {1, 3, 5, 7}\n"
+                "const w: f32[2,1,1] = {2, 3}\n"
+                "y = LayerNormalization(x, w) {epsilon: 0.0} out y }",
+                4, (float[]){ -2, 2, -3, 3 });
+}
+
+static void rms_norm_takes_what_broadcasts(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 23 const x: f32[2,2] = {3, 3, 5, 5} const w: f32[2,1] = {2, 4}\n"
+                "y = RMSNormalization(x, w) {epsilon: 0.0} out y }",
+                4, (float[]){ 2, 2, 4, 4 });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -67,6 +94,8 @@ int main(void)
         cmocka_unit_test(the_first_output_may_go_unread),
         cmocka_unit_test(nodes_that_nobody_reads_do_not_run),
         cmocka_unit_test(stft_takes_a_signal_of_two_dimensions),
+        cmocka_unit_test(layer_norm_takes_what_broadcasts),
+        cmocka_unit_test(rms_norm_takes_what_broadcasts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

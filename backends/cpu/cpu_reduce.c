@@ -299,15 +299,28 @@ static void softmax_line(const struct tensor *in, const struct tensor *out, int6
             }
             const double shifted = x.f64[0] - max;
 
-            x.f64[0] = max == -INFINITY ? 0 : exp(shifted);
+            x.f64[0] = exp(shifted);
             if (pass == 1) {
                 sum += x.f64[0];
                 continue;
             }
-            x.f64[0] = is_log ? shifted - log(sum) : sum > 0 ? x.f64[0] / sum : x.f64[0];
+            x.f64[0] = is_log ? shifted - log(sum) : x.f64[0] / sum;
             cpu_convert(&x, CPU_F64, cls, 1);
             cpu_store(out->data, out->type.dtype, (size_t)at, &x, 1);
         }
+    }
+}
+
+/* Attention's rows, of which the kernel makes zeros where all of them is masked: by ONNX's formula
+ * -inf less -inf is no number. Any other row has a largest element, which is not 0. */
+static void softmax_rows(float *out, const float *in, size_t rows, size_t cols)
+{
+    kern.softmax_f32(out, in, rows, cols);
+    for (size_t r = 0; r < rows; r++) {
+        size_t c = 0;
+
+        while (c < cols && out[r * cols + c] == 0) c++;
+        for (size_t i = 0; c == cols && i < cols; i++) out[r * cols + i] = NAN;
     }
 }
 
@@ -347,8 +360,8 @@ void cpu_softmax(const struct cpu_task *t)
     const struct cpu_share s = cpu_share(t, l.outer * l.inner, 1);
     if (l.dim == 0 || s.begin == s.end) return;
     if (l.inner == 1 && in->type.dtype == DT_F32 && t->call->op == OP_SOFTMAX) {
-        kern.softmax_f32((float *)out->data + s.begin * l.dim,
-                         (const float *)in->data + s.begin * l.dim, s.end - s.begin, l.dim);
+        softmax_rows((float *)out->data + s.begin * l.dim,
+                     (const float *)in->data + s.begin * l.dim, s.end - s.begin, l.dim);
         return;
     }
     for (size_t i = s.begin; i < s.end; i++) {

@@ -87,6 +87,39 @@ static void rms_norm_takes_what_broadcasts(void **state)
                 4, (float[]){ 2, 2, 4, 4 });
 }
 
+/* ---- numbers that are none ---- */
+
+static void softmax_of_nan_is_nan(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 21 const x: f32[1,3] = {1, nan, 2} y = Softmax(x) out y }", 3,
+                (float[]){ NAN, NAN, NAN });
+    dense_gives(
+        "graph g { opset 21 const x: f32[3,1] = {1, nan, 2} y = Softmax(x) {axis: 0} out y }", 3,
+        (float[]){ NAN, NAN, NAN });
+    dense_gives("graph g { opset 21 const x: f16[1,3] = {1, nan, 2} s = Softmax(x)\n"
+                "y = Cast(s) {to: 1} out y }",
+                3, (float[]){ NAN, NAN, NAN });
+    dense_gives("graph g { opset 21 const x: f64[1,3] = {1, nan, 2} s = LogSoftmax(x)\n"
+                "y = Cast(s) {to: 1} out y }",
+                3, (float[]){ NAN, NAN, NAN });
+}
+
+/* The attention operators make zeros of such a row; this one does not. */
+static void softmax_of_nothing_but_minus_infinity_is_nan(void **state)
+{
+    (void)state;
+    dense_gives(
+        "graph g { opset 21 const x: f32[2,2] = {-inf, -inf, -inf, 0} y = Softmax(x) out y }", 4,
+        (float[]){ NAN, NAN, 0, 1 });
+    dense_gives("graph g { opset 21 const x: f32[2,2] = {-inf, -inf, -inf, 0}\n"
+                "y = Softmax(x) {axis: 0} out y }",
+                4, (float[]){ NAN, 0, NAN, 1 });
+    dense_gives("graph g { opset 21 const x: f64[1,2] = {-inf, -inf} s = Softmax(x)\n"
+                "y = Cast(s) {to: 1} out y }",
+                2, (float[]){ NAN, NAN });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +129,8 @@ int main(void)
         cmocka_unit_test(stft_takes_a_signal_of_two_dimensions),
         cmocka_unit_test(layer_norm_takes_what_broadcasts),
         cmocka_unit_test(rms_norm_takes_what_broadcasts),
+        cmocka_unit_test(softmax_of_nan_is_nan),
+        cmocka_unit_test(softmax_of_nothing_but_minus_infinity_is_nan),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Element-wise arithmetic and activations. Floats go through the kernels in chunks, converted at
  * the edges where they are f16 or bf16; f64 and integers are plain loops. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -180,9 +181,22 @@ void cpu_biasact(const struct cpu_task *t)
 
 /* ---- clip ---- */
 
-/* The bound given as input i, or by attribute below opset 11; false when there is none. */
+/* The largest number of a float type. */
+static double largest(enum dtype dt)
+{
+    switch (dt) {
+    case DT_F64: return DBL_MAX;
+    case DT_F16: return 65504;
+    case DT_BF16: return 0x1.fep127;
+    default: return (double)FLT_MAX;
+    }
+}
+
+/* The bound given as input i, or by attribute below opset 11, else the last number of the type:
+ * infinities are cut, too. False when there is none: all integers are within theirs. */
 static bool clip_bound(const struct cpu_task *t, int i, enum cpu_class cls, union cpu_chunk *out)
 {
+    const struct attrs_clip *a = &t->call->attr.clip;
     const struct tensor *x = cpu_in(t, i);
 
     if (x) {
@@ -190,12 +204,15 @@ static bool clip_bound(const struct cpu_task *t, int i, enum cpu_class cls, unio
         cpu_load(out, x->data, x->type.dtype, 0, 1, 1);
         return cpu_class_of(x->type.dtype) == cls;
     }
-    if (t->call->version >= 11 || (cls != CPU_F32 && cls != CPU_F64)) return false;
-    const float v = i == 1 ? t->call->attr.clip.min : t->call->attr.clip.max;
+    if (cls != CPU_F32 && cls != CPU_F64) return false;
+    const double most = largest(t->in[0]->type.dtype);
+    const double v = t->call->version < 11 ? (double)(i == 1 ? a->min : a->max)
+                     : i == 1              ? -most
+                                           : most;
     if (cls == CPU_F32)
-        out->f32[0] = v;
+        out->f32[0] = (float)v;
     else
-        out->f64[0] = (double)v;
+        out->f64[0] = v;
     return true;
 }
 

@@ -120,6 +120,18 @@ static void softmax_of_nothing_but_minus_infinity_is_nan(void **state)
                 2, (float[]){ NAN, NAN });
 }
 
+/* An absent bound is the type's last number. */
+static void clip_without_a_bound_cuts_infinity(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 13 const x: f32[3] = {inf, -inf, nan} const hi: f32[] = {0.5}\n"
+                "y = Clip(x, _, hi) out y }",
+                3, (float[]){ 0.5f, -FLT_MAX, NAN });
+    dense_gives("graph g { opset 13 const x: f16[2] = {inf, -inf} c = Clip(x)\n"
+                "y = Cast(c) {to: 1} out y }",
+                2, (float[]){ 65504, -65504 });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +143,7 @@ int main(void)
         cmocka_unit_test(rms_norm_takes_what_broadcasts),
         cmocka_unit_test(softmax_of_nan_is_nan),
         cmocka_unit_test(softmax_of_nothing_but_minus_infinity_is_nan),
+        cmocka_unit_test(clip_without_a_bound_cuts_infinity),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static double activation(const struct op_call *c, double x)
 
     switch (c->op) {
     case OP_ELU: return x > 0 ? x : alpha * expm1(x);
-    case OP_CELU: return (x > 0 ? x : 0) + fmin(0, alpha * expm1(x / alpha));
+    case OP_CELU: return x > 0 ? x : alpha * expm1(x / alpha);
     case OP_SELU:
         return (double)c->attr.selu.gamma * (x > 0 ? x : (double)c->attr.selu.alpha * expm1(x));
     case OP_LEAKYRELU: return x < 0 ? (double)c->attr.leakyrelu.alpha * x : x;

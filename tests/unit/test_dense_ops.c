@@ -132,6 +132,13 @@ static void clip_without_a_bound_cuts_infinity(void **state)
                 2, (float[]){ 65504, -65504 });
 }
 
+static void celu_of_nan_is_nan(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 13 const x: f32[4] = {nan, -inf, 2, -1} y = Celu(x) out y }", 4,
+                (float[]){ NAN, -1, 2, -0.6321206f });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +151,7 @@ int main(void)
         cmocka_unit_test(softmax_of_nan_is_nan),
         cmocka_unit_test(softmax_of_nothing_but_minus_infinity_is_nan),
         cmocka_unit_test(clip_without_a_bound_cuts_infinity),
+        cmocka_unit_test(celu_of_nan_is_nan),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,7 +190,7 @@ static int slice_count(const struct cpu_task *t)
 static void slice_dim(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first,
                       int64_t *count)
 {
-    if (start < 0) start = start < -dim ? (step > 0 ? 0 : -1) : start + dim;
+    if (start < 0) start = start < -dim ? 0 : start + dim;
     if (end < 0) end = end < -dim ? -1 : end + dim;
     if (step > 0) {
         start = start > dim ? dim : start;

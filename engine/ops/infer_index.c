@@ -207,7 +207,8 @@ static int64_t slice_length(int64_t dim, int64_t start, int64_t end, int64_t ste
         end = slice_clamp(end, dim, 0, dim);
         return end > start ? (end - start - 1) / step + 1 : 0;
     }
-    start = slice_clamp(start, dim, -1, dim - 1);
+    if (dim == 0) return 0;
+    start = slice_clamp(start, dim, 0, dim - 1);
     end = slice_clamp(end, dim, -1, dim - 1);
     const uint64_t stride = 0 - (uint64_t)step;
     return start > end ? (int64_t)(((uint64_t)(start - end) - 1) / stride) + 1 : 0;

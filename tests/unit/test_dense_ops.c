@@ -139,6 +139,22 @@ static void celu_of_nan_is_nan(void **state)
                 (float[]){ NAN, -1, 2, -0.6321206f });
 }
 
+/* ---- places ---- */
+
+/* Stepping backwards a start before the front is the front, for which there is an element. */
+static void slice_clamps_a_start_before_the_front(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 13 const x: f32[4] = {1, 2, 3, 4} const s: i64[1] = {-7}\n"
+                "const e: i64[1] = {-9} const a: i64[1] = {0} const d: i64[1] = {-1}\n"
+                "y = Slice(x, s, e, a, d) out y }",
+                1, (float[]){ 1 });
+    dense_gives("graph g { opset 13 const x: f32[0] = {} const s: i64[1] = {-7}\n"
+                "const e: i64[1] = {-9} const a: i64[1] = {0} const d: i64[1] = {-1}\n"
+                "y = Slice(x, s, e, a, d) out y }",
+                0, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +168,7 @@ int main(void)
         cmocka_unit_test(softmax_of_nothing_but_minus_infinity_is_nan),
         cmocka_unit_test(clip_without_a_bound_cuts_infinity),
         cmocka_unit_test(celu_of_nan_is_nan),
+        cmocka_unit_test(slice_clamps_a_start_before_the_front),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,9 @@ static double denormalize(const struct grid *g, double x, int64_t dim)
     if (!(at > -1e9)) at = -1e9;
     if (at > 1e9) at = 1e9;
     if (g->taps == 1) at = rint(at);
-    if (g->pad == PAD_BORDER) at = at < 0 ? 0 : at > d - 1 ? d - 1 : at;
+    /* Beyond the border cubic taps differ in how many of them repeat it: they are clamped, not
+     * this. */
+    if (g->pad == PAD_BORDER && g->taps != 4) at = at < 0 ? 0 : at > d - 1 ? d - 1 : at;
     return g->pad == PAD_REFLECTION ? reflect(g, at, dim) : at;
 }
 

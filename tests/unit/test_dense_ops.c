@@ -155,6 +155,17 @@ static void slice_clamps_a_start_before_the_front(void **state)
                 0, NULL);
 }
 
+/* 0.75 beyond the last of 2: of four taps three are the border, and the kernel overshoots. */
+static void cubic_grid_samples_clamp_taps(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 20 const x: f32[1,1,1,2] = {0, 1}\n"
+                "const at: f32[1,1,1,2] = {1.25, 0}\n"
+                "y = GridSample(x, at) {mode: \"cubic\", padding_mode: \"border\", "
+                "align_corners: 0} out y }",
+                1, (float[]){ 1.0351562f });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +180,7 @@ int main(void)
         cmocka_unit_test(clip_without_a_bound_cuts_infinity),
         cmocka_unit_test(celu_of_nan_is_nan),
         cmocka_unit_test(slice_clamps_a_start_before_the_front),
+        cmocka_unit_test(cubic_grid_samples_clamp_taps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static double place(const struct resize *r, int d, int64_t o, bool *outside)
         if (!(at >= 0 && at <= in - 1)) *outside = true;
         return at;
     }
-    if (is(how, "pytorch_half_pixel") && out == 1) return -0.5;
+    if (is(how, "pytorch_half_pixel") && r->p.out[d] <= 1) return 0;
     if (is(how, "half_pixel_symmetric"))
         return in / 2 * (1 - (double)r->p.out[d] / out) + (x + 0.5) / scale - 0.5;
     return (x + 0.5) / scale - 0.5;

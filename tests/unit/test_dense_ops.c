@@ -166,6 +166,16 @@ static void cubic_grid_samples_clamp_taps(void **state)
                 1, (float[]){ 1.0351562f });
 }
 
+/* One element is taken from the front, not from half a step before it. */
+static void resize_to_one_element_starts_at_the_front(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 19 const x: f32[1,1,1,4] = {1, 2, 4, 8}\n"
+                "const n: i64[4] = {1, 1, 1, 1} y = Resize(x, _, _, n) {mode: \"cubic\", "
+                "coordinate_transformation_mode: \"pytorch_half_pixel\"} out y }",
+                1, (float[]){ 1 });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +191,7 @@ int main(void)
         cmocka_unit_test(celu_of_nan_is_nan),
         cmocka_unit_test(slice_clamps_a_start_before_the_front),
         cmocka_unit_test(cubic_grid_samples_clamp_taps),
+        cmocka_unit_test(resize_to_one_element_starts_at_the_front),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ struct qtable {
     uint32_t block;
 };
 
-/* False when the shapes do not belong together, or the form is one that is not supported. */
+/* False when the shapes do not belong together, or the form is not rows along the last axis. */
 static bool qtable_of(const struct cpu_task *t, struct qtable *q)
 {
     const struct attrs_gatherq *a = &t->call->attr.gatherq;
@@ -214,15 +214,60 @@ static void gatherq_row(const struct qtable *q, size_t row, const struct tensor 
     }
 }
 
+static bool elements_fit(const struct tensor *x, size_t n) { return !x || cpu_elements(x) == n; }
+
+/* Tables of 4-bit elements gathered along any axis and quantised along any other: by elements. */
+static void gatherq_elements(const struct cpu_task *t)
+{
+    const struct attrs_gatherq *a = &t->call->attr.gatherq;
+    const struct tensor *data = cpu_in(t, 0), *indices = cpu_in(t, 1), *scales = cpu_in(t, 2),
+                        *zp = cpu_in(t, 3), *out = cpu_out(t, 0);
+    const enum dtype dt = data->type.dtype;
+    const int ndim = data->type.ndim, g = cpu_axis(a->gather_axis, ndim),
+              q = cpu_axis(a->quantize_axis, ndim);
+
+    if ((dt != DT_U4 && dt != DT_I4) || g < 0 || q < 0 || g == q || a->block_size < 1 ||
+        !cpu_is_float(scales->type.dtype) || (zp && zp->type.dtype != dt)) {
+        cpu_fail(t, ST_UNSUPPORTED, "table of this form");
+        return;
+    }
+    const size_t n_idx = cpu_elements(indices), dim = (size_t)data->type.dim[g],
+                 inner = cpu_span(data, g + 1, ndim), q_dim = (size_t)data->type.dim[q],
+                 q_inner = cpu_span(data, q + 1, ndim), block = (size_t)a->block_size,
+                 blocks = (q_dim + block - 1) / block,
+                 n_scales = cpu_span(data, 0, q) * blocks * q_inner;
+    if (!elements_fit(scales, n_scales) || !elements_fit(zp, n_scales) ||
+        cpu_elements(out) != cpu_span(data, 0, g) * n_idx * inner) {
+        cpu_fail(t, ST_SHAPE, "table, scales and indices do not lead to the output's shape");
+        return;
+    }
+    const struct cpu_share s = cpu_share(t, cpu_elements(out), CPU_CHUNK);
+    for (size_t i = s.begin; i < s.end; i++) {
+        size_t entry;
+
+        if (!index_at(indices, i / inner % n_idx, (int64_t)dim, &entry)) {
+            cpu_put(out, i, 0);
+            continue;
+        }
+        const size_t at = (i / inner / n_idx * dim + entry) * inner + i % inner;
+        const size_t line = at / q_inner;
+        const size_t b = (line / q_dim * blocks + line % q_dim / block) * q_inner + at % q_inner;
+        cpu_put(out, i, (cpu_get(data, at) - (zp ? cpu_get(zp, b) : 0)) * cpu_get(scales, b));
+    }
+}
+
 /* An index out of range gives zeros, as onnxruntime does. */
 void cpu_gatherq(const struct cpu_task *t)
 {
     const struct tensor *data = cpu_in(t, 0), *indices = cpu_in(t, 1), *out = cpu_out(t, 0);
     struct qtable q;
 
-    if (!qtable_of(t, &q) || !cpu_is_float(out->type.dtype)) {
-        cpu_fail(t, ST_UNSUPPORTED,
-                 "table of this form (expected rows quantised along the last axis)");
+    if (!cpu_is_float(out->type.dtype)) {
+        cpu_fail(t, ST_UNSUPPORTED, "a result of this type");
+        return;
+    }
+    if (!qtable_of(t, &q)) {
+        gatherq_elements(t);
         return;
     }
     const size_t entries = (size_t)data->type.dim[0];

@@ -176,6 +176,25 @@ static void resize_to_one_element_starts_at_the_front(void **state)
                 1, (float[]){ 1 });
 }
 
+/* ---- tables ---- */
+
+#define THREES "3, 3, 3, 3, 3, 3, 3, 3, "
+
+/* 17 rows of two columns in blocks of 16 rows; the second column is taken, its scales are 2, 20. */
+static void a_table_may_be_quantised_along_any_axis(void **state)
+{
+    float want[17];
+
+    (void)state;
+    for (int i = 0; i < 17; i++) want[i] = i < 16 ? 6 : 60;
+    dense_gives("graph g { opset 21, com.microsoft 1\n"
+                "const x: u4[17,2] = {" THREES THREES THREES THREES "3, 3}\n"
+                "const at: i64[1] = {1} const s: f32[2,2] = {1, 2, 10, 20}\n"
+                "y = com.microsoft.GatherBlockQuantized(x, at, s) "
+                "{gather_axis: 1, quantize_axis: 0, block_size: 16} out y }",
+                COUNT(want), want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +211,7 @@ int main(void)
         cmocka_unit_test(slice_clamps_a_start_before_the_front),
         cmocka_unit_test(cubic_grid_samples_clamp_taps),
         cmocka_unit_test(resize_to_one_element_starts_at_the_front),
+        cmocka_unit_test(a_table_may_be_quantised_along_any_axis),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,26 +177,6 @@ static status read_call(const struct op_call *call, struct qlinear *q, struct er
     return ST_OK;
 }
 
-/* g_idx of weights that were not reordered counts 0 0 … 1 1 …; others are refused. */
-static status check_g_idx(const struct op_call *call, const struct qlinear *q, struct err *err)
-{
-    const struct tensor *g = call->op == OP_MATMULNBITS ? cpu_call_in(call, 4) : NULL;
-    size_t n;
-
-    if (!g) return ST_OK;
-    if (!g->data || g->type.dtype != DT_I32 || !type_elements(&g->type, &n) || n < (size_t)q->k)
-        return FAIL(err, ST_FORMAT, "%s: g_idx is no constant of K int32", call->node);
-    for (int64_t i = 0; i < q->k; i++) {
-        int32_t group;
-
-        memcpy(&group, (const int32_t *)g->data + i, sizeof group);
-        if (group != i / q->block)
-            return FAIL(err, ST_UNSUPPORTED, "%s: g_idx reorders the rows (act-order GPTQ)",
-                        call->node);
-    }
-    return ST_OK;
-}
-
 static status check_qlinear(struct qlinear *q, struct err *err)
 {
     if (q->n < 1 || q->k < 1 || q->n > INT32_MAX || q->k > INT32_MAX)
@@ -271,7 +251,6 @@ status cpu_linear_prepare(struct cpu_backend *be, const struct op_call *call, st
         return prepare_float(be, call, out, err);
     TRY(read_call(call, &q, err));
     TRY(check_qlinear(&q, err));
-    TRY(check_g_idx(call, &q, err));
     status st = linear_create(&l, q.node, (size_t)q.n, (size_t)q.k, err);
     if (st == ST_OK) st = build_qlinear(be, call, &q, l, err);
     if (st != ST_OK) {

@@ -50,6 +50,10 @@ cpu_scratch_fn cpu_rnn_scratch;
 cpu_op_fn cpu_linear;
 cpu_prepare_fn cpu_linear_prepare;
 cpu_scratch_fn cpu_linear_scratch;
+/* cpu_nbits.c */
+cpu_op_fn cpu_nbits;
+cpu_prepare_fn cpu_nbits_prepare;
+cpu_scratch_fn cpu_nbits_scratch;
 /* cpu_moe.c, cpu_moe_pack.c */
 cpu_op_fn cpu_moe;
 cpu_prepare_fn cpu_moe_prepare;

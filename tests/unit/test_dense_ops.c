@@ -195,6 +195,34 @@ static void a_table_may_be_quantised_along_any_axis(void **state)
                 COUNT(want), want);
 }
 
+#define ONES_8  "1, 1, 1, 1, 1, 1, 1, 1, "
+#define ONES_32 ONES_8 ONES_8 ONES_8 "1, 1, 1, 1, 1, 1, 1, 1"
+#define BYTES_8 "153, 153, 153, 153, 153, 153, 153, 153"
+
+/* Every weight is 9 less 8, times 1 or, in the second block, 10. */
+static void weights_of_a_product_may_come_with_the_run(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 21, com.microsoft 1 const x: f32[1,32] = {" ONES_32 "}\n"
+                "const c: u8[1,2,8] = {" BYTES_8 ", " BYTES_8 "} b = Identity(c)\n"
+                "const s: f32[1,2] = {1, 10}\n"
+                "y = com.microsoft.MatMulNBits(x, b, s) {K: 32, N: 1, bits: 4, block_size: 16}\n"
+                "out y }",
+                1, (float[]){ 176 });
+}
+
+/* By the document: scale and zero point of row k are those of block g_idx[k]. */
+static void rows_of_weights_may_be_reordered(void **state)
+{
+    (void)state;
+    dense_gives("graph g { opset 21, com.microsoft 1 const x: f32[1,32] = {" ONES_32 "}\n"
+                "const b: u8[1,2,8] = {" BYTES_8 ", " BYTES_8 "}\n"
+                "const s: f32[1,2] = {1, 10} const at: i32[32] = {" ONES_32 "}\n"
+                "y = com.microsoft.MatMulNBits(x, b, s, _, at) "
+                "{K: 32, N: 1, bits: 4, block_size: 16} out y }",
+                1, (float[]){ 320 });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +240,8 @@ int main(void)
         cmocka_unit_test(cubic_grid_samples_clamp_taps),
         cmocka_unit_test(resize_to_one_element_starts_at_the_front),
         cmocka_unit_test(a_table_may_be_quantised_along_any_axis),
+        cmocka_unit_test(weights_of_a_product_may_come_with_the_run),
+        cmocka_unit_test(rows_of_weights_may_be_reordered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

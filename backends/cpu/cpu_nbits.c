@@ -81,8 +81,9 @@ static bool read_nbits(const struct cpu_task *t, struct nbits *w)
                          .k = (size_t)a->k,
                          .block = (size_t)a->block_size,
                          .bits = (unsigned)a->bits };
-    if (a->n < 1 || a->k < 1 || (a->bits != 2 && a->bits != 4 && a->bits != 8) ||
-        a->block_size < 16 || w->b->type.dtype != DT_U8 || !cpu_is_float(w->scales->type.dtype))
+    if (a->n < 1 || a->k < 1 || a->n > INT32_MAX || a->k > INT32_MAX || a->block_size > INT32_MAX ||
+        (a->bits != 2 && a->bits != 4 && a->bits != 8) || a->block_size < 16 ||
+        w->b->type.dtype != DT_U8 || !cpu_is_float(w->scales->type.dtype))
         return false;
     w->blocks = (w->k + w->block - 1) / w->block;
     w->zp_row_bytes = (w->blocks * w->bits + 7) / 8;

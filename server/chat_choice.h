@@ -14,8 +14,8 @@ struct choice_rules {
     size_t n_stops;
     bool tools;         /* look for tool calls */
     bool one_call;      /* the answer ends with the first one */
-    const char *forced; /* the prompt's end that already belongs to the answer ("<tool_call>…"),
-                           NULL = none */
+    const char *forced; /* the prompt's end that already belongs to the answer ("<tool_call>…"), as
+                           far as token_heal left it there; NULL = none */
     bool logprobs;
 };
 

@@ -3,10 +3,9 @@
  * the pool. */
 #include "server/chat.h"
 #include "server/server_internal.h"
+#include "server/token_heal.h"
 #include <stdio.h>
 #include <string.h>
-
-enum { FORCED_BYTES_MAX = 256 };
 
 /* ---- tool choice ---- */
 
@@ -30,6 +29,38 @@ static bool force_tool(struct chat *chat, struct api_error *e)
         named ? arena_printf(&chat->arena,
                              TOOL_CALL_OPEN "\n{\"name\": \"%s\", \"arguments\": ", req->tool_name)
               : TOOL_CALL_OPEN "\n{\"name\": \"";
+    return chat->rules.forced || api_fail(e, FAULT_MEMORY, NULL, "No memory for the prompt.");
+}
+
+/* What can stand behind the forced text, first bytes only: an object, or any tool's name. */
+static void forced_next(const struct chat_request *req, char next[CHAT_TOOLS_MAX + 1])
+{
+    size_t n = 0;
+
+    if (req->tool_choice == TOOL_CHOICE_NAMED) {
+        next[n++] = '{';
+    } else {
+        for (size_t i = 0; i < req->tools->u.list.n; i++) {
+            const struct jvalue *fn = jvalue_get(req->tools->u.list.items[i], "function");
+            next[n++] = jvalue_get(fn, "name")->u.string.text[0];
+        }
+    }
+    next[n] = '\0';
+}
+
+/* The end of the forced text is left to the model where one of its tokens may begin there. */
+static bool heal_forced(struct chat *chat, struct token_ids *ids, struct api_error *e)
+{
+    const size_t tag_n = strlen(TOOL_CALL_OPEN);
+    const char *text = chat->rules.forced + tag_n;
+    char next[CHAT_TOOLS_MAX + 1];
+    size_t kept;
+
+    forced_next(&chat->req, next);
+    if (token_heal(chat->rules.tokenizer, ids, text, strlen(text), next, &kept) == ST_OK)
+        chat->rules.forced = arena_strndup(&chat->arena, chat->rules.forced, tag_n + kept);
+    else
+        chat->rules.forced = NULL;
     return chat->rules.forced || api_fail(e, FAULT_MEMORY, NULL, "No memory for the prompt.");
 }
 
@@ -87,6 +118,7 @@ static bool make_prompt(struct chat *chat, struct token_ids *ids, struct api_err
                                            TOK_PARSE_SPECIAL, ids, &err);
         ok = st == ST_OK || api_fail_status(e, st, false, "messages", &err);
     }
+    if (ok && chat->rules.forced) ok = heal_forced(chat, ids, e);
     str_fini(&text);
     chat->prompt_tokens = (int64_t)ids->n;
     return ok;

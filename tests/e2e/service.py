@@ -127,6 +127,14 @@ def text_of(answer):
     return answer["choices"][0]["message"]["content"]
 
 
+def call_of(answer):
+    """The function of an answer that is one tool call."""
+    choice = answer["choices"][0]
+    assert choice["finish_reason"] == "tool_calls" and choice["message"]["content"] is None, choice
+    call, = choice["message"]["tool_calls"]
+    return call["function"]
+
+
 def streamed_text(events, choice=0):
     return "".join(c["delta"].get("content") or "" for e in events if isinstance(e, dict)
                    for c in e["choices"] if c["index"] == choice)

@@ -8,13 +8,16 @@ import threading
 import time
 import unittest
 
-from service import Service, streamed_text, text_of
+from service import Service, call_of, streamed_text, text_of
 
 LONG = "Tell me about Cupola. " * 40
 # Never a stop token: the answer goes on until it is cancelled or cut.
 ENDLESS = {"min_tokens": 1500, "max_tokens": 1800}
 # The model has no set answer to it, so that sampling shows.
 OPEN_PROMPT = "JSON"
+TOOLS = [{"type": "function", "function": {
+    "name": "get_weather", "description": "The weather in a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
 
 
 class ServiceCase(unittest.TestCase):
@@ -110,6 +113,15 @@ class Chat(ServiceCase):
         again = self.s.chat(messages, max_tokens=4)
         self.assertEqual(text_of(first), text_of(again))
         self.assertGreaterEqual(again["usage"]["prompt_tokens_details"]["cached_tokens"], 64)
+
+    def test_a_forced_tool_call_is_the_one_it_makes_by_itself(self):
+        question = "What is the weather in Oslo?"
+        named = {"type": "function", "function": {"name": "get_weather"}}
+        auto = call_of(self.s.chat(question, tools=TOOLS))
+        self.assertEqual(json.loads(auto["arguments"]), {"city": "Oslo"})
+        for choice in ("required", named):
+            with self.subTest(tool_choice=choice):
+                self.assertEqual(call_of(self.s.chat(question, tools=TOOLS, tool_choice=choice)), auto)
 
     def test_content_parts_and_history(self):
         parts = [{"type": "text", "text": "What is "}, {"type": "text", "text": "3 + 4?"}]

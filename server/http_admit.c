@@ -83,8 +83,9 @@ static bool check_access(struct exchange *ex, const struct gate_headers *h,
                                       found && (flags & ROUTE_BODY) };
     const char *origin = NULL;
 
-    if (!gate_check_origin(h, policy, route, &origin, e)) return false;
-    if (origin) ex->origin = arena_strdup(&ex->arena, origin);
+    const bool ok = gate_check_origin(h, policy, route, &origin, e);
+    if (origin) ex->origin = arena_strdup(&ex->arena, origin); /* a page may read its refusal too */
+    if (!ok) return false;
     if (ex->reply.code == 204) { /* OPTIONS: a preflight carries no key */
         ex->reply.preflight = h->cors_method && ex->origin;
         return true;
@@ -135,7 +136,7 @@ bool gate_admit(struct exchange *ex, const char *version)
     bool ok = true;
     if (list.too_many)
         ok = api_fail(&e, FAULT_HEADER_SIZE, NULL, "More than %d headers.", HEADERS_MAX);
-    ok = ok && gate_collect(&h, list.items, list.n, &e);
+    ok = ok && gate_collect(&h, list.items, list.n, &ex->arena, &e);
     if (ok) {
         take_request_id(ex, h.request_id);
         ok = check(ex, &h, !str_equal(version, "HTTP/1.0"), &e);

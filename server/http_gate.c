@@ -58,7 +58,16 @@ static const char **slot_of(struct gate_headers *h, const char *name)
     return NULL;
 }
 
-bool gate_collect(struct gate_headers *out, const struct header *headers, size_t n,
+/* The value without the blanks behind it; NULL: no memory. */
+static const char *value_of(const struct header *h, struct arena *a)
+{
+    size_t n = h->value_n;
+
+    while (n > 0 && (h->value[n - 1] == ' ' || h->value[n - 1] == '\t')) n--;
+    return n == h->value_n ? h->value : arena_strndup(a, h->value, n);
+}
+
+bool gate_collect(struct gate_headers *out, const struct header *headers, size_t n, struct arena *a,
                   struct api_error *e)
 {
     memset(out, 0, sizeof *out);
@@ -72,7 +81,9 @@ bool gate_collect(struct gate_headers *out, const struct header *headers, size_t
         const char **slot = slot_of(out, h->name);
         if (!slot) continue;
         if (*slot) return api_fail(e, FAULT_REQUEST, NULL, "Header %.64s is given twice.", h->name);
-        *slot = h->value;
+        /* The library reads "chunked " as no chunks, so what it is told must be what it reads. */
+        *slot = slot == &out->transfer_encoding ? h->value : value_of(h, a);
+        if (!*slot) return api_fail(e, FAULT_MEMORY, NULL, "No memory for the headers.");
     }
     return true;
 }

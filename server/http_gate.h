@@ -30,9 +30,11 @@ struct gate_policy {
     size_t n_origins, n_hosts;
 };
 
-/* Gathers the headers; false with *e filled: one that may be there once is there twice, or a name
- * or value is malformed. */
-bool gate_collect(struct gate_headers *out, const struct header *headers, size_t n,
+/* Gathers the headers, values without the blanks behind them (RFC 9112, section 5: they are no part
+ * of the value); what had some is copied into the arena. False with *e filled: one that may be
+ * there once is there twice, or a name or value is malformed. Transfer-Encoding stays as the
+ * library sees it. */
+bool gate_collect(struct gate_headers *out, const struct header *headers, size_t n, struct arena *a,
                   struct api_error *e);
 /* Framing and Host. http11: Host is required. */
 bool gate_check_framing(const struct gate_headers *h, bool http11, struct api_error *e);

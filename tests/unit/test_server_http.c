@@ -91,6 +91,10 @@ static void gate(void **state)
     expect_code("POST /v1/chat/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
                 "Content-Length: 5\r\n" END,
                 400, NULL);
+    expect_code("POST /v1/chat/completions HTTP/1.1\r\nTransfer-Encoding: chunked \r\n" END, 501,
+                NULL);
+    expect_code("GET /v1/models HTTP/1.1\r\nHost: localhost \t\r\nConnection: close\r\n\r\n", 200,
+                NULL);
     /* The service's own page may call it. */
     char own[256];
     snprintf(own, sizeof own,
@@ -392,6 +396,9 @@ static void asks_for_the_key(void **state)
     a = client_get(f.port, "/v1/models", "Authorization: Bearer secret-number-2\r\n");
     assert_int_equal(a.code, 200);
     answer_free(&a);
+    a = client_get(f.port, "/v1/models", "Authorization: Bearer secret-number-2 \r\n");
+    assert_int_equal(a.code, 200);
+    answer_free(&a);
     a = client_get(f.port, "/health", "");
     assert_int_equal(a.code, 200);
     answer_free(&a);
@@ -404,6 +411,14 @@ static void asks_for_the_key(void **state)
     assert_string_equal(answer_header(&a, "Vary"), "Origin");
     assert_null(answer_header(&a, "Access-Control-Allow-Credentials"));
     assert_null(answer_header(&a, "Access-Control-Allow-Private-Network"));
+    answer_free(&a);
+    /* the page may read why it was refused */
+    a = client_post(f.port, "/v1/chat/completions",
+                    "Origin: http://localhost:3000\r\nAuthorization: Bearer secret-number-1\r\n"
+                    "Content-Type: text/plain\r\n",
+                    "{}");
+    assert_int_equal(a.code, 415);
+    assert_string_equal(answer_header(&a, "Access-Control-Allow-Origin"), "http://localhost:3000");
     answer_free(&a);
     fixture_stop(&f);
     unlink(path);

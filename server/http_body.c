@@ -3,6 +3,7 @@
 #include "server/http_body.h"
 #include "server/routes.h"
 #include "server/server_internal.h"
+#include <string.h>
 
 enum { UNWANTED_BODY_BYTES = 64 << 10 }; /* of a request that needs none: read and ignored */
 
@@ -56,4 +57,12 @@ bool body_take(struct exchange *ex, const char *data, size_t n)
     str_put_n(&ex->body, data, n);
     if (ex->body.failed) return refuse(ex, FAULT_MEMORY, "No memory for the request body.");
     return true;
+}
+
+status body_json(const char *body, size_t n, const struct json_limits *limits, cJSON **out,
+                 struct err *err)
+{
+    if (n >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
+        return FAIL(err, ST_FORMAT, "byte 0: a byte order mark (the body is UTF-8 without one)");
+    return json_parse(body, n, limits, out, err);
 }

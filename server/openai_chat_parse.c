@@ -2,6 +2,7 @@
 /* The top level of a chat request: numbers by table, then what has a shape of its own. */
 #include "server/openai_chat_parse.h"
 #include "server/chat_parse_internal.h"
+#include "server/http_body.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -338,7 +339,7 @@ static bool read_body(struct chat_parse *p, const char *body, size_t n, struct j
     cJSON *json = NULL;
 
     if (n == 0) return api_fail(p->error, FAULT_JSON, NULL, "Empty request body.");
-    status st = json_parse(body, n, &limits, &json, &err);
+    status st = body_json(body, n, &limits, &json, &err);
     json_free(json);
     if (st == ST_OK) st = jvalue_parse(p->arena, body, n, out, &err);
     if (st == ST_NOMEM) return chat_fail_memory(p);

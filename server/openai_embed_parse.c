@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/openai_embed_parse.h"
+#include "server/http_body.h"
 #include <string.h>
 
 struct embed_parse {
@@ -137,6 +138,14 @@ static bool take_bool(struct embed_parse *p, const cJSON *root, const char *key,
     return true;
 }
 
+/* Whom the request is for means nothing here. */
+static bool check_user(struct embed_parse *p, const cJSON *root)
+{
+    const cJSON *v = json_get(root, "user");
+
+    return !v || cJSON_IsNull(v) || cJSON_IsString(v) || fail_type(p, "user", "a string", v);
+}
+
 static bool take_format(struct embed_parse *p, const cJSON *root)
 {
     const char *format = "float";
@@ -151,7 +160,6 @@ static bool take_format(struct embed_parse *p, const cJSON *root)
 static bool take_all(struct embed_parse *p, const cJSON *root)
 {
     struct embed_body *out = p->out;
-    const char *user = NULL;
 
     if (!cJSON_IsObject(root))
         return api_fail(p->error, FAULT_TYPE, NULL, "Invalid request: expected an object, got %s.",
@@ -163,7 +171,7 @@ static bool take_all(struct embed_parse *p, const cJSON *root)
            take_integer(p, root, "dimensions", 1, &out->dimensions) &&
            take_integer(p, root, "ttl", 0, &out->ttl) &&
            take_name(p, root, "prompt_name", &out->prompt_name) &&
-           take_bool(p, root, "truncate", &out->truncate) && take_name(p, root, "user", &user);
+           take_bool(p, root, "truncate", &out->truncate) && check_user(p, root);
 }
 
 bool embed_body_parse(struct embed_body *out, const char *body, size_t n, struct arena *a,
@@ -176,7 +184,7 @@ bool embed_body_parse(struct embed_body *out, const char *body, size_t n, struct
 
     memset(out, 0, sizeof *out);
     if (n == 0) return api_fail(e, FAULT_JSON, NULL, "Empty request body.");
-    const status st = json_parse(body, n, &limits, &root, &err);
+    const status st = body_json(body, n, &limits, &root, &err);
     if (st == ST_NOMEM) return fail_memory(&p);
     if (st != ST_OK) return api_fail(e, FAULT_JSON, NULL, "Invalid JSON: %s", err.text);
     const bool ok = take_all(&p, root);

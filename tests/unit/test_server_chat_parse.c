@@ -27,6 +27,7 @@ static const struct {
 } bad[] = {
     { "", "", "invalid_json" },
     { "   ", "", "invalid_json" },
+    { "\xEF\xBB\xBF" WITH("\"n\":1"), "", "invalid_json" },
     { "nonsense", "", "invalid_json" },
     { "{\"model\":\"m\"", "", "invalid_json" },
     { "{\"model\":\"m\"," MSG "} trailing", "", "invalid_json" },

@@ -10,10 +10,10 @@ status choice_init(struct chat_choice *c, const struct choice_rules *rules,
     c->rules = rules;
     c->sink = sink;
     stop_matcher_init(&c->stop, rules->stops, rules->n_stops);
-    tool_parser_init(&c->tools, sink);
+    tool_parser_init(&c->tools, sink, rules->tool_names);
     TRY(token_stream_create(&c->stream, rules->tokenizer, true, err));
     token_stream_clean_up(c->stream);
-    if (rules->forced) tool_parser_push(&c->tools, rules->forced, strlen(rules->forced));
+    if (rules->forced) tool_parser_force(&c->tools, rules->forced);
     return ST_OK;
 }
 

@@ -12,8 +12,9 @@ struct choice_rules {
     const struct tokenizer *tokenizer;
     const char *const *stops;
     size_t n_stops;
-    bool tools;         /* look for tool calls */
-    bool one_call;      /* the answer ends with the first one */
+    bool tools;                    /* look for tool calls */
+    const char *const *tool_names; /* NULL-terminated: the only ones that are calls */
+    bool one_call;                 /* the answer ends with the first one */
     const char *forced; /* the prompt's end that already belongs to the answer ("<tool_call>…"), as
                            far as token_heal left it there; NULL = none */
     bool logprobs;

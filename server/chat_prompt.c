@@ -14,6 +14,13 @@ static struct jvalue *tools_of(const struct chat_request *req)
     return req->tool_choice == TOOL_CHOICE_NONE ? NULL : req->tools;
 }
 
+static const char *tool_name(const struct chat_request *req, size_t i)
+{
+    const struct jvalue *function = jvalue_get(req->tools->u.list.items[i], "function");
+
+    return jvalue_get(function, "name")->u.string.text;
+}
+
 /* A required call is begun for the model: the prompt ends with its opening. */
 static bool force_tool(struct chat *chat, struct api_error *e)
 {
@@ -40,10 +47,7 @@ static void forced_next(const struct chat_request *req, char next[CHAT_TOOLS_MAX
     if (req->tool_choice == TOOL_CHOICE_NAMED) {
         next[n++] = '{';
     } else {
-        for (size_t i = 0; i < req->tools->u.list.n; i++) {
-            const struct jvalue *fn = jvalue_get(req->tools->u.list.items[i], "function");
-            next[n++] = jvalue_get(fn, "name")->u.string.text[0];
-        }
+        for (size_t i = 0; i < req->tools->u.list.n; i++) next[n++] = tool_name(req, i)[0];
     }
     next[n] = '\0';
 }
@@ -64,6 +68,24 @@ static bool heal_forced(struct chat *chat, struct token_ids *ids, struct api_err
     return chat->rules.forced || api_fail(e, FAULT_MEMORY, NULL, "No memory for the prompt.");
 }
 
+/* The names that a call may have: of all tools, or of the one that was asked for. */
+static bool list_names(struct chat *chat, struct api_error *e)
+{
+    const struct chat_request *req = &chat->req;
+    const struct jvalue *tools = tools_of(req);
+    const size_t n = tools ? tools->u.list.n : 0;
+    const char **names = ARENA_ARRAY(&chat->arena, n + 1, const char *);
+
+    if (!names) return api_fail(e, FAULT_MEMORY, NULL, "No memory for the prompt.");
+    for (size_t i = 0; i < n; i++) names[i] = tool_name(req, i);
+    if (req->tool_choice == TOOL_CHOICE_NAMED) {
+        names[0] = req->tool_name;
+        names[1] = NULL;
+    }
+    chat->rules.tool_names = names;
+    return true;
+}
+
 static bool make_rules(struct chat *chat, struct api_error *e)
 {
     const struct chat_request *req = &chat->req;
@@ -78,7 +100,7 @@ static bool make_rules(struct chat *chat, struct api_error *e)
                     req->tool_choice == TOOL_CHOICE_NAMED || req->legacy_functions,
         .logprobs = req->num[CHAT_LOGPROBS].integer != 0,
     };
-    return force_tool(chat, e);
+    return list_names(chat, e) && force_tool(chat, e);
 }
 
 /* ---- prompt ---- */

@@ -3,10 +3,11 @@
 #include "server/tool_calls.h"
 #include <string.h>
 
-void tool_parser_init(struct tool_parser *p, const struct text_sink *sink)
+void tool_parser_init(struct tool_parser *p, const struct text_sink *sink, const char *const *names)
 {
     memset(p, 0, sizeof *p);
     p->sink = sink;
+    p->names = names;
 }
 
 void tool_parser_fini(struct tool_parser *p)
@@ -100,6 +101,7 @@ static void leave_call(struct tool_parser *p)
     if (p->announced) p->n_calls++;
     p->announced = false;
     p->state = TOOL_TEXT;
+    p->n_forced = 0;
     str_clear(&p->raw);
 }
 
@@ -107,14 +109,23 @@ static void leave_call(struct tool_parser *p)
 static void reject_call(struct tool_parser *p)
 {
     send_arguments(p);
-    put_content(p, str_cstr(&p->raw), p->raw.len);
+    if (p->raw.len > p->n_forced)
+        put_content(p, p->raw.data + p->n_forced, p->raw.len - p->n_forced);
     leave_call(p);
+}
+
+static bool is_tool(const struct tool_parser *p)
+{
+    if (!p->names) return true;
+    for (const char *const *name = p->names; *name; name++)
+        if (str_equal(*name, str_cstr(&p->name))) return true;
+    return false;
 }
 
 static bool end_name(struct tool_parser *p)
 {
     if (p->has_name || !unquote(&p->name)) return false;
-    if (p->name.len == 0 || p->name.len > TOOL_NAME_BYTES_MAX) return false;
+    if (p->name.len == 0 || p->name.len > TOOL_NAME_BYTES_MAX || !is_tool(p)) return false;
     p->has_name = true;
     announce_early(p);
     return true;
@@ -329,6 +340,12 @@ void tool_parser_push(struct tool_parser *p, const char *text, size_t n)
         text += used;
         n -= used;
     }
+}
+
+void tool_parser_force(struct tool_parser *p, const char *text)
+{
+    tool_parser_push(p, text, strlen(text));
+    p->n_forced = p->raw.len;
 }
 
 void tool_parser_finish(struct tool_parser *p)

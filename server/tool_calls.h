@@ -31,10 +31,12 @@ enum tool_field { TOOL_FIELD_OTHER, TOOL_FIELD_NAME, TOOL_FIELD_ARGUMENTS };
 
 struct tool_parser {
     const struct text_sink *sink;
+    const char *const *names; /* NULL-terminated, borrowed; NULL: any name is a tool's */
     enum tool_state state;
     struct str held; /* TEXT: white space and the beginning of an opening tag */
     struct str
         raw; /* the call so far with its opening tag: content, should it turn out not to be one */
+    size_t n_forced; /* bytes at the start of raw that nobody wrote: never content */
     struct str key, name, arguments;
     enum tool_field field;
     int depth; /* of the value being read; in_string and escaped hold inside it */
@@ -47,9 +49,12 @@ struct tool_parser {
     int n_calls;
 };
 
-/* The sink must outlive the parser. */
-void tool_parser_init(struct tool_parser *p, const struct text_sink *sink);
+/* The sink and the names must outlive the parser. A call of another name is content. */
+void tool_parser_init(struct tool_parser *p, const struct text_sink *sink,
+                      const char *const *names);
 void tool_parser_fini(struct tool_parser *p);
+/* The beginning of a call that the prompt has made for the model: before any text. */
+void tool_parser_force(struct tool_parser *p, const char *text);
 void tool_parser_push(struct tool_parser *p, const char *text, size_t n);
 /* The text is over: what is complete becomes a call, what is not becomes content. */
 void tool_parser_finish(struct tool_parser *p);

@@ -123,6 +123,13 @@ class Chat(ServiceCase):
             with self.subTest(tool_choice=choice):
                 self.assertEqual(call_of(self.s.chat(question, tools=TOOLS, tool_choice=choice)), auto)
 
+    def test_a_forced_tool_call_that_is_cut_short(self):
+        for choice in ("required", {"type": "function", "function": {"name": "get_weather"}}):
+            for n in range(1, 4):
+                answer = self.s.chat("What is the weather in Oslo?", tools=TOOLS, tool_choice=choice, max_tokens=n)
+                self.assertNotIn("tool_call>", text_of(answer) or "")
+                self.assertEqual(answer["choices"][0]["finish_reason"], "length")
+
     def test_content_parts_and_history(self):
         parts = [{"type": "text", "text": "What is "}, {"type": "text", "text": "3 + 4?"}]
         self.assertEqual(text_of(self.s.chat([{"role": "user", "content": parts}])),

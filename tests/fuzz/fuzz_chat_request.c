@@ -56,7 +56,7 @@ static size_t parse_answer(const char *text, size_t size, size_t piece)
     struct str sure = { 0 };
     bool stopped = false;
 
-    tool_parser_init(&tools, &sink);
+    tool_parser_init(&tools, &sink, NULL);
     stop_matcher_init(&stop, stops, COUNT(stops));
     for (size_t at = 0; at < size && !stopped; at += piece) {
         str_clear(&sure);

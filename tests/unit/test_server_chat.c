@@ -250,6 +250,22 @@ static void requires_a_tool_by_beginning_its_call(void **state)
     answer_free(&a);
 }
 
+static void an_unfinished_forced_call_is_only_what_was_written(void **state)
+{
+    (void)state;
+    fixture_script("!?");
+    struct answer a = client_chat(fx.port, TOOLS ",\"max_tokens\":1,\"tool_choice\":\"required\"");
+    assert_has(a, "\"content\":\"!\"");
+    assert_has(a, "\"finish_reason\":\"length\"");
+    answer_free(&a);
+    /* not one of the tools */
+    fixture_script("storm\", \"arguments\": {}}");
+    a = client_chat(fx.port, TOOLS ",\"tool_choice\":\"required\"");
+    assert_has(a, "\"content\":\"storm\\\", \\\"arguments\\\": {}}\"");
+    assert_has(a, "\"finish_reason\":\"stop\"");
+    answer_free(&a);
+}
+
 static void tells_what_is_wrong(void **state)
 {
     static const struct {
@@ -461,6 +477,7 @@ int main(void)
         TEST(gives_logprobs),
         TEST(parses_tool_calls),
         TEST(requires_a_tool_by_beginning_its_call),
+        TEST(an_unfinished_forced_call_is_only_what_was_written),
         TEST(tells_what_is_wrong),
         TEST(tells_of_failures_in_the_middle),
         TEST(counts_tokens),

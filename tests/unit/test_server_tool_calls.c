@@ -41,14 +41,15 @@ static void on_arguments(void *user, int index, const char *text, size_t n)
 }
 
 /* Feeds text in pieces of `piece` bytes. */
-static char *events(const char *text, size_t piece)
+static char *events_of(const char *forced, const char *text, size_t piece, const char *const *names)
 {
     struct log l = { 0 };
     const struct text_sink sink = { &l, on_content, on_call, on_arguments };
     struct tool_parser p;
     const size_t n = strlen(text);
 
-    tool_parser_init(&p, &sink);
+    tool_parser_init(&p, &sink, names);
+    if (forced) tool_parser_force(&p, forced);
     for (size_t at = 0; at < n; at += piece)
         tool_parser_push(&p, text + at, piece < n - at ? piece : n - at);
     tool_parser_finish(&p);
@@ -57,6 +58,8 @@ static char *events(const char *text, size_t piece)
     tool_parser_fini(&p);
     return str_take(&l.text);
 }
+
+static char *events(const char *text, size_t piece) { return events_of(NULL, text, piece, NULL); }
 
 static const struct {
     const char *text, *events;
@@ -116,6 +119,45 @@ static void every_chunking_gives_the_same_events(void **state)
         }
 }
 
+#define BEGUN "<tool_call>\n{\"name\": \""
+
+/* With the tools f and gg, a call begun by the prompt. */
+static const struct {
+    const char *forced, *text, *events;
+} forced_cases[] = {
+    { BEGUN, "f\", \"arguments\": {}}\n</tool_call>", "[0:f|{}]" },
+    { BEGUN "f\", \"arguments", "\": {\"a\": 1}}</tool_call>", "[0:f|{\"a\": 1}]" },
+    { BEGUN "f\", \"arguments", "\": {\"a", "[0:f|{\"a]" },
+    /* what nobody wrote is no content */
+    { BEGUN, "", "" },
+    { BEGUN "f\", \"arguments", "\"", "\"" },
+    { BEGUN, "f", "f" },
+    /* another name is no call, and what follows is parsed as ever */
+    { BEGUN, "h\", \"arguments\": {}}</tool_call>", "h\", \"arguments\": {}}</tool_call>" },
+    { BEGUN, "h\"}<tool_call>{\"name\":\"g", "h\"}<tool_call>{\"name\":\"g" },
+    { BEGUN, "h\"}<tool_call>{\"name\":\"gg\"}", "h\"}[0:gg|{}]" },
+    { NULL, "<tool_call>{\"name\":\"h\",\"arguments\":{}}</tool_call>",
+      "<tool_call>{\"name\":\"h\",\"arguments\":{}}</tool_call>" },
+    { NULL, "<tool_call>{\"arguments\":{},\"name\":\"h\"}</tool_call>",
+      "<tool_call>{\"arguments\":{},\"name\":\"h\"}</tool_call>" },
+    { NULL, "<tool_call>{\"name\":\"gg\",\"arguments\":{}}</tool_call>", "[0:gg|{}]" },
+};
+
+static void gives_only_what_was_written_and_offered(void **state)
+{
+    static const char *const names[] = { "f", "gg", NULL };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(forced_cases); i++)
+        for (size_t piece = 1; piece <= 80; piece++) {
+            char *got = events_of(forced_cases[i].forced, forced_cases[i].text, piece, names);
+            if (strcmp(got ? got : "", forced_cases[i].events) != 0)
+                fail_msg("%s\n in pieces of %zu:\n got  %s\n want %s", forced_cases[i].text, piece,
+                         got ? got : "(null)", forced_cases[i].events);
+            mem_free(got);
+        }
+}
+
 static void streams_arguments_as_they_arrive(void **state)
 {
     struct log l = { 0 };
@@ -124,7 +166,7 @@ static void streams_arguments_as_they_arrive(void **state)
     const char *head = "<tool_call>{\"name\": \"f\", \"arguments\": {\"city\": \"Os";
 
     (void)state;
-    tool_parser_init(&p, &sink);
+    tool_parser_init(&p, &sink, NULL);
     tool_parser_push(&p, head, strlen(head));
     assert_string_equal(str_cstr(&l.text), "[0:f|{\"city\": \"Os");
     tool_parser_push(&p, "lo\"", 3);
@@ -150,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chunking_gives_the_same_events),
+        cmocka_unit_test(gives_only_what_was_written_and_offered),
         cmocka_unit_test(streams_arguments_as_they_arrive),
         cmocka_unit_test(refuses_endless_nesting),
     };

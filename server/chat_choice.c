@@ -65,9 +65,8 @@ static const char *special_tag(const struct chat_choice *c, int32_t id)
     return str_equal(piece, TOOL_CALL_OPEN) || str_equal(piece, TOOL_CALL_CLOSE) ? piece : NULL;
 }
 
-static void detokenise(struct chat_choice *c, int32_t id)
+static void detokenise(struct chat_choice *c, int32_t id, const char *tag)
 {
-    const char *tag = special_tag(c, id);
     status st;
 
     if (tag) {
@@ -96,13 +95,18 @@ static void end(struct chat_choice *c, enum finish_reason reason)
     c->reason = reason;
 }
 
-/* Runs c->text through the stop strings and beyond. True: the choice has ended. */
-static bool flow(struct chat_choice *c)
+/* Runs c->text through the stop strings and beyond; closes: it ends with a closing tag that is a
+ * token. True: the choice has ended. */
+static bool flow(struct chat_choice *c, bool closes)
 {
     str_clear(&c->sure);
     const bool stopped = stop_matcher_push(&c->stop, str_cstr(&c->text), c->text.len, &c->sure);
     str_clear(&c->text);
+    /* Else the tag is (or may become) a stop string's text. */
+    closes = closes && !stopped && c->stop.held.len == 0 && !c->sure.failed;
+    if (closes) c->sure.len -= strlen(TOOL_CALL_CLOSE);
     deliver(c);
+    if (closes) tool_parser_close(&c->tools);
     if (stopped || (c->rules->one_call && c->tools.n_calls > 0)) end(c, FINISH_STOP);
     return c->ended;
 }
@@ -112,15 +116,16 @@ bool choice_token(struct chat_choice *c, const struct gen_event *ev)
     c->n_tokens++;
     if (c->rules->logprobs) put_logprob(c, ev);
     if (choice_failed(c)) return false;
-    detokenise(c, ev->id);
+    const char *tag = special_tag(c, ev->id);
+    detokenise(c, ev->id, tag);
     if (c->text.failed) return false;
-    return c->text.len > 0 && flow(c);
+    return c->text.len > 0 && flow(c, tag && str_equal(tag, TOOL_CALL_CLOSE));
 }
 
 void choice_finish(struct chat_choice *c, enum finish_reason reason)
 {
     if (token_stream_finish(c->stream, &c->text, NULL) != ST_OK) c->text.failed = true;
-    if (c->text.failed || flow(c)) return;
+    if (c->text.failed || flow(c, false)) return;
     str_clear(&c->sure);
     stop_matcher_finish(&c->stop, &c->sure);
     deliver(c);

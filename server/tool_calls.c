@@ -155,6 +155,7 @@ static bool in_comma(struct tool_parser *p, char c)
         return true;
     }
     p->state = TOOL_END;
+    if (c == '<' && p->has_arguments) (void)finish_object(p); /* its } was left out */
     return c == '}' && finish_object(p);
 }
 
@@ -173,7 +174,7 @@ static bool in_string_byte(struct tool_parser *p, char c)
 static bool in_value(struct tool_parser *p, char c)
 {
     if (p->in_string) return in_string_byte(p, c);
-    if (p->depth == 0 && (c == ',' || c == '}' || is_space(c)))
+    if (p->depth == 0 && (c == ',' || c == '}' || c == '<' || is_space(c)))
         return end_value(p) && in_comma(p, c);
     if (c == '<' || (p->depth == 0 && c == ']')) return false;
     put_value_byte(p, c);
@@ -186,7 +187,7 @@ static bool in_value(struct tool_parser *p, char c)
 static bool begin_value(struct tool_parser *p, char c)
 {
     if (is_space(c)) return true;
-    if (c == ',' || c == '}' || c == ']') return false;
+    if (c == ',' || c == '}' || c == ']' || c == '<') return false;
     if (p->field == TOOL_FIELD_NAME && c != '"') return false;
     if (p->field == TOOL_FIELD_ARGUMENTS) p->quoted_arguments = c == '"';
     p->state = TOOL_IN_VALUE;
@@ -262,22 +263,34 @@ static bool after_object(struct tool_parser *p, char c)
     return true;
 }
 
+/* One byte inside a call. False: a call that the sink knows of is over before this byte, which may
+ * begin its closing tag. */
+static bool take_byte(struct tool_parser *p, char c)
+{
+    const size_t n_arguments = p->arguments.len;
+
+    if (!p->announced) str_put_char(&p->raw, c);
+    if (call_byte(p, c)) return true;
+    if (!p->announced) {
+        reject_call(p);
+        return true;
+    }
+    send_arguments(p);
+    p->state = TOOL_END;
+    return p->arguments.len > n_arguments;
+}
+
 /* Bytes of a call; returns how many were used before the state became TOOL_TEXT. */
 static size_t push_call(struct tool_parser *p, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (p->state == TOOL_TEXT) return i;
-        if (p->state == TOOL_END) {
-            if (after_object(p, text[i])) continue;
-            const size_t seen = p->n_close;
-            leave_call(p);
-            str_put_n(&p->held, TOOL_CALL_CLOSE, seen);
-            return i;
-        }
-        if (!p->announced) str_put_char(&p->raw, text[i]);
-        if (call_byte(p, text[i])) continue;
-        reject_call(p);
-        return i + 1;
+        if (p->state != TOOL_END && take_byte(p, text[i])) continue;
+        if (after_object(p, text[i])) continue;
+        const size_t seen = p->n_close;
+        leave_call(p);
+        str_put_n(&p->held, TOOL_CALL_CLOSE, seen);
+        return i;
     }
     send_arguments(p);
     return n;
@@ -348,15 +361,37 @@ void tool_parser_force(struct tool_parser *p, const char *text)
     p->n_forced = p->raw.len;
 }
 
+/* The call ends in whatever state it is. False: with its arguments cut off. */
+static bool end_call(struct tool_parser *p)
+{
+    const bool complete =
+        p->state == TOOL_END || (p->state == TOOL_COMMA && p->has_arguments && finish_object(p));
+    const bool cut = p->announced && !p->has_arguments && !complete;
+
+    if (complete)
+        leave_call(p);
+    else
+        reject_call(p); /* of a call that is known already only the arguments so far */
+    return !cut;
+}
+
+void tool_parser_close(struct tool_parser *p)
+{
+    if (p->state == TOOL_TEXT) {
+        tool_parser_push(p, TOOL_CALL_CLOSE, strlen(TOOL_CALL_CLOSE));
+        return;
+    }
+    if (!p->announced) str_put(&p->raw, TOOL_CALL_CLOSE);
+    (void)end_call(p);
+}
+
 void tool_parser_finish(struct tool_parser *p)
 {
     if (p->state == TOOL_TEXT) {
         const size_t n = p->n_calls > 0 ? trimmed(str_cstr(&p->held), p->held.len) : p->held.len;
         put_content(p, str_cstr(&p->held), n);
         str_clear(&p->held);
-    } else if (p->state == TOOL_END) {
-        leave_call(p);
     } else {
-        reject_call(p); /* of a call that is known already only the arguments so far */
+        p->cut = !end_call(p);
     }
 }

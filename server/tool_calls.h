@@ -47,6 +47,7 @@ struct tool_parser {
     size_t n_sent;         /* bytes of arguments given out */
     size_t n_close;        /* bytes of the closing tag seen */
     int n_calls;
+    bool cut; /* the text ended inside a call's arguments */
 };
 
 /* The sink and the names must outlive the parser. A call of another name is content. */
@@ -56,6 +57,8 @@ void tool_parser_fini(struct tool_parser *p);
 /* The beginning of a call that the prompt has made for the model: before any text. */
 void tool_parser_force(struct tool_parser *p, const char *text);
 void tool_parser_push(struct tool_parser *p, const char *text, size_t n);
+/* The closing tag came as a token of its own: whatever the call's state, it ends here. */
+void tool_parser_close(struct tool_parser *p);
 /* The text is over: what is complete becomes a call, what is not becomes content. */
 void tool_parser_finish(struct tool_parser *p);
 /* Memory ran out: the answer is incomplete. */

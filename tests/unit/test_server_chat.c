@@ -234,6 +234,18 @@ static void parses_tool_calls(void **state)
     answer_free(&a);
 }
 
+static void a_closing_token_ends_an_unfinished_string(void **state)
+{
+    (void)state;
+    fixture_script("_{\"name\": \"weather\", \"arguments\": {\"city\": \"Os_");
+    fake_script.ids[0] = 3;
+    fake_script.ids[fake_script.n - 1] = 4;
+    struct answer a = client_chat(fx.port, TOOLS ",\"stop\":\"~\"");
+    assert_has(a, "\"arguments\":\"{\\\"city\\\": \\\"Os\"}}]");
+    assert_has(a, "\"content\":null");
+    answer_free(&a);
+}
+
 static void requires_a_tool_by_beginning_its_call(void **state)
 {
     (void)state;
@@ -477,6 +489,7 @@ int main(void)
         TEST(gives_logprobs),
         TEST(parses_tool_calls),
         TEST(requires_a_tool_by_beginning_its_call),
+        TEST(a_closing_token_ends_an_unfinished_string),
         TEST(an_unfinished_forced_call_is_only_what_was_written),
         TEST(tells_what_is_wrong),
         TEST(tells_of_failures_in_the_middle),

@@ -92,7 +92,15 @@ static const struct {
       "[0:f|{}][1:g|{}]" },
     { "<tool_call>{\"name\":\"f\",\"arguments\":{}} and text", "[0:f|{}]and text" },
     /* a call that goes wrong once it was told of ends there */
-    { "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":<x>}}", "[0:f|{\"a\":]x>}}" },
+    { "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":<x>}}", "[0:f|{\"a\":]<x>}}" },
+    /* what the model leaves out before the closing tag */
+    { "<tool_call>{\"name\":\"x\",\"arguments\":{\"a\":{}}\n</tool_call>", "[0:x|{\"a\":{}}]" },
+    { "<tool_call>{\"arguments\":{\"a\":1},\"name\":\"x\"</tool_call>", "[0:x|{\"a\":1}]" },
+    { "<tool_call>{\"name\":\"x\",\"arguments\":\"{}\"</tool_call> y", "[0:x|{}] y" },
+    { "<tool_call>{\"name\":\"x\",\"arguments\":{\"a\":[1</tool_call>", "[0:x|{\"a\":[1]" },
+    { "<tool_call>{\"name\":\"x\",\"arguments\":{},</tool_call>", "[0:x|{}]" },
+    { "<tool_call>{\"name\":\"x\"</tool_call>", "<tool_call>{\"name\":\"x\"</tool_call>" },
+    { "<tool_call>{\"name\":\"x\",\"arguments\":{\"a\":1}", "[0:x|{\"a\":1}]" },
     { "<tool_call>{\"arguments\":{\"a\":1},\"name\":\"f\"<", "[0:f|{\"a\":1}]" },
     /* not a call: comes through as it is */
     { "x <tool_call>oops</tool_call> y", "x <tool_call>oops</tool_call> y" },
@@ -175,6 +183,38 @@ static void streams_arguments_as_they_arrive(void **state)
     str_fini(&l.text);
 }
 
+/* A closing tag that is a token ends a call whatever it stands in; what is no call keeps it. */
+static void a_closing_token_ends_the_call(void **state)
+{
+    static const struct {
+        const char *before, *after, *events;
+    } tokens[] = {
+        { "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"b", " c", "[0:f|{\"a\":\"b] c" },
+        { "<tool_call>{\"name\":\"f\",\"arguments\":{}}\n", "", "[0:f|{}]" },
+        { "<tool_call>{\"name\":\"f\",\"arguments\":{}", "", "[0:f|{}]" },
+        { "<tool_call>{\"na", " c", "<tool_call>{\"na</tool_call> c" },
+        { "text", " c", "text</tool_call> c" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(tokens); i++) {
+        struct log l = { 0 };
+        const struct text_sink sink = { &l, on_content, on_call, on_arguments };
+        struct tool_parser p;
+
+        tool_parser_init(&p, &sink, NULL);
+        tool_parser_push(&p, tokens[i].before, strlen(tokens[i].before));
+        tool_parser_close(&p);
+        tool_parser_push(&p, tokens[i].after, strlen(tokens[i].after));
+        tool_parser_finish(&p);
+        assert_false(p.cut);
+        close_call(&l);
+        assert_string_equal(str_cstr(&l.text), tokens[i].events);
+        tool_parser_fini(&p);
+        str_fini(&l.text);
+    }
+}
+
 static void refuses_endless_nesting(void **state)
 {
     struct str text = { 0 };
@@ -194,6 +234,7 @@ int main(void)
         cmocka_unit_test(every_chunking_gives_the_same_events),
         cmocka_unit_test(gives_only_what_was_written_and_offered),
         cmocka_unit_test(streams_arguments_as_they_arrive),
+        cmocka_unit_test(a_closing_token_ends_the_call),
         cmocka_unit_test(refuses_endless_nesting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,7 @@ void choice_finish(struct chat_choice *c, enum finish_reason reason)
 const char *choice_finish_name(const struct chat_choice *c, bool legacy_functions)
 {
     if (c->reason == FINISH_LENGTH) return "length";
-    if (c->tools.n_calls > 0) return legacy_functions ? "function_call" : "tool_calls";
+    if (c->tools.n_calls > 0 && !c->tools.cut)
+        return legacy_functions ? "function_call" : "tool_calls";
     return "stop";
 }

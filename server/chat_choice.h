@@ -44,5 +44,5 @@ bool choice_token(struct chat_choice *c, const struct gen_event *ev);
 void choice_finish(struct chat_choice *c, enum finish_reason reason);
 /* Memory ran out: the text is incomplete. */
 bool choice_failed(const struct chat_choice *c);
-/* "stop", "length", "tool_calls". */
+/* "stop", "length", "tool_calls" (of whole ones: arguments that were cut cannot be used). */
 const char *choice_finish_name(const struct chat_choice *c, bool legacy_functions);

@@ -246,6 +246,23 @@ static void a_closing_token_ends_an_unfinished_string(void **state)
     answer_free(&a);
 }
 
+static void a_stop_string_inside_the_arguments_is_a_stop(void **state)
+{
+    (void)state;
+    script_tool_call();
+    struct answer a = client_chat(fx.port, TOOLS ",\"stop\":\"sl\"");
+    assert_has(a, "\"arguments\":\"{\\\"city\\\": \\\"O\"}}]");
+    assert_has(a, "\"finish_reason\":\"stop\"");
+    answer_free(&a);
+    a = client_chat(fx.port, TOOLS ",\"stop\":\"sl\",\"stream\":true");
+    assert_has(a, "\"finish_reason\":\"stop\"");
+    answer_free(&a);
+    /* behind a whole call it changes nothing */
+    a = client_chat(fx.port, TOOLS ",\"stop\":\"</tool_call>\"");
+    assert_has(a, "\"finish_reason\":\"tool_calls\"");
+    answer_free(&a);
+}
+
 static void requires_a_tool_by_beginning_its_call(void **state)
 {
     (void)state;
@@ -490,6 +507,7 @@ int main(void)
         TEST(parses_tool_calls),
         TEST(requires_a_tool_by_beginning_its_call),
         TEST(a_closing_token_ends_an_unfinished_string),
+        TEST(a_stop_string_inside_the_arguments_is_a_stop),
         TEST(an_unfinished_forced_call_is_only_what_was_written),
         TEST(tells_what_is_wrong),
         TEST(tells_of_failures_in_the_middle),

@@ -35,12 +35,14 @@ bool choice_failed(const struct chat_choice *c)
 
 /* ---- log probabilities ---- */
 
+/* "bytes" are the token's own, so that a character spread over tokens can be put together again;
+ * "token" shows U+FFFD for what is no character by itself. */
 static void put_logprob(struct chat_choice *c, const struct gen_event *ev)
 {
     struct str text = { 0 };
     struct str *out = &c->logprobs;
 
-    if (tokenizer_decode(c->rules->tokenizer, &ev->id, 1, false, &text, NULL) != ST_OK)
+    if (tokenizer_piece_bytes(c->rules->tokenizer, ev->id, &text, NULL) != ST_OK)
         out->failed = true;
     str_printf(out, "%s{\"token\":", out->len ? "," : "");
     str_put_json(out, str_cstr(&text), text.len);

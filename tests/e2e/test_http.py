@@ -2,13 +2,14 @@
 """The service over plain HTTP: answers, streams, errors, cancelling, loading, draining."""
 import concurrent.futures
 import json
+import pathlib
 import signal
 import socket
 import threading
 import time
 import unittest
 
-from service import Service, call_of, streamed_text, text_of
+from service import MODEL, Service, call_of, streamed_text, text_of
 
 LONG = "Tell me about Cupola. " * 40
 # Never a stop token: the answer goes on until it is cancelled or cut.
@@ -104,6 +105,11 @@ class Chat(ServiceCase):
         self.assertEqual(len(content), 5)
         self.assertEqual("".join(bytes(c["bytes"]).decode() for c in content), text_of(a))
         self.assertTrue(all(c["logprob"] <= 0 for c in content))
+        vocabulary = json.loads(pathlib.Path(MODEL, "tokenizer.json").read_text())["model"]["vocab"]
+        half = vocabulary["\u00f0"]  # the byte f0, with which many emoji begin
+        a = self.s.chat("Hello!", logit_bias={str(half): 100}, max_tokens=1, logprobs=True)
+        token = a["choices"][0]["logprobs"]["content"][0]
+        self.assertEqual((token["bytes"], token["token"]), ([0xF0], "\N{REPLACEMENT CHARACTER}"))
         b = self.s.chat("Hello!", logit_bias={"50": 100}, max_tokens=4, logprobs=True)
         self.assertEqual(len({c["token"] for c in b["choices"][0]["logprobs"]["content"]}), 1)
 

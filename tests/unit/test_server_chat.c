@@ -196,6 +196,13 @@ static void gives_logprobs(void **state)
     assert_has(a, "\"logprobs\":{\"content\":[{\"token\":\"H\",\"logprob\":-0.5,\"bytes\":[72],"
                   "\"top_logprobs\":[]},{\"token\":\"e\"");
     answer_free(&a);
+    /* the bytes of a character, one a token */
+    fixture_script("\xc3\xa9");
+    a = client_chat(fx.port, "\"logprobs\":true");
+    assert_has(a,
+               "{\"token\":\"\xef\xbf\xbd\",\"logprob\":-0.5,\"bytes\":[195],\"top_logprobs\":[]},"
+               "{\"token\":\"\xef\xbf\xbd\",\"logprob\":-0.5,\"bytes\":[169],");
+    answer_free(&a);
 }
 
 #define TOOLS                                                                                      \

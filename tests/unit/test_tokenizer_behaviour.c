@@ -299,6 +299,46 @@ static void a_template_without_memory_says_why(void **state)
     str_fini(&out);
 }
 
+static void gives_the_bytes_of_a_piece(void **state)
+{
+    static const struct {
+        const char *vocabulary, *piece, *bytes;
+    } pieces[] = {
+        /* byte-level: a blank, half a character, a special token's text */
+        { "smollm-style", "\xc4\xa0the", " the" },
+        { "smollm-style", "\xc3\xb0", "\xf0" },
+        { "smollm-style", "<|im_end|>", "<|im_end|>" },
+        /* SentencePiece: the blank of its first piece too, byte fallback */
+        { "gemma-style", "\xe2\x96\x81the", " the" },
+        { "gemma-style", "<0xC3>", "\xc3" },
+        { "gemma-style", "<0x41>", "A" },
+        { "gemma-style", "<bos>", "<bos>" },
+        /* WordPiece: a word, the rest of one */
+        { "minilm-l6-bert-uncased", "the", " the" },
+        { "minilm-l6-bert-uncased", "##ing", "ing" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(pieces); i++) {
+        struct tokenizer *tok = NULL;
+        struct str got = { 0 };
+        char dir[256];
+
+        snprintf(dir, sizeof dir, "%s/tests/fixtures/tokenizers/%s", CUPOLA_SOURCE_DIR,
+                 pieces[i].vocabulary);
+        assert_int_equal(tokenizer_open(&tok, dir, NULL), ST_OK);
+        const int32_t id = tokenizer_token_to_id(tok, pieces[i].piece, strlen(pieces[i].piece));
+        if (id < 0) fail_msg("%s: no piece %s", pieces[i].vocabulary, pieces[i].piece);
+        assert_int_equal(tokenizer_piece_bytes(tok, id, &got, NULL), ST_OK);
+        assert_string_equal(str_cstr(&got), pieces[i].bytes);
+        /* nothing for an id outside */
+        assert_int_equal(tokenizer_piece_bytes(tok, INT32_MAX, &got, NULL), ST_OK);
+        assert_int_equal(got.len, strlen(pieces[i].bytes));
+        str_fini(&got);
+        tokenizer_close(tok);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +353,7 @@ int main(void)
         cmocka_unit_test(template_errors_say_the_line),
         cmocka_unit_test(numbers_are_printed_as_python_prints_them),
         cmocka_unit_test(a_template_without_memory_says_why),
+        cmocka_unit_test(gives_the_bytes_of_a_piece),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

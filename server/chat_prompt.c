@@ -127,6 +127,34 @@ static bool render(struct chat *chat, struct str *text, struct api_error *e)
     return true;
 }
 
+static bool is_cancelled(void *user) { return job_is_cancelled(user); }
+
+/* More tokens than this are refused whatever they are: the context, and what is taken back of a
+ * forced call. To count them, all are wanted. */
+static size_t prompt_max(const struct chat *chat)
+{
+    const int64_t context = engine_info(model_engine(chat->model))->context_length;
+
+    if (chat->count_only || context <= 0) return 0;
+    return (size_t)context + (chat->rules.forced ? strlen(chat->rules.forced) : 0);
+}
+
+static bool fail_encode(struct chat *chat, const struct token_bound *bound, const struct err *err,
+                        struct api_error *e)
+{
+    if (bound->over)
+        return api_fail(e, FAULT_CONTEXT, "messages",
+                        "The prompt has more than %zu tokens: this model's context has room for "
+                        "%lld.",
+                        bound->max,
+                        (long long)engine_info(model_engine(chat->model))->context_length);
+    if (err->code == ST_CANCELLED) {
+        job_error(&chat->job, e);
+        return false;
+    }
+    return api_fail_status(e, err->code, false, "messages", err);
+}
+
 /* The template wrote the special tokens, so none are added and those in the text are read as
  * tokens. */
 static bool make_prompt(struct chat *chat, struct token_ids *ids, struct api_error *e)
@@ -136,9 +164,13 @@ static bool make_prompt(struct chat *chat, struct token_ids *ids, struct api_err
     bool ok = render(chat, &text, e);
 
     if (ok) {
-        const status st = tokenizer_encode(chat->rules.tokenizer, str_cstr(&text), text.len,
-                                           TOK_PARSE_SPECIAL, ids, &err);
-        ok = st == ST_OK || api_fail_status(e, st, false, "messages", &err);
+        struct token_bound bound = { .flags = TOK_PARSE_SPECIAL,
+                                     .max = prompt_max(chat),
+                                     .cancelled = is_cancelled,
+                                     .user = &chat->job };
+        ok = tokenizer_encode_bound(chat->rules.tokenizer, str_cstr(&text), text.len, &bound, ids,
+                                    &err) == ST_OK ||
+             fail_encode(chat, &bound, &err, e);
     }
     if (ok && chat->rules.forced) ok = heal_forced(chat, ids, e);
     str_fini(&text);

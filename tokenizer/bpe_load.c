@@ -526,6 +526,30 @@ static status find_chars(struct tokenizer *tok, struct err *err)
     return ST_OK;
 }
 
+static bool all_there(const int32_t ids[256])
+{
+    for (unsigned b = 0; b < 256; b++)
+        if (ids[b] < 0) return false;
+    return true;
+}
+
+/* Where every byte has an id nothing is unknown, so each id stands for its own piece. */
+static size_t id_bytes_max(const struct tokenizer *tok)
+{
+    const struct bpe *bpe = tok->bpe;
+    const struct vocab *vocab = bpe->raw ? &bpe->raw_vocab : &tok->vocab;
+    size_t most = 0;
+
+    if (bpe->prefix || bpe->suffix) return 0;
+    if (bpe->raw ? !all_there(bpe->byte_ids) : !bpe->byte_fallback || !all_there(bpe->fallback_ids))
+        return 0;
+    for (size_t id = 0; id < vocab->size; id++) {
+        const struct vocab_piece *p = vocab_piece_of(vocab, (int32_t)id);
+        if (p && p->n > most) most = p->n;
+    }
+    return most;
+}
+
 status bpe_finish(struct tokenizer *tok, struct err *err)
 {
     struct bpe *bpe = tok->bpe;
@@ -537,11 +561,9 @@ status bpe_finish(struct tokenizer *tok, struct err *err)
     if (!bpe->whole) return FAIL(err, ST_NOMEM, "BPE: no memory");
     bpe->cut_at_metaspace = !bpe->raw && !bpe->prefix && !bpe->suffix && !bpe->fuse_unk &&
                             !bpe->has_unk_name && merges_keep_words(tok);
-    if (!bpe->raw && !bpe->prefix && !bpe->suffix && bpe->byte_fallback && merges_keep_words(tok)) {
-        /* with all byte tokens there nothing is ever unknown, so words are independent */
-        bpe->cut_at_metaspace = true;
-        for (unsigned b = 0; b < 256; b++)
-            if (bpe->fallback_ids[b] < 0) bpe->cut_at_metaspace = false;
-    }
+    bpe->id_bytes_max = id_bytes_max(tok);
+    /* with all byte tokens there nothing is ever unknown, so words are independent */
+    if (!bpe->raw && !bpe->prefix && !bpe->suffix && bpe->byte_fallback && merges_keep_words(tok))
+        bpe->cut_at_metaspace = bpe->id_bytes_max > 0;
     return ST_OK;
 }

@@ -39,6 +39,8 @@ struct enc {
     struct str symbol_text; /* a character with its prefix and suffix */
     struct regex_scratch regex;
     struct token_ids *out;
+    struct token_bound *bound; /* NULL: none */
+    size_t n_before, n_asked;  /* ids before the text's; looks at the bound */
     bool parse_special;
     struct word *words; /* [n_words], see word_cache.h */
     size_t n_words;

@@ -167,8 +167,33 @@ void *enc_scratch(struct enc *e, size_t n)
     return e->model_scratch;
 }
 
+/* Before n bytes more are cut: must there be too many ids, or does nobody want them any more? */
+static status check_bound(struct enc *e, size_t n, struct err *err)
+{
+    enum { ASK_EACH = 1024 };
+    struct token_bound *b = e->bound;
+
+    if (!b) return ST_OK;
+    const size_t most = e->tok->kind == &model_bpe ? e->tok->bpe->id_bytes_max : 0;
+    const size_t sure = e->out->n - e->n_before + (most > 0 ? n / most : 0);
+    if (b->max > 0 && sure > b->max) {
+        b->over = true;
+        return FAIL(err, ST_LIMIT, "encode: more than %zu ids", b->max);
+    }
+    if (b->cancelled && e->n_asked++ % ASK_EACH == 0 && b->cancelled(b->user))
+        return FAIL(err, ST_CANCELLED, "encode: cancelled");
+    return ST_OK;
+}
+
+static status put_added(struct enc *e, int32_t id, struct err *err)
+{
+    TRY(check_bound(e, 0, err));
+    return enc_put(e, id, err);
+}
+
 static status to_model(struct enc *e, struct piece in, struct err *err)
 {
+    TRY(check_bound(e, in.n, err));
     return word_cache_encode(e, in, e->tok->kind->encode, err);
 }
 
@@ -177,7 +202,7 @@ static status take_normalized(void *user, struct piece part, int32_t id, struct 
 {
     struct enc *e = user;
 
-    return id >= 0 ? enc_put(e, id, err) : pre_emit(e, 0, part, err);
+    return id >= 0 ? put_added(e, id, err) : pre_emit(e, 0, part, err);
 }
 
 /* Raw text between the added tokens that match before normalization. */
@@ -185,7 +210,7 @@ static status take_raw(void *user, struct piece part, int32_t id, struct err *er
 {
     struct enc *e = user;
 
-    if (id >= 0) return enc_put(e, id, err);
+    if (id >= 0) return put_added(e, id, err);
     TRY(normalizers_run(&e->tok->norms, e->norm_text, &part, err));
     if (part.n == 0) return ST_OK;
     const struct added_cut cut = { e->tok, true, e->parse_special, take_normalized, e };
@@ -208,6 +233,14 @@ static status encode_text(struct enc *e, const char *text, size_t n, bool add_sp
 status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n, unsigned flags,
                         struct token_ids *out, struct err *err)
 {
+    struct token_bound none = { .flags = flags };
+
+    return tokenizer_encode_bound(tok, text, n, &none, out, err);
+}
+
+status tokenizer_encode_bound(const struct tokenizer *tok, const char *text, size_t n,
+                              struct token_bound *bound, struct token_ids *out, struct err *err)
+{
     struct str repaired = { 0 };
     const size_t before = out->n;
     struct err local = { 0 };
@@ -229,9 +262,12 @@ status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n,
                      .stages = tok->pres.items,
                      .n_stages = tok->pres.n,
                      .out = out,
-                     .parse_special = (flags & TOK_PARSE_SPECIAL) != 0 };
+                     .bound = bound,
+                     .n_before = before,
+                     .parse_special = (bound->flags & TOK_PARSE_SPECIAL) != 0 };
     word_cache_init(&e, n);
-    const status st = encode_text(&e, text, n, (flags & TOK_ADD_SPECIAL) != 0, err ? err : &local);
+    const bool add_special = (bound->flags & TOK_ADD_SPECIAL) != 0;
+    const status st = encode_text(&e, text, n, add_special, err ? err : &local);
     if (st != ST_OK) out->n = before;
     enc_fini(&e);
     str_fini(&repaired);

@@ -50,6 +50,19 @@ enum { TOK_TEXT_BYTES_MAX = 64 << 20 };
 status tokenizer_encode(const struct tokenizer *tok, const char *text, size_t n, unsigned flags,
                         struct token_ids *out, struct err *err);
 
+/* An encoding that may be broken off before its end. */
+struct token_bound {
+    unsigned flags;                /* TOK_… */
+    size_t max;                    /* as soon as there must be more ids: ST_LIMIT; 0 = no bound */
+    bool (*cancelled)(void *user); /* asked every now and then: ST_CANCELLED; NULL = never */
+    void *user;
+    bool over; /* filled: it was broken off at max */
+};
+/* tokenizer_encode whose cost is bound by `max`, whatever `n` is: a text that is far too long is
+ * refused without being cut to its end. */
+status tokenizer_encode_bound(const struct tokenizer *tok, const char *text, size_t n,
+                              struct token_bound *bound, struct token_ids *out, struct err *err);
+
 /* At most so many ids, and what became of it. */
 struct token_limit {
     size_t max;   /* 0 = no bound */

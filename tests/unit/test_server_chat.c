@@ -329,6 +329,17 @@ static void tells_what_is_wrong(void **state)
         assert_has(a, "{\"error\":{\"message\":");
         answer_free(&a);
     }
+    /* refused before it is cut into tokens to its end */
+    struct str body = { 0 };
+    str_put(&body, "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"");
+    for (int i = 0; i < 100000; i++) str_put_char(&body, 'a');
+    str_put(&body, "\"}]}");
+    struct answer over = client_post(fx.port, "/v1/chat/completions", "", str_cstr(&body));
+    assert_int_equal(over.code, 400);
+    assert_has(over, "\"code\":\"context_length_exceeded\"");
+    assert_has(over, "more than 4096 tokens");
+    answer_free(&over);
+    str_fini(&body);
     fake_script.context = 5;
     struct answer a = client_chat(fx.port, "\"stream\":true");
     assert_int_equal(a.code, 400);

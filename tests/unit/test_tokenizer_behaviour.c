@@ -299,6 +299,55 @@ static void a_template_without_memory_says_why(void **state)
     str_fini(&out);
 }
 
+static bool no_more(void *user) { return ++*(int *)user > 1; }
+
+/* A text that is far too long costs what the bound does, whatever its words are. */
+static void an_encoding_is_broken_off(void **state)
+{
+    static const char *const words[] = { "a", "ab ", "\n", "\xf0\x9f\x98\x80", "<|im_end|>" };
+    struct tokenizer *tok = NULL;
+    struct str text = { 0 };
+
+    (void)state;
+    assert_int_equal(tokenizer_open(&tok, CUPOLA_SOURCE_DIR "/models/pocket", NULL), ST_OK);
+    for (size_t i = 0; i < COUNT(words); i++) {
+        struct token_bound bound = { .flags = TOK_PARSE_SPECIAL, .max = 1000 };
+        struct token_ids ids = { 0 };
+
+        str_clear(&text);
+        while (text.len < 100000) str_put(&text, words[i]);
+        assert_int_equal(tokenizer_encode_bound(tok, text.data, text.len, &bound, &ids, NULL),
+                         ST_LIMIT);
+        assert_true(bound.over);
+        assert_int_equal(ids.n, 0);
+        assert_true(ids.cap <= 2048);
+
+        /* a bound that just holds changes nothing */
+        bound = (struct token_bound){ .flags = TOK_PARSE_SPECIAL };
+        assert_int_equal(tokenizer_encode_bound(tok, text.data, text.len, &bound, &ids, NULL),
+                         ST_OK);
+        bound.max = ids.n;
+        ids.n = 0;
+        assert_int_equal(tokenizer_encode_bound(tok, text.data, text.len, &bound, &ids, NULL),
+                         ST_OK);
+        assert_int_equal(ids.n, bound.max);
+        assert_false(bound.over);
+        token_ids_fini(&ids);
+    }
+    int asked = 0;
+    struct token_bound left = { .cancelled = no_more, .user = &asked };
+    struct token_ids ids = { 0 };
+    str_clear(&text);
+    while (text.len < 100000) str_put(&text, "a b ");
+    assert_int_equal(tokenizer_encode_bound(tok, text.data, text.len, &left, &ids, NULL),
+                     ST_CANCELLED);
+    assert_int_equal(asked, 2);
+    assert_false(left.over);
+    token_ids_fini(&ids);
+    str_fini(&text);
+    tokenizer_close(tok);
+}
+
 static void gives_the_bytes_of_a_piece(void **state)
 {
     static const struct {
@@ -353,6 +402,7 @@ int main(void)
         cmocka_unit_test(template_errors_say_the_line),
         cmocka_unit_test(numbers_are_printed_as_python_prints_them),
         cmocka_unit_test(a_template_without_memory_says_why),
+        cmocka_unit_test(an_encoding_is_broken_off),
         cmocka_unit_test(gives_the_bytes_of_a_piece),
     };
 

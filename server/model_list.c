@@ -2,6 +2,7 @@
 /* Reading folders for model_list.h. */
 #include "server/model_list.h"
 #include "models/models.h"
+#include "server/foundry_names.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,9 +161,36 @@ static size_t find_exact(const struct model_list *list, const char *name, size_t
     return list->n;
 }
 
-/* Of ids that differ in their version only the one asked for, or (wanted < 0) the highest. */
-static size_t find_versioned(const struct model_list *list, const char *name, size_t n,
-                             int64_t wanted)
+/* The version that an id has for Foundry's clients: "1" where it names none. */
+static int64_t version_of(const char *id)
+{
+    struct foundry_id split;
+    int64_t version = -1;
+
+    foundry_id_split(id, &split);
+    return str_to_i64(split.version, &version) ? version : -1;
+}
+
+/* The one of this name and version: the id (or alias) has that version, or says it behind the name.
+ */
+static size_t find_version(const struct model_list *list, const char *name, size_t n,
+                           int64_t wanted)
+{
+    int64_t version = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const struct model_entry *e = &list->entries[i];
+        if ((same(e->id, name, n) || same(e->alias, name, n)) && version_of(e->id) == wanted)
+            return i;
+        if (has_version_more(e->id, name, n) && str_to_i64(e->id + n + 1, &version) &&
+            version == wanted)
+            return i;
+    }
+    return list->n;
+}
+
+/* Of ids that differ in their version only the highest. */
+static size_t find_newest(const struct model_list *list, const char *name, size_t n)
 {
     size_t best = list->n;
     int64_t best_version = -1, version = 0;
@@ -170,7 +198,6 @@ static size_t find_versioned(const struct model_list *list, const char *name, si
     for (size_t i = 0; i < list->n; i++) {
         const char *id = list->entries[i].id;
         if (!has_version_more(id, name, n) || !str_to_i64(id + n + 1, &version)) continue;
-        if (version == wanted) return i;
         if (version <= best_version) continue;
         best = i;
         best_version = version;
@@ -180,14 +207,12 @@ static size_t find_versioned(const struct model_list *list, const char *name, si
 
 size_t model_list_find(const struct model_list *list, const char *name)
 {
-    size_t n = strlen(name);
-    size_t i = find_exact(list, name, n);
+    const size_t n = strlen(name), i = find_exact(list, name, n);
     const char *colon = strrchr(name, ':');
     int64_t version = -1;
 
     if (i < list->n) return i;
     if (colon && all_digits(colon + 1) && str_to_i64(colon + 1, &version))
-        n = (size_t)(colon - name);
-    i = find_exact(list, name, n);
-    return i < list->n ? i : find_versioned(list, name, n, version);
+        return find_version(list, name, (size_t)(colon - name), version);
+    return find_newest(list, name, n);
 }

@@ -32,6 +32,6 @@ status model_list_read(struct model_list *list, const struct model_sources *from
                        struct err *err);
 void model_list_fini(struct model_list *list);
 /* Index of the entry that `name` means, or list->n. First an id or alias that is equal (ASCII case
- * does not count), then the same without the name's ":version", then an id that has a "-version"
- * more. */
+ * does not count); with ":version" behind the name only that version of it, as foundry_id_split
+ * says it; without, the highest of the ids that have a "-version" more. */
 size_t model_list_find(const struct model_list *list, const char *name);

@@ -52,6 +52,7 @@ static void routes(void **state)
     expect_code("GET /v1/models HTTP/1.1\r\n" END, 200, "\"id\":\"tiny\",\"object\":\"model\"");
     expect_code("GET /v1/models/tiny HTTP/1.1\r\n" END, 200, "\"state\":\"loaded\"");
     expect_code("GET /v1/models/OTHER%3A1 HTTP/1.1\r\n" END, 200, "\"state\":\"not_loaded\"");
+    expect_code("GET /v1/models/other%3A2 HTTP/1.1\r\n" END, 404, "model_not_found");
     expect_code("GET /v1/models/none HTTP/1.1\r\n" END, 404, "model_not_found");
     expect_code("GET /openai/status HTTP/1.1\r\n" END, 200, "\"modelDirPath\":\"/tmp/");
     expect_code("GET /openai/models HTTP/1.1\r\n" END, 200, "[\"tiny:1\",\"other:1\"]");

@@ -47,6 +47,7 @@ static void put_entry(struct str *out, const struct model *model, struct arena *
 {
     struct foundry_id id;
     const int64_t context = model_context_length(model);
+    const bool embeds = model_lists_embeddings(model);
     const char *name = foundry_name(model, a);
 
     foundry_id_split(model_id(model), &id);
@@ -61,7 +62,7 @@ static void put_entry(struct str *out, const struct model *model, struct arena *
     /* The service applies the model's own chat template: a client's text goes in as it is. */
     str_put(out, "\"promptTemplate\":{\"assistant\":\"{Content}\",\"prompt\":\"{Content}\"},");
     put(out, "publisher", "local");
-    put(out, "task", "chat-completion");
+    put(out, "task", embeds ? "text-embedding" : "chat-completion");
     str_put(out, "\"runtime\":{\"deviceType\":\"CPU\","
                  "\"executionProvider\":\"CPUExecutionProvider\"},");
     str_printf(out, "\"fileSizeMb\":%llu,",
@@ -73,7 +74,9 @@ static void put_entry(struct str *out, const struct model *model, struct arena *
     put(out, "licenseDescription", "");
     put(out, "parentModelUri", "");
     str_printf(out, "\"maxOutputTokens\":%lld,\"minFLVersion\":\"0.0.0\"}",
-               (long long)(context > 0 ? context : 2048));
+               (long long)(embeds        ? 0
+                           : context > 0 ? context
+                                         : 2048));
 }
 
 void foundry_list(struct exchange *ex)

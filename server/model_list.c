@@ -13,6 +13,15 @@ enum { TEMPLATE_BYTES_MAX = 64 << 20, SAME_ID_MAX = 1000 };
 
 /* ---- one folder ---- */
 
+static bool has_file(const char *dir, const char *name)
+{
+    char *path = os_path_join(dir, name);
+    const bool found = path && os_is_file(path);
+
+    mem_free(path);
+    return found;
+}
+
 static bool file_holds(const char *dir, const char *name, const char *needle)
 {
     char *path = os_path_join(dir, name), *text = NULL;
@@ -26,6 +35,47 @@ static bool file_holds(const char *dir, const char *name, const char *needle)
     }
     mem_free(path);
     return found;
+}
+
+/* "chat_template" of a JSON file: a text, or a list of named ones, of which "tool_use" is the one
+ * for tools. False: the file has none. */
+static bool template_of(const cJSON *json, bool *teaches)
+{
+    const cJSON *template = json_get(json, "chat_template"), *row, *found = NULL;
+
+    cJSON_ArrayForEach(row, template)
+    {
+        const cJSON *name = json_get(row, "name"), *text = json_get(row, "template");
+        const bool for_tools = cJSON_IsString(name) && str_equal(name->valuestring, "tool_use");
+        if (cJSON_IsString(text) && (for_tools || !found)) found = text;
+        if (for_tools) break;
+    }
+    if (cJSON_IsString(template)) found = template;
+    if (found) *teaches = strstr(found->valuestring, "<tool_call>") != NULL;
+    return found != NULL;
+}
+
+/* Does the template that chats with tools would use teach <tool_call>? (Vocabularies have the tag
+ * whose templates do not.) */
+static bool teaches_tools(const char *dir)
+{
+    static const char *const texts[] = { "additional_chat_templates/tool_use.jinja",
+                                         "chat_template.jinja" };
+    static const char *const jsons[] = { "chat_template.json", "tokenizer_config.json" };
+    static const struct json_limits limits = { .allow_duplicate_keys = true };
+    bool found = false, teaches = false;
+
+    for (size_t i = 0; i < COUNT(texts); i++)
+        if (has_file(dir, texts[i])) return file_holds(dir, texts[i], "<tool_call>");
+    for (size_t i = 0; i < COUNT(jsons) && !found; i++) {
+        char *path = os_path_join(dir, jsons[i]);
+        cJSON *json = NULL;
+        if (path && os_is_file(path) && json_parse_file(path, &limits, &json, NULL) == ST_OK)
+            found = template_of(json, &teaches);
+        json_free(json);
+        mem_free(path);
+    }
+    return teaches;
 }
 
 static int64_t folder_time(const char *path)
@@ -78,6 +128,20 @@ static const char *free_id(const struct model_list *list, const char *id, struct
     return candidate;
 }
 
+/* What the settings for embeddings say; broken ones are told of when the model is loaded. */
+static void read_embedding(const struct model_folder *folder, struct model_entry *out)
+{
+    struct arena a = { 0 };
+    struct model_embedding e;
+
+    if (model_embedding_read(folder, &a, &e, NULL) == ST_OK && (e.given || e.encodes)) {
+        out->embeds = true;
+        out->tools = false;
+        if (e.length_max > 0) out->context_length = e.length_max;
+    }
+    arena_fini(&a);
+}
+
 /* Adds the model at `path`; alias may be NULL (= its id). */
 static status add(struct model_list *list, const char *path, const char *alias, struct arena *a,
                   struct err *err)
@@ -97,9 +161,9 @@ static status add(struct model_list *list, const char *path, const char *alias, 
         .bytes = folder_bytes(folder.dir),
         .context_length = folder.context_length,
         .created = folder_time(real),
-        .tools = file_holds(folder.dir, "chat_template.jinja", "<tool_call>") ||
-                 file_holds(folder.dir, "tokenizer_config.json", "<tool_call>"),
+        .tools = teaches_tools(folder.dir),
     };
+    read_embedding(&folder, &e);
     e.alias = alias ? arena_strdup(a, alias) : e.id;
     model_folder_fini(&folder);
     if (!entries || !e.id || !e.path || !e.alias) return FAIL(err, ST_NOMEM, "model list");

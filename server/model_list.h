@@ -7,9 +7,10 @@
 struct model_entry {
     const char *id, *alias, *path;
     uint64_t bytes;         /* on disk */
-    int64_t context_length; /* 0: not said */
+    int64_t context_length; /* of an embedding model: of its texts; 0: not said */
     int64_t created;        /* seconds since the epoch */
     bool tools;             /* its chat template teaches <tool_call> */
+    bool embeds;            /* it gives embeddings only */
 };
 
 struct model_list {

@@ -25,8 +25,10 @@ struct model {
     enum model_state state;
     int pins;
     bool unload_wanted; /* while LOADING: drain right after */
-    uint64_t ttl_ns;    /* 0 = stays */
-    uint64_t used_ns;   /* last unpin or load */
+    int64_t context;    /* for listings: what loading has shown, before it the entry's */
+    bool tools, embeds;
+    uint64_t ttl_ns;  /* 0 = stays */
+    uint64_t used_ns; /* last unpin or load */
     struct model_waiter *ready_waiters, *gone_waiters;
 };
 
@@ -134,6 +136,17 @@ static status open_model(struct model *model, struct err *err)
     return ST_OK;
 }
 
+/* With the lock held: what the listings say of it from now on. */
+static void learn(struct model *model)
+{
+    const struct engine_info *info = model->engine ? engine_info(model->engine) : NULL;
+
+    model->embeds = !info || info->hidden_only;
+    model->context =
+        model->embeds ? embedder_info(model->embedder)->length_max : info->context_length;
+    model->tools = model->calls_tools && !model->embeds;
+}
+
 static void load(struct model *model)
 {
     struct model_manager *m = model->manager;
@@ -149,6 +162,7 @@ static void load(struct model *model)
     pthread_mutex_lock(&m->lock);
     model->used_ns = os_now_ns();
     model->state = st == ST_OK ? MODEL_READY : MODEL_ABSENT;
+    if (st == ST_OK) learn(model);
     if (st == ST_OK && model->unload_wanted) model->state = MODEL_DRAINING;
     model->unload_wanted = false;
     struct model_waiter *ready = take_waiters(&model->ready_waiters);
@@ -239,6 +253,18 @@ static void manage(void *arg)
 
 /* ---- life ---- */
 
+/* What the listings say before it is loaded. */
+static void expect(struct model *model)
+{
+    const struct model_entry *e = &model->entry;
+    const int64_t cap = model->manager->config.context_max;
+
+    model->embeds = e->embeds;
+    model->tools = e->tools;
+    model->context = e->context_length;
+    if (!e->embeds && cap > 0 && model->context > cap) model->context = cap;
+}
+
 status model_manager_create(struct model_manager **out, const struct model_sources *from,
                             const struct engine_config *engine, struct err *err)
 {
@@ -261,6 +287,7 @@ status model_manager_create(struct model_manager **out, const struct model_sourc
     for (size_t i = 0; st == ST_OK && i < m->list.n; i++) {
         m->models[i].manager = m;
         m->models[i].entry = m->list.entries[i];
+        expect(&m->models[i]);
     }
     if (st == ST_OK) st = thread_start(&m->thread, "cupola-models", manage, m, err);
     if (st != ST_OK) {
@@ -442,9 +469,35 @@ const char *model_path(const struct model *model) { return model->entry.path; }
 
 uint64_t model_bytes(const struct model *model) { return model->entry.bytes; }
 
-int64_t model_context_length(const struct model *model) { return model->entry.context_length; }
+int64_t model_context_length(const struct model *model)
+{
+    struct model_manager *m = model->manager;
 
-bool model_lists_tools(const struct model *model) { return model->entry.tools; }
+    pthread_mutex_lock(&m->lock);
+    const int64_t context = model->context;
+    pthread_mutex_unlock(&m->lock);
+    return context;
+}
+
+bool model_lists_tools(const struct model *model)
+{
+    struct model_manager *m = model->manager;
+
+    pthread_mutex_lock(&m->lock);
+    const bool tools = model->tools;
+    pthread_mutex_unlock(&m->lock);
+    return tools;
+}
+
+bool model_lists_embeddings(const struct model *model)
+{
+    struct model_manager *m = model->manager;
+
+    pthread_mutex_lock(&m->lock);
+    const bool embeds = model->embeds;
+    pthread_mutex_unlock(&m->lock);
+    return embeds;
+}
 
 int64_t model_created(const struct model *model) { return model->entry.created; }
 

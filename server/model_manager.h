@@ -85,9 +85,12 @@ const char *model_id(const struct model *model);
 const char *model_alias(const struct model *model);
 const char *model_path(const struct model *model);
 uint64_t model_bytes(const struct model *model);
-/* Of genai_config.json; 0: not said. */
+/* Tokens that a request may have, as they are enforced: of a model that was never loaded what its
+ * settings say; 0: not said. */
 int64_t model_context_length(const struct model *model);
 bool model_lists_tools(const struct model *model);
+/* It gives embeddings only. */
+bool model_lists_embeddings(const struct model *model);
 /* Seconds since the epoch: when the folder was written. */
 int64_t model_created(const struct model *model);
 enum model_state model_state(const struct model *model);

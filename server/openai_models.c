@@ -26,8 +26,9 @@ static void put_entry(struct str *out, const struct model *model)
     put_text(out, "alias", model_alias(model));
     str_printf(out, ",\"state\":\"%s\"", states[model_state(model)]);
     if (context > 0)
-        str_printf(out, ",\"context_length\":%lld,\"maxInputTokens\":%lld,\"maxOutputTokens\":%lld",
-                   context, context, context);
+        str_printf(out, ",\"context_length\":%lld,\"maxInputTokens\":%lld", context, context);
+    if (context > 0 && !model_lists_embeddings(model))
+        str_printf(out, ",\"maxOutputTokens\":%lld", context);
     str_printf(out, ",\"toolCalling\":%s,\"vision\":false}",
                model_lists_tools(model) ? "true" : "false");
 }

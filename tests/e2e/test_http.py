@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from service import MODEL, Service, call_of, streamed_text, text_of
+from service import MODEL, ROOT, Service, call_of, streamed_text, text_of
 
 LONG = "Tell me about Cupola. " * 40
 # Never a stop token: the answer goes on until it is cancelled or cut.
@@ -256,6 +256,22 @@ class Models(ServiceCase):
             self.assertIs(type(entry[key]), kind, key)
         self.assertEqual(entry["name"].split(":")[1], entry["version"])
         self.assertEqual(self.s.json("GET", "/v1/models/" + self.s.model)["object"], "model")
+
+    def test_lists_what_it_enforces(self):
+        with Service("--context", "256", str(ROOT / "models/minilm")) as s:
+            entries = {e["id"]: e for e in s.json("GET", "/v1/models")["data"]}
+            chat, embed = entries["pocket"], entries["minilm"]
+            self.assertEqual([chat[k] for k in ("context_length", "maxInputTokens", "maxOutputTokens")], [256] * 3)
+            self.assertTrue(chat["toolCalling"])
+            self.assertEqual([embed[k] for k in ("context_length", "maxInputTokens")], [256] * 2)
+            self.assertNotIn("maxOutputTokens", embed)
+            self.assertFalse(embed["toolCalling"])
+            listed = {e["alias"]: e for e in s.json("GET", "/foundry/list")}
+            self.assertEqual((listed["pocket"]["task"], listed["pocket"]["maxOutputTokens"]), ("chat-completion", 256))
+            self.assertEqual((listed["minilm"]["task"], listed["minilm"]["maxOutputTokens"]), ("text-embedding", 0))
+            for text, code in (("word " * 254, 200), ("word " * 255, 400)):
+                status, _, _ = s.request("POST", "/v1/embeddings", {"model": "minilm", "input": text})
+                self.assertEqual(status, code)
 
     def test_health_and_page(self):
         self.assertEqual(self.s.json("GET", "/health"), {"status": "ok"})

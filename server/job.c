@@ -138,6 +138,14 @@ bool job_is_cancelled(struct job *job)
     return cancelled;
 }
 
+bool job_is_gone(struct job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    const bool gone = job->cancelled && job->error.fault == FAULT_GONE;
+    pthread_mutex_unlock(&job->lock);
+    return gone;
+}
+
 void job_error(struct job *job, struct api_error *out)
 {
     pthread_mutex_lock(&job->lock);

@@ -58,6 +58,8 @@ void job_done(struct job *job);
 bool job_next(struct job *job, struct gen_event *ev);
 enum job_phase job_phase(struct job *job);
 bool job_is_cancelled(struct job *job);
+/* It was cancelled because its client left. */
+bool job_is_gone(struct job *job);
 void job_error(struct job *job, struct api_error *out);
 /* Event loop, JOB_RUNNING: the choice needs no more tokens. */
 void job_stop_choice(struct job *job, int choice);

@@ -265,10 +265,21 @@ static long chat_read(struct exchange *ex, char *buf, size_t max)
     return (long)n;
 }
 
+/* Was there an answer, and did it go out? What is made for a client that has left (an error, which
+ * also closes a stream) is none. */
+static bool is_complete(struct exchange *ex)
+{
+    struct chat *chat = ex->user;
+
+    if (!ex->streaming) return ex->reply.code != 0 && ex->reply.code != fault_http_code(FAULT_GONE);
+    if (chat->broken && job_is_gone(&chat->job)) return false;
+    return chat->closed && chat->out.len == 0;
+}
+
 static void chat_finish(struct exchange *ex)
 {
     struct chat *chat = ex->user;
-    const bool complete = ex->streaming ? chat->closed && chat->out.len == 0 : ex->reply.code != 0;
+    const bool complete = is_complete(ex);
 
     if (job_phase(&chat->job) != JOB_PREPARING) /* else a worker may be writing these */
         snprintf(ex->note, sizeof ex->note,

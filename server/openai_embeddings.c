@@ -353,7 +353,7 @@ static void embeddings_finish(struct exchange *ex)
     if (job_phase(&x->job) != JOB_PREPARING)
         snprintf(ex->note, sizeof ex->note, " texts=%zu prompt_tokens=%lld", x->req.n_inputs,
                  (long long)x->n_tokens);
-    if (ex->reply.code == 0) {
+    if (ex->reply.code == 0 || ex->reply.code == fault_http_code(FAULT_GONE)) {
         atomic_fetch_add(&ex->server->metrics.disconnects, 1);
         job_cancel(&x->job, FAULT_GONE, "The client has left.");
     }

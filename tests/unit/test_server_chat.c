@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -379,9 +380,21 @@ static void counts_tokens(void **state)
 
 /* ---- clients that leave, or do not read ---- */
 
+static int disconnects(void)
+{
+    static const char name[] = "\ncupola_client_disconnects_total ";
+    struct answer a = client_get(fx.port, "/metrics", "");
+    const char *at = strstr(a.body, name);
+    const int n = at ? atoi(at + strlen(name)) : -1;
+
+    answer_free(&a);
+    return n;
+}
+
 static void a_client_that_leaves_stops_the_work(void **state)
 {
     static const char *const members[] = { "\"stream\":true", "\"stream\":false", "\"n\":4" };
+    const int left = disconnects();
 
     (void)state;
     fake_script.loop = true;
@@ -397,6 +410,17 @@ static void a_client_that_leaves_stops_the_work(void **state)
         const int ms = fixture_wait_idle(3000);
         if (ms < 0 || ms > 1000) fail_msg("%s: stopped after %d ms", members[i], ms);
     }
+    const uint64_t t0 = os_now_ns();
+    while (disconnects() != left + (int)COUNT(members) && os_now_ns() - t0 < 5000000000u)
+        os_sleep_ns(1000000);
+    assert_int_equal(disconnects(), left + (int)COUNT(members));
+    /* who stays to the end is not counted */
+    fixture_script("Hello there");
+    fake_script.loop = false;
+    struct answer a = client_chat(fx.port, "\"stream\":true");
+    assert_has(a, "[DONE]");
+    answer_free(&a);
+    assert_int_equal(disconnects(), left + (int)COUNT(members));
 }
 
 /* The engine takes long to its next token: nothing is ever written to the socket meanwhile. */

@@ -184,6 +184,7 @@ static size_t read_stats(struct server *s, struct model_stats *all)
         if (!model_pin_if_ready(model)) continue;
         all[n].id = model_id(model);
         if (model_engine(model)) engine_stats(model_engine(model), &all[n].stats);
+        all[n].stats.prompt_tokens += model_embedded_tokens(model);
         model_unpin_quietly(model);
         n++;
     }

@@ -5,6 +5,7 @@
 #include "server/model_list.h"
 #include "cupola_version.h"
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +21,7 @@ struct model {
     struct embedder *embedder; /* both for a decoder that gives hidden states */
     bool calls_tools;
     char fingerprint[24];
+    atomic_uint_fast64_t embedded_tokens;
 
     /* Guarded by the manager's lock. */
     enum model_state state;
@@ -405,6 +407,16 @@ struct tokenizer *model_tokenizer(const struct model *model) { return model->tok
 const struct model_folder *model_folder_of(const struct model *model) { return &model->folder; }
 
 const char *model_fingerprint(const struct model *model) { return model->fingerprint; }
+
+void model_count_embedded(struct model *model, int64_t n_tokens)
+{
+    atomic_fetch_add(&model->embedded_tokens, (uint64_t)n_tokens);
+}
+
+uint64_t model_embedded_tokens(const struct model *model)
+{
+    return atomic_load(&model->embedded_tokens);
+}
 
 bool model_calls_tools(const struct model *model) { return model->calls_tools; }
 

@@ -65,6 +65,9 @@ struct tokenizer *model_tokenizer(const struct model *model);
 const struct model_folder *model_folder_of(const struct model *model);
 /* "fp_…": the same for the same files, options and version of this program. */
 const char *model_fingerprint(const struct model *model);
+/* Tokens of texts that were embedded, for the metrics; an engine counts its own. */
+void model_count_embedded(struct model *model, int64_t n_tokens);
+uint64_t model_embedded_tokens(const struct model *model);
 /* The template teaches <tool_call>{json}</tool_call>. */
 bool model_calls_tools(const struct model *model);
 

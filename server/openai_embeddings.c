@@ -258,6 +258,7 @@ static bool run(struct embeddings *x, struct api_error *e)
         job_error(&x->job, e);
     else if (!ok)
         api_fail_status(e, st, st != ST_INVALID && st != ST_LIMIT, "input", &err);
+    if (ok) model_count_embedded(x->model, x->n_tokens);
     if (ok) ok = write_answer(x, vectors, e);
     mem_free(vectors);
     return ok;

@@ -272,6 +272,7 @@ class Models(ServiceCase):
             for text, code in (("word " * 254, 200), ("word " * 255, 400)):
                 status, _, _ = s.request("POST", "/v1/embeddings", {"model": "minilm", "input": text})
                 self.assertEqual(status, code)
+            self.assertEqual(s.metric("cupola_prompt_tokens_total"), 256)  # of the text that was taken
 
     def test_health_and_page(self):
         self.assertEqual(self.s.json("GET", "/health"), {"status": "ok"})

@@ -262,7 +262,7 @@ status tokenizer_encode_bound(const struct tokenizer *tok, const char *text, siz
                      .stages = tok->pres.items,
                      .n_stages = tok->pres.n,
                      .out = out,
-                     .bound = bound,
+                     .bound = bound->max > 0 || bound->cancelled ? bound : NULL,
                      .n_before = before,
                      .parse_special = (bound->flags & TOK_PARSE_SPECIAL) != 0 };
     word_cache_init(&e, n);

@@ -28,8 +28,8 @@ def greeting_or_fact(words):
 
 
 PLAIN = {  # task -> share among plain turns
-    "facts": (greeting_or_fact, 16), "arithmetic": (tasks.arithmetic, 9), "sorting": (tasks.sorting, 60), "reversing": (tasks.reversing, 9), "counting": (tasks.counting, 13), "spelling": (tasks.spelling, 7),
-    "units": (tasks.units, 5), "extraction": (tasks.extraction, 40), "unknown": (tasks.unknown, 14),
+    "facts": (greeting_or_fact, 16), "arithmetic": (tasks.arithmetic, 9), "sorting": (tasks.sorting, 50), "reversing": (tasks.reversing, 9), "counting": (tasks.counting, 13), "spelling": (tasks.spelling, 7),
+    "units": (tasks.units, 5), "extraction": (tasks.extraction, 60), "unknown": (tasks.unknown, 14),
 }
 WRITTEN = TRAIN + MORE
 OPPOSITE = {}  # first name -> the rows that only a verb tells apart from it

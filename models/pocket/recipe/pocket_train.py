@@ -19,6 +19,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from torch import nn
 
 import pocket_data as data
+from pocket_attention import attention
 from pocket_words import Words
 
 # Words are split from the space before them, so that a word has the same tokens wherever it stands and copying it is copying tokens; only
@@ -29,7 +30,7 @@ times to told up use was we what when where which who will with words would writ
 SPLIT = " (?:" + "|".join(COMMON) + r")(?!\p{L})|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+(?: [^\s\p{L}\p{N}]*)?[\r\n]*|\s*[\r\n]+|\s"
 VOCAB, DIM, LAYERS, FF, HEADS, THETA = 1024, 192, 8, 512, 6, 10000.0
 MIDDLE = 4  # the layer by which it is to be known which tool a request calls for; head 0 of the next one looks there
-BEGINNING, POINTING = 0.1, 0.15  # weights of two of the losses that teach this
+BEGINNING, POINTING, SAYING = 0.1, 0.15, 0.15  # weights of the losses that teach this
 CONFIG = dict(vocab_size=VOCAB, hidden_size=DIM, intermediate_size=FF, num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=HEADS,
               head_dim=DIM // HEADS, rms_norm_eps=1e-5, rope_theta=THETA, tie_word_embeddings=True, max_position_embeddings=2048, hidden_act="silu")
 
@@ -70,22 +71,11 @@ class Layer(nn.Module):
         """The next states; queries and keys of head 0."""
         b, s, _ = x.shape
         h = self.input_layernorm(x)
-        q, k, v = (p(h).view(b, s, HEADS, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (p(h).view(b, s, HEADS, -1) for p in (self.q_proj, self.k_proj, self.v_proj))
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        a = attention(q, k, v)
-        x = x + self.o_proj(a.transpose(1, 2).reshape(b, s, DIM))
+        x = x + self.o_proj(attention(q, k, v).reshape(b, s, DIM))
         h = self.post_attention_layernorm(x)
-        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h)), q[:, 0], k[:, 0]
-
-
-def attention(q, k, v):
-    """Causal attention [batch, heads, length, head]; on short rows the CPU is faster with plain products than with the fused kernel."""
-    length = q.shape[2]
-    if length > 384:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[3])
-    causal = torch.ones(length, length, dtype=torch.bool).tril()
-    return torch.softmax(scores.masked_fill(~causal, float("-inf")), -1).to(v.dtype) @ v
+        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h)), q[:, :, 0], k[:, :, 0]
 
 
 def rotate(x, cos, sin):
@@ -109,10 +99,10 @@ class Llama(nn.Module):
             nn.init.zeros_(layer.down_proj.weight)
 
     def forward(self, ids):
-        """The normed hidden states [batch, length, DIM], those of the middle, and queries and keys of the pointing head; what pads a row lies behind it, so
-        that the causal mask hides it."""
+        """The normed hidden states [batch, length, DIM], those of the middle, those of the layer with the pointing head, and its queries and keys; what pads
+        a row lies behind it, so that the causal mask hides it."""
         freq = THETA ** (-torch.arange(0, DIM // HEADS, 2, dtype=torch.float32) / (DIM // HEADS))
-        angle = torch.arange(ids.shape[1], dtype=torch.float32)[:, None] * freq
+        angle = torch.arange(ids.shape[1], dtype=torch.float32)[:, None, None] * freq
         cos, sin = angle.cos(), angle.sin()
         x = self.embed_tokens(ids)
         for i, layer in enumerate(self.layers):
@@ -120,21 +110,22 @@ class Llama(nn.Module):
             if i == MIDDLE:
                 middle = x
             if i == MIDDLE + 1:
-                pointing = query, key
+                pointing = x, query, key
         return self.norm(x), middle, *pointing
 
     def losses(self, states, labels, called, begins, pointer):
-        """Summed: that of the answers; and, for training alone, of which tools are called, how their names begin, and where what calls one looks."""
-        hidden, middle, query, key = states
+        """Summed: that of the answers; and, for training alone, of which tools are called, how their names begin, where what calls one looks, and what it says."""
+        hidden, middle, pointing, query, key = states
         with torch.autocast("cpu", enabled=False):
             of_called, of_begins = self.of_names(middle, called, begins)
-            return self.of_answers(hidden, labels), of_called, BEGINNING * of_begins, POINTING * of_pointers(query, key, pointer)
+            of_said = self.of_tokens(F.rms_norm(pointing, (DIM,)), self.embed_tokens.weight.detach(), torch.where(pointer >= 0, labels, -1))
+            return self.of_tokens(hidden, self.embed_tokens.weight, labels), of_called, BEGINNING * of_begins, POINTING * of_pointers(query, key, pointer), SAYING * of_said
 
-    def of_answers(self, hidden, labels):
+    @staticmethod
+    def of_tokens(hidden, head, labels):
         """The cross entropy of the rows that have a label: the head runs on those only."""
         chosen = (labels.view(-1) >= 0).nonzero().squeeze(1)
-        logits = F.linear(hidden.view(-1, DIM)[chosen].float(), self.embed_tokens.weight)
-        return F.cross_entropy(logits, labels.view(-1)[chosen], reduction="sum")
+        return F.cross_entropy(F.linear(hidden.view(-1, DIM)[chosen].float(), head), labels.view(-1)[chosen], reduction="sum")
 
     def of_names(self, middle, called, begins):
         """At the ends of tools' names behind a request: whether it is called, and how it begins."""
@@ -310,8 +301,8 @@ def work(rank, world, args, tokenizer_file):
         step += 1
         seen += args.tokens
         if rank == 0 and step % 25 == 0:
-            answers, calls, begins, pointers = (sum(losses) / len(losses)).tolist()
-            print(f"step {step} minute {now / 60:.1f} loss {answers:.4f} of calls {calls:.4f} of names {begins:.4f} of pointers {pointers:.4f} tokens {seen / 1e6:.2f}M rate {seen / max(now, 1):.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
+            answers, calls, begins, pointers, said = (sum(losses) / len(losses)).tolist()
+            print(f"step {step} minute {now / 60:.1f} loss {answers:.4f} of calls {calls:.4f} of names {begins:.4f} of pointers {pointers:.4f} of sayings {said:.4f} tokens {seen / 1e6:.2f}M rate {seen / max(now, 1):.0f}/s lr {scale:.2f}{' int4' if rounding else ''}", flush=True)
             losses = []
         if rank == 0 and now - saved > args.save_minutes * 60:
             saved = now
